@@ -1,0 +1,46 @@
+"""A deep-learning lab for JupyterHub.
+
+>>> from dllab_hub import Client, TrainingSpec
+
+Everything public is imported on first use, so that a worker or a supervisor that only needs the
+standard library starts in milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ._version import __version__
+
+_HOME = {
+    "Client": "client",
+    "Code": "specs",
+    "DLLabError": "errors",
+    "JobState": "specs",
+    "LabSpec": "specs",
+    "Role": "specs",
+    "TrainingJob": "specs",
+    "TrainingSpec": "specs",
+}
+
+__all__ = ("__version__", *sorted(_HOME))  # pyright: ignore
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext dllab_hub``: the magics."""
+    import_module(".magics", __name__).register(ipython)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "dllab_hub.server.extension"}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "dllab-hub"}]

@@ -1,0 +1,199 @@
+"""`Backend`: what every place that runs jobs can do.
+
+The public verbs are concrete: they check the wish, own the policy and are idempotent where a person
+may press twice. The private verbs are the mechanism, and all that a new backend writes:
+
+    _submit  _get  _list  _cancel  _logs  _events  _checkpoints  _capacity
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+
+from ..errors import InvalidRequest
+from ..specs import (
+    MAX_GPUS,
+    Capacity,
+    Catalog,
+    Checkpoint,
+    Event,
+    JobPage,
+    JobState,
+    LogChunk,
+    TrainingJob,
+    TrainingSpec,
+)
+
+__all__ = ("Backend", "MAX_LOG_BYTES", "MAX_PAGE")
+
+#: Most bytes of log one call returns.
+MAX_LOG_BYTES = 1024 * 1024
+#: Most jobs one page holds.
+MAX_PAGE = 500
+
+
+class Backend(ABC):
+    """Runs jobs for people. ``owner`` is the name of a person whom the caller has identified.
+
+    A job of another owner does not exist as far as this interface can tell: `NotFound`.
+    """
+
+    async def start(self) -> None:
+        """Make ready: adopt what runs already. Called once before any verb."""
+
+    async def close(self) -> None:
+        """Let go of everything except what runs."""
+
+    @abstractmethod
+    async def catalog(self) -> Catalog:
+        """What a job may name."""
+
+    async def submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
+        """Start a job, or queue it while its GPUs are held by others.
+
+        Raises:
+            InvalidRequest: a field is wrong, names something that is not offered, asks for more
+                than there is, or the source has a syntax error (``line`` says where).
+            StorageFull: the state directory has no room.
+        """
+        catalog = await self.catalog()
+        catalog.image(spec.image)
+        if spec.replicas > catalog.max_replicas:
+            raise InvalidRequest(
+                f"a job may have {catalog.max_replicas} replicas at most.", field="roles.0.replicas"
+            )
+        await asyncio.to_thread(_check_source, spec)
+        if spec.gpus:
+            capacity = await self._capacity(owner, min(spec.gpus, MAX_GPUS))
+            if spec.gpus > capacity.total:
+                there = f"there are {capacity.total}" if capacity.total else "there is none"
+                raise InvalidRequest(
+                    f"the job asks for {spec.gpus} GPUs and {there} on this machine.",
+                    field="roles.0.gpus",
+                )
+        return await self._submit(owner, spec)
+
+    async def get(self, owner: str, id: str) -> TrainingJob:
+        """The job as it is now.
+
+        Raises:
+            NotFound: no such job of this owner.
+        """
+        return await self._get(owner, id)
+
+    async def list(
+        self,
+        owner: str,
+        *,
+        states: Collection[JobState] = (),
+        limit: int = 50,
+        after: str | None = None,
+    ) -> JobPage:
+        """The owner's jobs, newest first.
+
+        Args:
+            states: Only jobs in one of these; empty for all.
+            limit: 1 to `MAX_PAGE`.
+            after: ``next`` of the page before.
+        """
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidRequest(f"must be from 1 to {MAX_PAGE}.", field="limit")
+        return await self._list(owner, frozenset(states), limit, after)
+
+    async def cancel(self, owner: str, id: str) -> TrainingJob:
+        """End the job; one that has ended already is returned as it is."""
+        job = await self._get(owner, id)
+        if job.state.is_terminal:
+            return job
+        return await self._cancel(owner, id)
+
+    async def logs(
+        self,
+        owner: str,
+        id: str,
+        *,
+        replica: str | None = None,
+        attempt: int | None = None,
+        offset: int = 0,
+        limit: int = 65536,
+    ) -> LogChunk:
+        """A piece of the logs.
+
+        Args:
+            replica: Such as ``worker-0``; None for all, merged by time.
+            attempt: From 1; None for the newest.
+            offset: Where to start; negative counts from the end.
+            limit: Most bytes, 1 to `MAX_LOG_BYTES`.
+        """
+        if not 1 <= limit <= MAX_LOG_BYTES:
+            raise InvalidRequest(f"must be from 1 to {MAX_LOG_BYTES}.", field="limit")
+        if not -(2**62) <= offset <= 2**62:
+            raise InvalidRequest("is out of range.", field="offset")
+        if attempt is not None and attempt < 1:
+            raise InvalidRequest("counts from 1.", field="attempt")
+        return await self._logs(owner, id, replica, attempt, offset, limit)
+
+    async def events(self, owner: str, id: str) -> tuple[Event, ...]:
+        """What happened to the job, oldest first."""
+        return await self._events(owner, id)
+
+    async def checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]:
+        """The job's whole checkpoints, newest first."""
+        return await self._checkpoints(owner, id)
+
+    async def capacity(self, owner: str, gpus: int | None = None) -> Capacity:
+        """GPUs free and held, and what a request for ``gpus`` of them would meet."""
+        if gpus is not None and not 0 <= gpus <= MAX_GPUS:
+            raise InvalidRequest(f"must be from 0 to {MAX_GPUS}.", field="gpus")
+        return await self._capacity(owner, gpus)
+
+    @abstractmethod
+    async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob: ...
+
+    @abstractmethod
+    async def _get(self, owner: str, id: str) -> TrainingJob: ...
+
+    @abstractmethod
+    async def _list(
+        self, owner: str, states: frozenset[JobState], limit: int, after: str | None
+    ) -> JobPage: ...
+
+    @abstractmethod
+    async def _cancel(self, owner: str, id: str) -> TrainingJob: ...
+
+    @abstractmethod
+    async def _logs(
+        self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int, limit: int
+    ) -> LogChunk: ...
+
+    @abstractmethod
+    async def _events(self, owner: str, id: str) -> tuple[Event, ...]: ...
+
+    @abstractmethod
+    async def _checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]: ...
+
+    @abstractmethod
+    async def _capacity(self, owner: str, gpus: int | None) -> Capacity: ...
+
+
+def _check_source(spec: TrainingSpec) -> None:
+    """Refuse code that cannot even be read, naming file and line."""
+    files = {spec.code.filename: spec.code.source, **spec.code.files}
+    for name, text in files.items():
+        if not name.endswith(".py"):
+            continue
+        try:
+            ast.parse(text, filename=name)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
+            line = exc.lineno if isinstance(exc, SyntaxError) else None
+            what = exc.msg if isinstance(exc, SyntaxError) else str(exc) or type(exc).__name__
+            at = f"{name}, line {line}" if line else name
+            raise InvalidRequest(
+                f"syntax error in {at}: {what}.",
+                hint="Nothing was started.",
+                field="code.source" if name == spec.code.filename else "code.files",
+                line=line,
+            ) from None
