@@ -7,7 +7,7 @@
       homes/<person>/                 notebooks of each account in single-user mode
       jobs/<id>/                      owned by the service, 0711
         job.json                      owner, spec, account: written once, 0600
-        run/                          owned by the person, 0700: everything the shim and replicas write
+        run/                          owned by the person, 0700: what the shim and replicas write
       labs/<id>/run/                  the same for a lab
       tensorboard/<owner slug>/<id>/  event files of each job
       leases/                         one lock file per GPU

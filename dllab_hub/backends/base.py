@@ -41,10 +41,10 @@ class Backend(ABC):
     A job of another owner does not exist as far as this interface can tell: `NotFound`.
     """
 
-    async def start(self) -> None:
+    async def start(self) -> None:  # noqa: B027 - many backends have nothing to adopt
         """Make ready: adopt what runs already. Called once before any verb."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027
         """Let go of everything except what runs."""
 
     @abstractmethod
@@ -95,6 +95,7 @@ class Backend(ABC):
         """The owner's jobs, newest first.
 
         Args:
+            owner: Person.
             states: Only jobs in one of these; empty for all.
             limit: 1 to `MAX_PAGE`.
             after: ``next`` of the page before.
@@ -123,6 +124,8 @@ class Backend(ABC):
         """A piece of the logs.
 
         Args:
+            owner: Person.
+            id: Of the job.
             replica: Such as ``worker-0``; None for all, merged by time.
             attempt: From 1; None for the newest.
             offset: Where to start; negative counts from the end.

@@ -19,7 +19,7 @@ Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=40)]
 
 
 class Image(Value):
-    """A framework environment: a container image on a cluster, a virtual environment on one machine.
+    """A framework environment: a container image on a cluster, a virtual environment here.
 
     Attributes:
         name: Key, as in ``images/<name>/``.

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import InvalidRequest
 from ..names import NAME_RULE
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # The same class, by its public way.
+
 __all__ = ("Value",)
 
 
-class _Explaining(type(BaseModel)):
+class _Explaining(ModelMetaclass):
     """Construction by hand raises `InvalidRequest`; nested values keep pydantic's own path."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - a metaclass
         try:
             return super().__call__(*args, **kwargs)
         except ValidationError as exc:
-            raise _explain(cls, exc) from None
+            raise _explain(cls, exc) from None  # type: ignore[arg-type]
 
 
 class Value(BaseModel, metaclass=_Explaining):
