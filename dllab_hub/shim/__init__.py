@@ -1,0 +1,53 @@
+"""The small process that owns one lab or one job on one machine.
+
+It holds the GPU locks, starts its children, keeps their logs, writes down how they ended and leaves
+nothing behind that runs. It depends on nobody: hub, service and lab may be killed at any time.
+
+::
+
+    python -m dllab_hub.shim job <run directory> [--lock-fd N]...
+    python -m dllab_hub.shim lab <run directory> --id ID [--lock-fd N]... -- command...
+
+SIGTERM or SIGINT ends what it owns, in order. Standard library only; the names below are the files
+of a run directory.
+"""
+
+__all__ = (
+    "ATTEMPTS",
+    "CHECKPOINTS",
+    "EVENTS",
+    "EXIT_RECORD",
+    "MARKER",
+    "MERGED_LOG",
+    "PLAN",
+    "REPORT",
+    "SHIM",
+    "SHIM_LOG",
+    "STATE",
+    "WORKSPACE",
+)
+
+#: What a job is to do; written by whoever starts the shim.
+PLAN = "plan.json"
+#: Identity of the shim: see `process.identity`, and ``started``.
+SHIM = "shim.json"
+#: ``{"state", "reason", "attempt", "replicas", "started", "master_port"}`` of a job, as it is now.
+STATE = "state.json"
+#: How it ended: see `record.ExitRecord`.
+EXIT_RECORD = "exit.rec"
+#: One JSON object per line: ``{"time", "reason", "message"}``.
+EVENTS = "events.jsonl"
+#: What the code of a job last reported.
+REPORT = "report.json"
+#: The shim's own words.
+SHIM_LOG = "shim.log"
+#: Directory the code of a job runs in, unless the plan names another.
+WORKSPACE = "workspace"
+#: Directory of a job's checkpoints, the same for all attempts.
+CHECKPOINTS = "checkpoints"
+#: ``<n>/<role>-<index>.log`` below it are the logs of attempt n,
+ATTEMPTS = "attempts"
+#: and this one beside them is all of them in order of arrival.
+MERGED_LOG = "all.log"
+#: Environment variable that marks every process below a shim with the id of what it belongs to.
+MARKER = "DLLAB_LEASE"

@@ -1,0 +1,270 @@
+"""Linux processes: who is who, children that die with their parent, nothing left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import MARKER
+
+__all__ = (
+    "Signals",
+    "become_subreaper",
+    "identity",
+    "is_alive",
+    "reap",
+    "send",
+    "start",
+    "strays",
+    "sweep",
+)
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_RESETTABLE = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+
+
+def identity(pid: int) -> dict[str, Any] | None:
+    """What tells this process from a later one with the same number, or None when it is dead.
+
+    Returns:
+        ``{"pid": int, "ticks": int, "boot_id": str}``: ticks is the start time in clock ticks
+        since boot (field 22 of ``/proc/<pid>/stat``), which no clock change moves.
+    """
+    stat = _stat(pid)
+    if stat is None or stat[0] in ("Z", "X"):  # A zombie answers kill(pid, 0) but is dead.
+        return None
+    return {"pid": pid, "ticks": int(stat[19]), "boot_id": _boot_id()}
+
+
+def is_alive(of: Mapping[str, Any]) -> bool:
+    """Whether the process that `identity` described still runs; more keys do not matter."""
+    pid = of.get("pid")
+    now = identity(pid) if isinstance(pid, int) and pid > 0 else None
+    return now is not None and all(now[key] == of.get(key) for key in now)
+
+
+def send(of: Mapping[str, Any], number: int) -> bool:
+    """Send a signal to the process that `identity` described, and never to another.
+
+    Returns:
+        Whether it was alive to receive it.
+
+    Raises:
+        PermissionError: it belongs to somebody else.
+    """
+    pid = of.get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        # The descriptor is fixed to one process; checked after it is open, it is the right one.
+        if not is_alive(of):
+            return False
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def become_subreaper() -> None:
+    """Orphans among the descendants become children of this process, not of init."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+class Signals:
+    """Signals as bytes of a file, so that one selector waits for them and for everything else.
+
+    SIGHUP is caught and forgotten: the terminal that a hub ran in may close. Handlers, unlike
+    ignored signals, are not inherited through exec.
+    """
+
+    _CAUGHT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in self._CAUGHT:
+            signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def fileno(self) -> int:
+        """Readable when a signal has come."""
+        return self._read
+
+    def read(self) -> set[int]:
+        """Numbers of the signals that came since the last call, each once."""
+        try:
+            return set(os.read(self._read, 65536))
+        except BlockingIOError:
+            return set()
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    output: int,
+    errors: int | None = None,
+    cwd: str | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a child that is killed when this process dies.
+
+    It gets the default signal handlers, no blocked signal, /dev/null to read from and no open file
+    but ``output`` (and ``errors``, when they go elsewhere) for what it says. The caller is
+    single-threaded: the parent-death signal is sent when the *thread* that forked ends. It reaps
+    with `reap` and sets ``returncode``.
+
+    Raises:
+        OSError: it cannot be executed; ``strerror`` and ``filename`` say why.
+        ValueError: an argument or variable contains NUL, or a variable's name is not one.
+    """
+    parent = os.getpid()
+
+    def prepare() -> None:
+        for number in _RESETTABLE:
+            signal.signal(number, signal.SIG_DFL)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # It died before the line above.
+            os._exit(127)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    # Blocked while forking: until exec the child shares the handlers and the file they write to.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return subprocess.Popen(
+            list(argv),
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output if errors is None else errors,
+            preexec_fn=prepare,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def reap() -> list[tuple[int, int]]:
+    """All children that have ended, adopted ones too.
+
+    Returns:
+        ``(pid, code)`` with the code as in `subprocess`: minus the number of a signal.
+    """
+    ended: list[tuple[int, int]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended.append((pid, os.waitstatus_to_exitcode(status)))
+
+
+def strays(lease: str, *, uid: int | None = None, below: int | None = None) -> list[int]:
+    """Processes that belong to a lab or job, by their mark or by descent.
+
+    Args:
+        lease: Its id; a process with exactly this mark in its environment is found wherever it
+            hangs, and so is whatever it started.
+        uid: Whose processes may be found by the mark; the caller's own by default.
+        below: A process whose descendants belong to it too.
+
+    Returns:
+        Their numbers, never this process's own, zombies left out.
+    """
+    uid = os.getuid() if uid is None else uid
+    mark = f"{MARKER}={lease}".encode()
+    own = os.getpid()
+    children: dict[int, list[int]] = {}
+    found: set[int] = set()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        pid = int(name)
+        stat = _stat(pid)
+        if stat is None or stat[0] in ("Z", "X"):
+            continue
+        children.setdefault(int(stat[1]), []).append(pid)
+        if mark in _environ(pid) and _uid(pid) == uid:
+            found.add(pid)
+    found.discard(own)
+    waiting = [*found, *([below] if below is not None else [])]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child not in found and child != own:
+                found.add(child)
+                waiting.append(child)
+    return sorted(found)
+
+
+def sweep(
+    lease: str, *, uid: int | None = None, below: int | None = None, seconds: float = 5.0
+) -> list[int]:
+    """Kill all `strays` until there are none, also those that fork meanwhile.
+
+    Returns:
+        Those that are still there after ``seconds``; normally none.
+    """
+    give_up = time.monotonic() + seconds
+    pause = 0.0
+    while left := strays(lease, uid=uid, below=below):
+        if time.monotonic() > give_up:
+            return left
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
+                continue
+        time.sleep(pause)
+        pause = min(pause + 0.005, 0.05)
+    return []
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of ``/proc/<pid>/stat`` from the third on: state, parent, ... start ticks at 19."""
+    data = _proc(pid, "stat")
+    # The second field is the command in parentheses and may contain anything, also ")".
+    return data[data.rindex(b")") + 2 :].decode().split() if data else None
+
+
+def _environ(pid: int) -> list[bytes]:
+    return _proc(pid, "environ").split(b"\0")
+
+
+def _uid(pid: int) -> int | None:
+    for line in _proc(pid, "status").splitlines():
+        if line.startswith(b"Uid:"):
+            return int(line.split()[1])
+    return None
+
+
+def _proc(pid: int, name: str) -> bytes:
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _prctl(option: int, value: int) -> None:
+    if _LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,160 @@
+"""Who is who, clean children, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dllab_hub
+from dllab_hub.shim.process import identity, is_alive, send, strays, sweep
+
+PACKAGE = str(Path(dllab_hub.__file__).parents[1])
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_process_is_known_by_more_than_its_number(child: subprocess.Popen[bytes]) -> None:
+    """A process that got the number later, or after a restart of the machine, is a stranger."""
+    known = identity(child.pid)
+    assert known is not None
+
+    assert is_alive(known)
+    assert is_alive({**known, "started": 1.0})
+    assert not is_alive({**known, "ticks": known["ticks"] + 1})
+    assert not is_alive({**known, "boot_id": "another"})
+    assert not is_alive({})
+    assert not is_alive({"pid": -1})
+
+
+def test_a_zombie_is_dead(child: subprocess.Popen[bytes]) -> None:
+    """A process that has ended and was not collected does not count as alive."""
+    known = identity(child.pid)
+    assert known is not None
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    os.kill(child.pid, 0)  # The kernel still knows the number.
+    assert not is_alive(known)
+    assert identity(child.pid) is None
+    assert not send(known, signal.SIGTERM)
+
+
+def test_a_signal_never_reaches_a_stranger(child: subprocess.Popen[bytes]) -> None:
+    """A signal is only sent to the very process that was meant."""
+    known = identity(child.pid)
+    assert known is not None
+
+    assert not send({**known, "ticks": known["ticks"] + 1}, signal.SIGKILL)
+    assert child.poll() is None
+    assert send(known, signal.SIGKILL)
+    assert -signal.SIGKILL == child.wait()
+
+
+def test_a_sweep_finds_what_is_marked_and_what_it_started() -> None:
+    """Marked processes and their descendants go, wherever they hang; others of like mark stay."""
+    own = f"sweep-{os.getpid()}"
+    script = textwrap.dedent(
+        """
+        import os, subprocess, sys
+        env = {"PATH": os.environ["PATH"]}  # Without the mark: found by descent.
+        inner = subprocess.Popen(["sleep", "61"], env=env, start_new_session=True)
+        lost = subprocess.Popen(["sh", "-c", "sleep 62 & echo $!"], stdout=subprocess.PIPE)
+        print(inner.pid, lost.stdout.readline().decode().strip(), flush=True)
+        inner.wait()
+        """
+    )
+    env = {**os.environ, "DLLAB_LEASE": own}
+    marked = subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE)
+    other = subprocess.Popen(["sleep", "60"], env={**os.environ, "DLLAB_LEASE": own + "0"})
+    try:
+        assert marked.stdout is not None
+        pids = {marked.pid, *map(int, marked.stdout.readline().split())}
+        assert pids == set(strays(own))
+
+        assert [] == sweep(own)
+        assert [] == strays(own)
+        assert other.poll() is None
+    finally:
+        for process in (marked, other):
+            process.kill()
+            process.communicate()
+
+
+def test_a_sweep_outruns_processes_that_fork() -> None:
+    """A process that keeps starting others is gone with all of them."""
+    own = f"fork-{os.getpid()}"
+    script = (
+        "import os, time\nwhile True:\n    time.sleep(0.01)\n    if os.fork():\n        os._exit(0)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "DLLAB_LEASE": own}
+    )
+    time.sleep(0.2)
+
+    assert [] == sweep(own)
+    time.sleep(0.1)
+    assert [] == strays(own)
+    process.wait()
+
+
+def test_children_start_clean() -> None:
+    """A child has default handlers, no blocked signal, nothing to read and one open file."""
+    look = (
+        "import json, os, signal; "
+        "handlers = [n for n in signal.valid_signals() if signal.getsignal(n) == signal.SIG_IGN]; "
+        "print(json.dumps([sorted(os.listdir('/proc/self/fd')),"
+        " list(signal.pthread_sigmask(0, ())),"
+        " [n for n in handlers if n not in (signal.SIGPIPE, signal.SIGXFSZ)],"
+        " os.readlink('/proc/self/fd/0')]))"
+    )
+    script = textwrap.dedent(
+        f"""
+        import os, signal, sys
+        from dllab_hub.shim.process import Signals, start
+        for number in (signal.SIGUSR1, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        signals = Signals()
+        os.set_inheritable(os.open("/etc/passwd", os.O_RDONLY), True)
+        child = start([sys.executable, "-c", {look!r}], env={{}}, output=1)
+        child.wait()
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": PACKAGE},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    # 3 is the directory that is being listed.
+    assert [["0", "1", "2", "3"], [], [], "/dev/null"] == json.loads(done.stdout)
+
+
+def test_the_shim_starts_light() -> None:
+    """The shim imports the standard library only: neither pydantic nor argparse nor asyncio."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import dllab_hub.shim.supervisor"],
+        env={**os.environ, "PYTHONPATH": PACKAGE},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "dllab_hub.shim.gang" in imported
+    assert not imported & {"pydantic", "argparse", "asyncio", "dllab_hub.specs", "logging"}

@@ -1,0 +1,177 @@
+"""Who holds which GPU."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from dllab_hub import leases as module
+from dllab_hub.errors import NoCapacity, StorageFull, Unavailable
+from dllab_hub.leases import LeaseDir
+
+GPUS = [f"GPU-{n}" for n in range(4)]
+ADA = {"kind": "job", "owner": "ada", "name": "digits", "id": "digits-1"}
+
+
+@pytest.fixture
+def leases(tmp_path: Path) -> LeaseDir:
+    return LeaseDir(tmp_path / "leases")
+
+
+def test_the_first_free_ones_are_taken(leases: LeaseDir) -> None:
+    """GPUs are taken in the machine's order, and shown with their holder."""
+    with leases.take(GPUS, 2, ADA) as one, leases.take(GPUS, 1, {"kind": "lab"}) as two:
+        held = leases.held(GPUS)
+
+    assert (("GPU-0", "GPU-1"), ("GPU-2",)) == (one.uuids, two.uuids)
+    assert {"GPU-0": ADA, "GPU-1": ADA, "GPU-2": {"kind": "lab"}, "GPU-3": None} == held
+    assert [None] * 4 == list(leases.held(GPUS).values())
+
+
+@pytest.mark.parametrize(
+    ("taken", "wanted", "message"),
+    [
+        (3, 2, "2 GPUs are needed and only 1 of 4 is free."),
+        (4, 1, "1 GPU is needed and none of 4 is free."),
+        (2, 3, "3 GPUs are needed and only 2 of 4 are free."),
+        (0, 5, "5 GPUs are needed and this machine has 4."),
+    ],
+)
+def test_too_few_is_none(leases: LeaseDir, taken: int, wanted: int, message: str) -> None:
+    """When fewer are free than needed none is taken, and the message says how many are."""
+    with leases.take(GPUS, taken, ADA):
+        with pytest.raises(NoCapacity, match=message):
+            leases.take(GPUS, wanted, ADA)
+
+        assert taken == sum(holder is not None for holder in leases.held(GPUS).values())
+
+
+def test_nothing_needs_nothing(leases: LeaseDir) -> None:
+    """A job without GPUs has an empty lease, also on a machine without any."""
+    with leases.take([], 0, ADA) as lease:
+        assert ((), ()) == (lease.uuids, lease.fds)
+
+
+def test_files_are_private(leases: LeaseDir, tmp_path: Path) -> None:
+    """Nobody else may open the lock files, and no child inherits them unasked."""
+    with leases.take(GPUS, 1, ADA) as lease:
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+
+        assert {"leases": 0o700, ".mutex": 0o600, "GPU-0.lock": 0o600} == modes
+        assert not any(os.get_inheritable(fd) for fd in lease.fds)
+
+
+def test_a_lease_that_was_handed_over_lives_with_its_new_holder(leases: LeaseDir) -> None:
+    """The taker lets go without unlocking; kill -9 of the holder ends the lease."""
+    with leases.take(GPUS, 1, ADA) as lease:
+        holder = subprocess.Popen(["sleep", "60"], pass_fds=lease.fds)
+    try:
+        assert leases.held(GPUS)["GPU-0"] == ADA
+    finally:
+        holder.kill()
+        holder.wait()
+
+    assert leases.held(GPUS)["GPU-0"] is None
+
+
+def test_an_unreadable_holder_is_still_a_holder(leases: LeaseDir, tmp_path: Path) -> None:
+    """The lock says that a GPU is held; the text only says by whom."""
+    with leases.take(GPUS, 1, ADA):
+        (tmp_path / "leases" / "GPU-0.lock").write_bytes(b"\xff{")
+
+        assert leases.held(GPUS)["GPU-0"] == {}
+
+
+def test_nobody_waits_for_a_stopped_taker(
+    leases: LeaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped inside a take makes others say so, not hang."""
+    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+    (tmp_path / "leases").mkdir()
+    script = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2);"
+        "print('ok', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "leases" / ".mutex")],
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout is not None
+    try:
+        other.stdout.readline()
+        os.kill(other.pid, signal.SIGSTOP)
+        with pytest.raises(Unavailable, match="does not move"):
+            leases.held(GPUS)
+    finally:
+        other.kill()
+        other.communicate()
+
+
+def test_twenty_takers_never_share_a_gpu(tmp_path: Path) -> None:
+    """Under 20 processes that take and give back, each GPU has one holder at a time."""
+    script = textwrap.dedent(
+        """
+        import os, pathlib, random, sys, time
+        from dllab_hub.errors import NoCapacity
+        from dllab_hub.leases import LeaseDir
+        root = pathlib.Path(sys.argv[1])
+        gpus = [f"GPU-{n}" for n in range(4)]
+        leases, taken, until = LeaseDir(root / "leases"), 0, time.monotonic() + 1.5
+        while time.monotonic() < until:
+            try:
+                lease = leases.take(gpus, random.choice([1, 1, 2]), {"kind": "job"})
+            except NoCapacity:
+                time.sleep(0.002)
+                continue
+            for uuid in lease.uuids:  # Fails when somebody else has it.
+                os.close(os.open(root / uuid, os.O_CREAT | os.O_EXCL))
+            time.sleep(0.001)
+            for uuid in lease.uuids:
+                os.unlink(root / uuid)
+            lease.release()
+            taken += 1
+        print(taken)
+        """
+    )
+    takers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(module.__file__).parents[1])},
+        )
+        for _ in range(20)
+    ]
+    said = [taker.communicate(timeout=60) for taker in takers]
+
+    assert [""] * 20 == [error for _, error in said]
+    assert sum(int(taken) for taken, _ in said) > 20
+    assert [None] * 4 == list(LeaseDir(tmp_path / "leases").held(GPUS).values())
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    """Without room for the holder's name nothing is taken."""
+    root = tmp_path / "small"
+    root.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(root)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        leases = LeaseDir(root)
+        leases.held(GPUS)
+        (root / "filler").write_bytes(bytes(4096))
+        with pytest.raises(StorageFull):
+            leases.take(GPUS, 1, ADA)
+        (root / "filler").unlink()
+
+        assert leases.held(GPUS)["GPU-0"] is None
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
