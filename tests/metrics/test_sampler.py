@@ -1,0 +1,223 @@
+"""One thread reads for everybody, and nothing it meets reaches the event loop."""
+
+import asyncio
+import logging
+import threading
+import time
+
+import pytest
+
+from dllab_hub.metrics.nvml import Nvml
+from dllab_hub.metrics.sampler import Sampler
+from dllab_hub.specs import GpuReport, GpuState
+from dllab_hub.testing.nvml import FakeNvml
+
+
+class Reads:
+    """A read that counts, and can be told to wait or to fail."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: Exception | None = None
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self) -> GpuReport:
+        self.count += 1
+        self.go.wait(10)
+        if self.error:
+            raise self.error
+        return GpuReport(state=GpuState.NO_GPU, time=time.time())
+
+
+class Lag:
+    """The longest time, in seconds, that the event loop did not run."""
+
+    worst = 0.0
+
+    async def __aenter__(self) -> "Lag":
+        self._task = asyncio.create_task(self._watch())
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            self.worst = max(self.worst, time.monotonic() - before - 0.005)
+
+
+async def _calls(fake: FakeNvml, clients: int) -> tuple[int, set[GpuState]]:
+    """NVML calls in about a second in which ``clients`` ask all the time."""
+    nvml = Nvml()
+    sampler = Sampler(nvml.read, interval=0.25)
+    before = fake.calls().total()
+    states = set()
+
+    async def ask() -> None:
+        for _ in range(20):
+            states.add((await sampler.report()).state)
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(*(ask() for _ in range(clients)))
+    calls = fake.calls().total() - before
+    sampler.close()
+    nvml.close()
+    return calls, states
+
+
+async def test_many_clients_cost_what_one_costs(fake: FakeNvml) -> None:
+    """NVML is called as often for 50 clients as for 1 (a tick of 2 GPUs is 8 calls)."""
+    one, _ = await _calls(fake, 1)
+    many, states = await _calls(fake, 50)
+
+    assert {GpuState.OK} == states
+    assert abs(one - many) <= 2 * 8
+
+
+async def test_all_get_the_same_report() -> None:
+    """Who asks within one interval gets the one sample."""
+    sampler = Sampler(Reads())
+    reports = await asyncio.gather(*(sampler.report() for _ in range(10)))
+    sampler.close()
+
+    assert len({id(report) for report in reports}) == 1
+
+
+async def test_nothing_is_read_when_nobody_asks() -> None:
+    """No read before the first question, and none after the last one was a while ago."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.02, linger=0.2)
+    assert reads.count == 0
+    await sampler.report()
+    await asyncio.sleep(0.4)
+    asleep = reads.count
+    await asyncio.sleep(0.3)
+    assert 5 < asleep == reads.count
+
+    report = await sampler.report()
+    sampler.close()
+
+    assert asleep < reads.count
+    assert time.time() - report.time < 0.1, "woken up, it gives a new sample, not the old one"
+
+
+async def test_a_hung_driver_is_said_and_harms_nobody(fake: FakeNvml) -> None:
+    """Within 2 s the state is STALE with the last values and their age; the loop never waits."""
+    nvml = Nvml()
+    sampler = Sampler(nvml.read)
+    good = await sampler.report()
+    fake.set(hang=1)
+    hung = time.monotonic()
+    async with Lag() as lag:
+        while (report := await sampler.report()).state is not GpuState.STALE:
+            assert time.monotonic() - hung < 3
+            await asyncio.sleep(0.05)
+        took = time.monotonic() - hung
+        await asyncio.sleep(1.5)
+        asked = time.monotonic()
+        later = await sampler.report()
+        waited = time.monotonic() - asked
+
+    assert took < 2.1
+    assert lag.worst < 0.1
+    assert waited < 0.1, "it is known to hang: nobody waits for it again"
+    assert (good.gpus, good.time) == (report.gpus, report.time)
+    assert "has not answered for 2 seconds; these are its last values." in report.message
+    assert "for 4 seconds" in later.message or "for 3 seconds" in later.message
+    fake.set(hang=0)
+    await asyncio.sleep(0.2)
+    assert GpuState.OK is (await sampler.report()).state
+    sampler.close()
+    nvml.close()
+
+
+async def test_a_driver_that_hangs_from_the_start_is_said() -> None:
+    """The first question waits for at most its patience, then says that nothing answers."""
+    reads = Reads()
+    reads.go.clear()
+    sampler = Sampler(reads, patience=0.2)
+    began = time.monotonic()
+    report = await sampler.report()
+    took = time.monotonic() - began
+    reads.go.set()
+    await asyncio.sleep(0.05)
+    after = await sampler.report()
+    sampler.close()
+
+    assert 0.15 < took < 0.5
+    assert (report.state, report.gpus) == (GpuState.STALE, ())
+    assert report.message == "The NVIDIA driver has not answered for 1 second."
+    assert GpuState.NO_GPU is after.state
+
+
+async def test_a_slow_driver_is_waited_for_elsewhere(fake: FakeNvml) -> None:
+    """20 ms for each call (8 a tick) never hold the event loop, and are not stale."""
+    fake.set(delay_ms=20)
+    nvml = Nvml()
+    sampler = Sampler(nvml.read)
+    async with Lag() as lag:
+        states = set()
+        for _ in range(30):
+            states.add((await sampler.report()).state)
+            await asyncio.sleep(0.05)
+    sampler.close()
+    nvml.close()
+
+    assert {GpuState.OK} == states
+    assert lag.worst < 0.1
+
+
+async def test_a_read_that_raises_is_a_report_too(caplog: pytest.LogCaptureFixture) -> None:
+    """The thread survives, the sentence is shown, and the log gets one entry for each kind."""
+    reads = Reads()
+    reads.error = ValueError("no such thing")
+    sampler = Sampler(reads, interval=0.02)
+    with caplog.at_level(logging.ERROR):
+        report = await sampler.report()
+        await asyncio.sleep(0.2)
+        reads.error = OSError("another")
+        await asyncio.sleep(0.2)
+    assert (
+        report.state,
+        report.message,
+    ) == (GpuState.FAILED, "The GPUs could not be read: no such thing.")
+    assert len(caplog.records) == 2
+    assert reads.count > 5
+    reads.error = None
+    await asyncio.sleep(0.1)
+
+    assert GpuState.NO_GPU is (await sampler.report()).state
+    sampler.close()
+
+
+async def test_a_question_that_is_given_up_leaves_nothing_behind() -> None:
+    """A cancelled client is forgotten; the others get their answer."""
+    reads = Reads()
+    reads.go.clear()
+    sampler = Sampler(reads)
+    lost, kept = (asyncio.create_task(sampler.report()) for _ in range(2))
+    await asyncio.sleep(0.05)
+    lost.cancel()
+    await asyncio.sleep(0)
+    reads.go.set()
+
+    assert GpuState.NO_GPU is (await kept).state
+    assert lost.cancelled()
+    sampler.close()
+
+
+async def test_the_thread_ends_with_it() -> None:
+    """After `close` there is no thread, asleep or awake."""
+    sampler = Sampler(Reads(), interval=5)
+    await sampler.report()
+    sampler.close()
+    for _ in range(100):
+        if not any(thread.name == "dllab-gpu-sampler" for thread in threading.enumerate()):
+            break
+        await asyncio.sleep(0.01)
+
+    assert "dllab-gpu-sampler" not in {thread.name for thread in threading.enumerate()}
