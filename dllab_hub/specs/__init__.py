@@ -1,6 +1,6 @@
 """Frozen value classes: what is wished for, what there is, what happened. No behaviour."""
 
-from .gpu import Capacity, Forecast, Gpu, GpuReport, GpuState, Holder
+from .gpu import Capacity, Forecast, Gpu, GpuReport, GpuState, Holder, shortage
 from .lab import MAX_GPUS, Catalog, Image, LabSpec, Volume
 from .logs import JobPage, LogChunk
 from .training import (
@@ -42,4 +42,5 @@ __all__ = (
     "TrainingSpec",
     "Value",
     "Volume",
+    "shortage",
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from .wire import Value
 
-__all__ = ("Capacity", "Forecast", "Gpu", "GpuReport", "GpuState", "Holder")
+__all__ = ("Capacity", "Forecast", "Gpu", "GpuReport", "GpuState", "Holder", "shortage")
 
 
 class GpuState(StrEnum):
@@ -117,3 +118,59 @@ class Capacity(Value):
     free: int
     holders: tuple[Holder, ...] = ()
     forecast: Forecast | None = None
+
+    @classmethod
+    def of(cls, owner: str, total: int, held: Iterable[Holder], gpus: int | None = None) -> Self:
+        """What ``owner`` may know when the GPUs ``held`` (one entry each) of ``total`` are taken.
+
+        Args:
+            owner: Who asks; other people's names and ids are left out.
+            total: How many GPUs there are.
+            held: Who holds each GPU that is not free, with all names.
+            gpus: How many are wished for, or None without a wish.
+        """
+        held = tuple(held)
+        return cls(
+            total=total,
+            free=total - len(held),
+            holders=tuple(h if h.owner == owner else Holder(kind=h.kind) for h in held),
+            forecast=None if gpus is None else _forecast(owner, total, held, gpus),
+        )
+
+
+def shortage(owner: str, total: int, held: Iterable[Holder]) -> str:
+    """Why GPUs are short, for ``owner`` to read; nobody else's names are in it.
+
+    >>> mine = Holder(kind="lab", owner="ada", name="x")
+    >>> shortage("ada", 4, [mine, Holder(kind="job", owner="grace", name="secret")])
+    "2 of 4 are free; held by your lab 'x' and 1 other person"
+    """
+    held = tuple(held)
+    free = total - len(held)
+    mine = dict.fromkeys(f"your {h.kind} '{h.name}'" for h in held if h.owner == owner)
+    others = len({h.owner for h in held if h.owner != owner})
+    names = [*mine, *([_count(others, "other person", "other people")] if others else [])]
+    said = f"{free or 'none'} of {total} {'is' if free < 2 else 'are'} free"
+    if not names:
+        return said
+    return f"{said}; held by {', '.join(names[:-1])}{' and ' if names[1:] else ''}{names[-1]}"
+
+
+def _forecast(owner: str, total: int, held: tuple[Holder, ...], gpus: int) -> Forecast:
+    if gpus == 0:
+        return Forecast(answer="now", message="No GPU is asked for: starts at once.")
+    if gpus > total:
+        there = f"has {_count(total, 'GPU', 'GPUs')}" if total else "has no GPU"
+        return Forecast(answer="never", message=f"This machine {there}.")
+    if gpus <= total - len(held):
+        free = total - len(held)
+        verb = "is" if free == 1 else "are"
+        return Forecast(answer="now", message=f"{free} of {total} {verb} free: starts at once.")
+    wish = _count(gpus, "GPU", "GPUs")
+    return Forecast(
+        answer="wait", message=f"Would wait for {wish}: {shortage(owner, total, held)}."
+    )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,144 @@
+"""What is true of one job now: decided from its lock and its files, and from nothing remembered.
+
+An end that was recorded wins. Else the lock on ``shim.lock`` says whether the shim lives. A shim
+that died without a record leaves the job `LOST`, or `CANCELLED` when that was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ...shim.process import is_alive
+from ...specs import JobState, ReplicaStatus, TrainingJob
+from . import readings
+from .jobdir import JobDir
+from .launch import is_locked
+from .readings import Status
+from .rundir import Unreadable
+
+__all__ = ("has_shim", "look", "shim_of")
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def look(folder: JobDir, job: TrainingJob, cancelled_by: str = "") -> TrainingJob:
+    """The job as its directory shows it; ``job`` is what was known before.
+
+    Args:
+        folder: Of the job.
+        job: As last seen.
+        cancelled_by: Who asked to cancel it; empty when nobody did.
+    """
+    if not folder.path.is_dir():
+        return _ended(job, JobState.LOST, "its directory is gone.", time.time())
+    # In this order: a shim that is gone when the lock is looked at has written what it ever will.
+    alive = has_shim(folder)
+    end = readings.end(folder.run)
+    started = job.state is not JobState.PENDING or readings.identity(folder.run) is not None
+    if end is None and not alive and not started:
+        return job
+    status = Status.of(folder.run)
+    seen = job.model_copy(
+        update={
+            "attempt": max(status.attempt, job.attempt, 1),
+            "replicas": status.replicas or job.replicas,
+            "started": status.started or job.started or time.time(),
+            "progress": readings.progress(folder.run) or job.progress,
+            "checkpoint": readings.newest_checkpoint(folder.run),
+        }
+    )
+    if end is not None:
+        return _ended(seen, end.state, end.reason, end.ended or time.time())
+    if alive:
+        return _running(seen, status, cancelled_by)
+    return _ended(seen, *_unrecorded(folder, cancelled_by), time.time())
+
+
+def has_shim(folder: JobDir) -> bool:
+    """Whether the job's shim lives. The kernel says so; a pid alone could be anybody's."""
+    if not is_locked(folder.lock):
+        return False
+    # Somebody may have got hold of the lock's descriptor from the shim.
+    known = shim_of(folder)
+    return known is None or is_alive(known)
+
+
+def shim_of(folder: JobDir) -> dict[str, Any] | None:
+    """Pid, start time and boot of the job's shim; None until it is known.
+
+    The service's own note counts first. What the shim wrote itself lies in the person's directory,
+    so it counts only while the process is the person's.
+    """
+    noted = folder.noted("launch.json")
+    if noted and "pid" in noted:
+        return noted
+    said = readings.identity(folder.run)
+    pid = said.get("pid") if said else None
+    if type(pid) is not int or pid <= 1:
+        return None
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return said  # Dead, and so it will be judged.
+    return said if owner == folder.account.uid else None
+
+
+def _running(job: TrainingJob, status: Status, cancelled_by: str) -> TrainingJob:
+    state = JobState.RESTARTING if status.state is JobState.RESTARTING else JobState.RUNNING
+    if cancelled_by:
+        reason = "cancelling."
+    elif status.state is None and not job.replicas:
+        reason = "starting."
+    else:
+        reason = status.reason
+    return job.model_copy(update={"state": state, "reason": reason})
+
+
+def _unrecorded(folder: JobDir, cancelled_by: str) -> tuple[JobState, str]:
+    """State and sentence for a job whose shim died without a word."""
+    said = readings.identity(folder.run)
+    if cancelled_by:
+        return (
+            JobState.CANCELLED,
+            f"cancelled by {cancelled_by}; it did not stop by itself and was killed.",
+        )
+    noted = folder.noted("launch.json") or said or {}
+    if noted.get("boot_id") and noted["boot_id"] != _BOOT_ID.read_text().strip():
+        return JobState.LOST, "the machine was restarted while the job ran."
+    if said is None:
+        return JobState.FAILED, f"the supervisor could not start: {_last_words(folder)}"
+    return (
+        JobState.LOST,
+        "its supervisor was killed, so how the job ended is not known. "
+        "All its processes were ended too.",
+    )
+
+
+def _last_words(folder: JobDir) -> str:
+    try:
+        with folder.run.opened("shim.log") as (fd, size):
+            text = os.pread(fd, 4096, max(size - 4096, 0)).decode("utf-8", "replace")
+    except Unreadable as exc:
+        return str(exc)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else "it said nothing."
+
+
+def _ended(job: TrainingJob, state: JobState, reason: str, when: float) -> TrainingJob:
+    reason = reason or {JobState.SUCCEEDED: "every replica returned 0."}.get(
+        state, "no reason given."
+    )
+    replicas = tuple(_over(replica, state, when) for replica in job.replicas)
+    return job.model_copy(
+        update={"state": state, "reason": reason, "replicas": replicas, "ended": when}
+    )
+
+
+def _over(replica: ReplicaStatus, state: JobState, when: float) -> ReplicaStatus:
+    """A replica nobody saw the end of shares the job's."""
+    if replica.state.is_terminal:
+        return replica.model_copy(update={"pid": None})
+    return replica.model_copy(update={"state": state, "pid": None, "ended": when})

@@ -1,0 +1,205 @@
+"""Places where jobs run. A contract test gets each of them, by name, as the fixture ``place``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import dllab_hub
+from dllab_hub.backends.base import Backend
+from dllab_hub.backends.local import LocalBackend
+from dllab_hub.specs import Code, JobState, Role, TrainingJob, TrainingSpec
+from dllab_hub.state import StateDir
+from dllab_hub.testing import MemoryBackend
+
+GPUS = ("GPU-0", "GPU-1")
+
+
+def _spec(
+    name: str = "digits",
+    source: str = "print('hello')",
+    *,
+    replicas: int = 1,
+    gpus: int = 0,
+    **more,
+) -> TrainingSpec:
+    """A wish for the image that every place here offers."""
+    return TrainingSpec(
+        **{
+            "name": name,
+            "image": "here",
+            "code": Code(source=source),
+            "roles": (Role(replicas=replicas, gpus=gpus),),
+            "max_restarts": 0,
+            **more,
+        }
+    )
+
+
+async def _until(condition: Callable, seconds: float = 20.0):
+    """The first truthy answer of an async function."""
+    give_up = time.monotonic() + seconds
+    while not (answer := await condition()):
+        assert time.monotonic() < give_up, f"not within {seconds} s"
+        await asyncio.sleep(0.03)
+    return answer
+
+
+class Place(ABC):
+    """A backend, and a way to have jobs that print something and end, or never end."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    @abstractmethod
+    async def submit(
+        self, owner: str, *, prints: str = "", code: int | None = 0, **spec
+    ) -> TrainingJob:
+        """A job whose replicas print ``prints`` and return ``code``; None: they run on."""
+
+    async def state(
+        self, job: TrainingJob, *states: JobState, seconds: float = 20.0
+    ) -> TrainingJob:
+        """The job once it is in one of the states."""
+
+        async def reached() -> TrainingJob | None:
+            now = await self.backend.get(job.owner, job.id)
+            return now if now.state in states else None
+
+        return await _until(reached, seconds)
+
+    async def over(self, job: TrainingJob, seconds: float = 20.0) -> TrainingJob:
+        """The job once it has ended."""
+        return await self.state(job, *(s for s in JobState if s.is_terminal), seconds=seconds)
+
+
+class MemoryPlace(Place):
+    """Jobs do what was asked for, at once."""
+
+    def __init__(self, memory: MemoryBackend, backend: Backend | None = None) -> None:
+        super().__init__(backend or memory)
+        self.memory = memory
+
+    async def submit(self, owner, *, prints="", code=0, **spec):
+        job = await self.backend.submit(owner, _spec(**spec))
+        if job.state is JobState.PENDING:
+            return job
+        for replica in job.replicas:
+            if prints:
+                self.memory.write_log(job.id, replica.name, prints)
+        if code is not None:
+            state = JobState.FAILED if code else JobState.SUCCEEDED
+            self.memory.finish(job.id, state, exit_code=code)
+        return job
+
+
+class LocalPlace(Place):
+    """Jobs are processes that do it."""
+
+    async def submit(self, owner, *, prints="", code=0, **spec):
+        lines = [
+            f"import sys, time; sys.stdout.buffer.write({prints.encode()!r})",
+            "sys.stdout.flush()",
+            "time.sleep(600)" if code is None else f"sys.exit({code})",
+        ]
+        return await self.backend.submit(owner, _spec(source="\n".join(lines), **spec))
+
+
+@asynccontextmanager
+async def memory_place(root: Path) -> AsyncIterator[Place]:
+    yield MemoryPlace(MemoryBackend(gpus=GPUS))
+
+
+@asynccontextmanager
+async def local_place(root: Path) -> AsyncIterator[Place]:
+    async with _running(StateDir(root, root / "envs")) as backend:
+        yield LocalPlace(backend)
+
+
+#: Add a place here and every contract test runs on it.
+PLACES: dict[str, Callable[[Path], AbstractAsyncContextManager[Place]]] = {
+    "memory": memory_place,
+    "local": local_place,
+}
+
+
+@asynccontextmanager
+async def _running(state: StateDir, **options) -> AsyncIterator[LocalBackend]:
+    """A backend on this machine that leaves nothing running when the test is over."""
+    options = {"here": True, "gpus": lambda: GPUS, "grace": 1.0, **options}
+    backend = LocalBackend(state, **options)
+    await backend.start()
+    try:
+        yield backend
+    finally:
+        for job in await backend._keep(backend._store.live):
+            await backend.cancel(job.owner, job.id)
+        for job in await backend._keep(backend._store.live):
+            await _until(lambda job=job: _is_over(backend, job))
+        await _until(lambda: _quiet(backend))
+        await backend.close()
+
+
+async def _is_over(backend: LocalBackend, job: TrainingJob) -> bool:
+    return (await backend.get(job.owner, job.id)).state.is_terminal
+
+
+async def _quiet(backend: LocalBackend) -> bool:
+    return not backend._queue.busy
+
+
+@pytest.fixture(params=PLACES)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    """A place with two GPUs."""
+    async with PLACES[request.param](tmp_path / "state") as made:
+        yield made
+
+
+@pytest.fixture
+def a_state(tmp_path: Path) -> StateDir:
+    """A state directory of nobody."""
+    return StateDir(tmp_path / "state", tmp_path / "envs")
+
+
+@pytest.fixture
+async def local(a_state: StateDir) -> AsyncIterator[LocalPlace]:
+    """A local backend with two GPUs."""
+    async with _running(a_state) as backend:
+        yield LocalPlace(backend)
+
+
+@pytest.fixture
+def make_spec():
+    """Makes a wish; see `_spec`."""
+    return _spec
+
+
+@pytest.fixture
+def until():
+    """Waits for the truth of an async function; see `_until`."""
+    return _until
+
+
+@pytest.fixture
+def running():
+    """Runs a backend on a state directory; see `_running`."""
+    return _running
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _package_is_importable() -> None:
+    """Shims find the package the way this interpreter does."""
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", "import dllab_hub"], capture_output=True, check=False
+    )
+    if found.returncode:  # Not installed: run from a checkout.
+        os.environ["PYTHONPATH"] = str(Path(dllab_hub.__file__).parents[1])
