@@ -1,0 +1,213 @@
+"""Image environments: found, built once, shared, and never changed by our own package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dllab_hub import images
+from dllab_hub._version import __version__
+from dllab_hub.errors import DLLabError, NotFound, StorageFull, Unavailable
+from dllab_hub.images import builder, download
+from dllab_hub.state import StateDir
+
+
+def write_image(state: StateDir, name: str, requirements: str, about: str = "") -> None:
+    source = state.root / "images" / name
+    source.mkdir(parents=True)
+    (source / "requirements.txt").write_text(requirements)
+    (source / "image.toml").write_text(
+        about or f'title = "Image {name}"\nframework = "python"\nversion = "1"\n'
+    )
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state", tmp_path / "envs")
+
+
+class Built:
+    """A small image that two builders made at the same time, over a half-built environment."""
+
+    def __init__(self, root: Path) -> None:
+        self.state = StateDir(root / "state", root / "envs")
+        # Older than what dllab-hub's own dependencies would bring.
+        write_image(self.state, "tiny", "idna==3.6\n")
+        [self.half] = [e for e in images.find(self.state) if e.image.name == "tiny"]
+        (self.half.path / "bin").mkdir(parents=True)
+        (self.half.path / "bin" / "left-over").touch()
+        self.said: list[str] = []
+        self.results: list[images.ImageEnv] = []
+        builders = [threading.Thread(target=self.build) for _ in range(2)]
+        for thread in builders:
+            thread.start()
+        for thread in builders:
+            thread.join()
+
+    def build(self) -> None:
+        self.results.append(images.build(self.state, "tiny", self.said.append))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DLLAB_ENVS", raising=False)
+        return Built(tmp_path_factory.mktemp("image"))
+
+
+def test_two_builders_make_one_environment(built: Built) -> None:
+    """The second waits for the first; both get the finished environment."""
+    made = [line for line in built.said if "making a virtual environment" in line]
+
+    assert (len(made), len(built.results)) == (1, 2)
+    assert all(env.ready for env in built.results)
+
+
+def test_a_half_built_environment_is_started_over(built: Built) -> None:
+    """Nothing of an interrupted build is left."""
+    assert not (built.half.path / "bin" / "left-over").exists()
+
+
+def test_the_size_is_said_before_the_download(built: Built) -> None:
+    """The cost stands before the first installed package."""
+    cost = next(i for i, line in enumerate(built.said) if "to download" in line)
+    installing = next(i for i, line in enumerate(built.said) if "installing" in line)
+
+    assert cost < installing
+    assert "on disk" in built.said[cost]
+
+
+def test_our_package_is_there_and_moved_nothing(built: Built) -> None:
+    """The environment imports dllab_hub, and the image's pin still holds."""
+    said = subprocess.run(
+        [
+            *(built.half.python, "-P", "-c"),
+            "import dllab_hub, importlib.metadata as m; "
+            "print(dllab_hub.__version__, m.version('idna'))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    ).stdout.split()
+
+    assert [__version__, "3.6"] == said
+
+
+def test_every_account_may_use_it(built: Built) -> None:
+    """Directories are passable and files readable for others."""
+    closed = [
+        path
+        for path in (built.half.path, *built.half.path.rglob("*"))
+        if not path.is_symlink() and not path.stat().st_mode & (0o001 if path.is_dir() else 0o004)
+    ]
+
+    assert closed == []
+
+
+def test_a_complete_environment_takes_milliseconds(built: Built) -> None:
+    """The second call says nothing and starts nothing."""
+    said: list[str] = []
+    began = time.perf_counter()
+
+    images.build(built.state, "tiny", said.append)
+
+    assert time.perf_counter() - began < 0.1
+    assert said == []
+
+
+def test_another_version_renews_only_our_package(built: Built) -> None:
+    """An update of dllab-hub does not download the framework again."""
+    marker = built.half.path / ".complete"
+    marker.write_text(json.dumps({"dllab_hub": "0.0.1"}))
+    said: list[str] = []
+
+    images.build(built.state, "tiny", said.append)
+
+    assert f"Image tiny: updating dllab-hub from 0.0.1 to {__version__}" == said[0]
+    assert not any("to download" in line for line in said)
+    assert __version__ == json.loads(marker.read_text())["dllab_hub"]
+
+
+def test_pytorch_is_shipped_at_its_pinned_version(state: StateDir) -> None:
+    """The shipped image says what its requirements install."""
+    [env] = [e for e in images.find(state) if e.image.name == "pytorch"]
+    requirements = (env.source / "requirements.txt").read_text().splitlines()
+
+    assert f"torch=={env.image.version}" in requirements
+    assert not env.ready
+
+
+def test_other_requirements_make_another_environment(state: StateDir) -> None:
+    """A changed requirement never changes an environment that a lab may be using."""
+    write_image(state, "a", "idna==3.6\n")
+    [first] = [e.path for e in images.find(state) if e.image.name == "a"]
+    (state.root / "images" / "a" / "requirements.txt").write_text("idna==3.7\n")
+
+    [second] = [e.path for e in images.find(state) if e.image.name == "a"]
+
+    assert first != second
+
+
+def test_an_unbuilt_image_says_how_to_build_it(state: StateDir) -> None:
+    """Asking for its interpreter names the command."""
+    with pytest.raises(Unavailable, match="dllab env build pytorch"):
+        images.python_of(state, "pytorch")
+
+
+def test_an_unknown_image_lists_the_known_ones(state: StateDir) -> None:
+    """A typing error is answered with the names there are."""
+    with pytest.raises(NotFound, match="Choose one of: pytorch"):
+        images.build(state, "pytroch", print)
+
+
+def test_pips_own_reason_is_told(state: StateDir) -> None:
+    """A requirement that cannot be met ends in one sentence of pip's, and its log's path."""
+    write_image(state, "bad", "dllab-hub-no-such-package==99\n")
+
+    with pytest.raises(Unavailable) as caught:
+        images.build(state, "bad", lambda text: None)
+
+    assert "dllab-hub-no-such-package" in caught.value.message
+    assert ".log" in caught.value.hint
+    assert not any(env.ready for env in images.find(state))
+
+
+@pytest.mark.parametrize("about", ["title = ", 'title = "x"\n', "title = 3\nframework = 4\n"])
+def test_a_broken_image_file_is_named(state: StateDir, about: str) -> None:
+    """An administrator reads which file is wrong."""
+    write_image(state, "broken", "", about)
+
+    with pytest.raises(DLLabError, match="images/broken"):
+        images.find(state)
+
+
+def test_too_small_a_disk_is_said_before_the_download(
+    state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that cannot fit stops before it downloads anything."""
+    write_image(state, "huge", "idna==3.6\n")
+    monkeypatch.setattr(builder, "file_sizes", lambda urls: [10**15])
+
+    with pytest.raises(StorageFull, match="free and Image huge needs about"):
+        images.build(state, "huge", lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "0 MB"), (190_400_000, "190 MB"), (1_130_000_000, "1.1 GB")]
+)
+def test_sizes_in_words(size: int, words: str) -> None:
+    """Sizes read as a person would say them."""
+    assert words == download.in_words(size)
+
+
+def test_a_file_that_is_not_there_has_no_size(tmp_path: Path) -> None:
+    """An unknown size is None, never 0."""
+    (tmp_path / "a").write_bytes(b"123")
+
+    assert download.file_sizes([f"file://{tmp_path}/a", f"file://{tmp_path}/b"]) == [3, None]
