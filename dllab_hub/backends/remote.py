@@ -1,0 +1,132 @@
+"""`RemoteBackend`: the same verbs over the REST interface of a lab service.
+
+It runs in the Jupyter server of a lab. The person is whom the token belongs to: the far side reads
+that from the token and never from the ``owner`` that is passed here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from ..specs import (
+    Capacity,
+    Catalog,
+    Checkpoint,
+    Event,
+    GpuReport,
+    JobPage,
+    JobState,
+    LogChunk,
+    TrainingJob,
+    TrainingSpec,
+)
+from ..transport import AsyncTransport, path
+from .base import Backend
+
+__all__ = ("RemoteBackend", "RemoteGpus")
+
+
+class RemoteBackend(Backend):
+    """Every verb is one request; all checks are the far side's.
+
+    Attributes:
+        gpus: The far side's view of the GPUs.
+
+    Args:
+        transport: To the lab service.
+    """
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+        self.gpus = RemoteGpus(transport)
+
+    @classmethod
+    def at(cls, url: str, token: str) -> Self:
+        """The lab service at ``url``, for whom ``token`` belongs to."""
+        return cls(AsyncTransport(url, token))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def status(self) -> dict[str, Any]:
+        """Who this is for the far side, and what answers there."""
+        return await self._transport.ask("GET", "status", dict)
+
+    async def catalog(self) -> Catalog:
+        """What a job may name."""
+        return await self._transport.ask("GET", "catalog", Catalog.from_wire)
+
+    async def submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
+        """Send it as it is: the far side checks it against what it has."""
+        return await self._submit(owner, spec)
+
+    async def cancel(self, owner: str, id: str) -> TrainingJob:
+        """End the job; one that has ended already is returned as it is."""
+        return await self._cancel(owner, id)
+
+    async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
+        return await self._transport.ask("POST", "jobs", TrainingJob.from_wire, body=spec.to_wire())
+
+    async def _get(self, owner: str, id: str) -> TrainingJob:
+        return await self._transport.ask("GET", path("jobs", id), TrainingJob.from_wire)
+
+    async def _list(
+        self, owner: str, states: frozenset[JobState], limit: int, after: str | None
+    ) -> JobPage:
+        return await self._transport.ask(
+            "GET",
+            "jobs",
+            JobPage.from_wire,
+            state=tuple(sorted(map(str, states))),
+            limit=limit,
+            next=after,
+        )
+
+    async def _cancel(self, owner: str, id: str) -> TrainingJob:
+        return await self._transport.ask("POST", path("jobs", id, "cancel"), TrainingJob.from_wire)
+
+    async def _logs(
+        self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int, limit: int
+    ) -> LogChunk:
+        return await self._transport.ask(
+            "GET",
+            path("jobs", id, "logs"),
+            LogChunk.from_wire,
+            replica=replica,
+            attempt=attempt,
+            offset=offset,
+            limit=limit,
+        )
+
+    async def _events(self, owner: str, id: str) -> tuple[Event, ...]:
+        return await self._transport.ask(
+            "GET",
+            path("jobs", id, "events"),
+            lambda answer: tuple(map(Event.from_wire, answer["events"])),
+        )
+
+    async def _checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]:
+        return await self._transport.ask(
+            "GET",
+            path("jobs", id, "checkpoints"),
+            lambda answer: tuple(map(Checkpoint.from_wire, answer["checkpoints"])),
+        )
+
+    async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
+        return await self._transport.ask("GET", "capacity", Capacity.from_wire, gpus=gpus)
+
+
+class RemoteGpus:
+    """The lab service's view of the GPUs.
+
+    Args:
+        transport: To the lab service.
+    """
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def report(self) -> GpuReport:
+        """As of about a second ago, with the holders as this person may see them."""
+        return await self._transport.ask("GET", "gpus", GpuReport.from_wire)

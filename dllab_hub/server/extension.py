@@ -1,0 +1,133 @@
+"""`LabExtension`: the routes in a Jupyter server.
+
+In a lab of a hub (``DLLAB_API_URL`` is set) they pass everything on to the lab service. In a plain
+``jupyter lab`` this process runs the jobs itself, and tells its kernels where to find it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+from functools import partial
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.utils import url_path_join
+
+from ..state import StateDir
+from . import tensorboard
+from .lab import Lab
+from .routes import routes
+
+__all__ = ("LabExtension",)
+
+_ADDRESS, _TOKEN = "DLLAB_API_URL", "DLLAB_API_TOKEN"
+_ANY = {"", "0.0.0.0", "::", "*"}
+
+
+class LabExtension(ExtensionApp):  # type: ignore[misc]
+    """The server extension."""
+
+    name = "dllab_hub"
+
+    def initialize_settings(self) -> None:
+        """Construct everything once."""
+        self._told: list[str] = []
+        self.lab = _remote(self._boards()) if os.environ.get(_ADDRESS) else self._local()
+        self.settings["dllab"] = self.lab
+
+    def initialize_handlers(self) -> None:
+        """Add the routes."""
+        app = self.serverapp.web_app
+        app.add_handlers(".*$", routes(app.settings["base_url"]))
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """The port is bound now: kernels can be told of it. Does not wait for the backend."""
+        if self.lab.kind == "local":
+            self._tell(_ADDRESS, _address(serverapp))
+            self._tell(_TOKEN, self.lab.token or serverapp.identity_provider.token)
+        self.lab.start()
+
+    async def stop_extension(self) -> None:
+        """Let go; jobs run on."""
+        for name in self._told:
+            os.environ.pop(name, None)
+        await self.lab.close()
+
+    def _tell(self, name: str, value: str) -> None:
+        os.environ[name] = value
+        self._told.append(name)
+
+    def _local(self) -> Lab:
+        # Imported here: a lab of a hub needs none of it.
+        from ..backends.local import LocalBackend
+        from ..backends.local.capacity import holders
+        from ..leases import LeaseDir
+        from ..metrics.sampler import Sampler
+
+        state = StateDir.default()
+        return Lab(
+            LocalBackend(state, here=True),
+            Sampler(),
+            owner=_account(),
+            # Without a token, because there is a password or no sign-in at all, kernels would be
+            # refused: they have no cookies. They get one that opens these routes only.
+            token="" if self.serverapp.identity_provider.token else secrets.token_hex(),
+            boards=self._boards(),
+            holders=partial(holders, LeaseDir(state.leases)),
+        )
+
+    def _boards(self) -> list[dict[str, str]]:
+        known = self.serverapp.extension_manager.extensions
+        proxy = known.get("jupyter_server_proxy")
+        if os.environ.get("DLLAB_TENSORBOARD") == "0" or proxy is None or not proxy.enabled:
+            return []
+        url = url_path_join(self.serverapp.base_url, "tensorboard/")
+        return [{"name": "tensorboard", "url": url, "logdir": str(tensorboard.logdir())}]
+
+
+def _remote(boards: list[dict[str, str]]) -> Lab:
+    from ..backends.remote import RemoteBackend
+
+    token = os.environ.get(_TOKEN) or os.environ.get("JUPYTERHUB_API_TOKEN", "")
+    backend = RemoteBackend.at(os.environ[_ADDRESS], token)
+    return _Forwarding(backend, backend.gpus, kind="remote", boards=boards)
+
+
+class _Forwarding(Lab):
+    """A lab whose jobs are run elsewhere: who one is, is what one is there."""
+
+    async def status(self, owner: str) -> dict[str, Any]:
+        there: dict[str, Any] = await self.backend.status()  # type: ignore[attr-defined]
+        mine = await super().status(owner)
+        return {**mine, "user": there["user"], "mode": there["mode"]}
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())  # A container may run as a number without a name.
+
+
+def _address(serverapp: Any) -> str:
+    """Where a process of this machine finds the routes."""
+    ip = serverapp.ip
+    if ip in _ANY:
+        ip = "::1" if ip == "::" else "127.0.0.1"
+    base = serverapp._get_urlparts(path=serverapp.base_url, ip=ip).geturl()
+    return f"{base.rstrip('/')}/dllab/api/"
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    return [{"module": __name__, "app": LabExtension}]
+
+
+# For `dllab_hub` itself, whose extension point names this module only.
+_load_jupyter_server_extension = LabExtension._load_jupyter_server_extension
+
+
+async def _start_jupyter_server_extension(serverapp: Any) -> None:
+    extension: LabExtension = serverapp.web_app.settings[LabExtension.name]
+    await extension._start_jupyter_server_extension(serverapp)

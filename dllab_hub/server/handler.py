@@ -1,0 +1,176 @@
+"""`LabHandler`: what all routes share: who asks, one form of answer, one form of error.
+
+It runs unchanged in a Jupyter server and in the lab service. What differs, who may come in, is in
+the application's settings ``identity_provider`` and ``authorizer``; what is served is in ``dllab``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from jupyter_server._tz import utcnow
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.identity import User
+from jupyter_server.base.handlers import APIHandler
+from tornado.web import HTTPError, authenticated, stream_request_body
+
+from ..backends.base import Backend
+from ..errors import AccessDenied, DLLabError, InvalidRequest, NotFound, TooLarge, Unavailable
+from ..specs import Value
+from .body import MAX_BODY_BYTES, read_object
+from .lab import Lab
+from .query import Query
+
+__all__ = ("LabHandler", "Nowhere", "allowed")
+
+_T = TypeVar("_T")
+_Verb = TypeVar("_Verb", bound=Callable[..., Awaitable[None]])
+
+
+def allowed(verb: _Verb) -> _Verb:
+    """A verb for those who are signed in and whom the host's authorizer lets in. On every verb."""
+    checked: _Verb = authenticated(authorized(verb))
+    return checked
+
+
+@stream_request_body
+class LabHandler(APIHandler):  # type: ignore[misc]
+    """Base of all routes.
+
+    The body is taken in piece by piece, and not at all before it is known who sends it: too large
+    a one is refused as it comes, whatever the server's own limit is.
+    """
+
+    auth_resource = "dllab"
+    _is_taken = False
+
+    @property
+    def lab(self) -> Lab:
+        """What is served."""
+        lab: Lab = self.settings["dllab"]
+        return lab
+
+    @property
+    def backend(self) -> Backend:
+        """Where jobs run."""
+        return self.lab.backend
+
+    @property
+    def owner(self) -> str:
+        """The person who asks. Never from the request's text: only from who they proved to be."""
+        return self.lab.owner or str(self.current_user.username)
+
+    async def prepare(self) -> None:
+        """Find out who asks, then whether there is anything to ask."""
+        self._body = bytearray()
+        self._let_kernel_in()
+        await super().prepare()
+        if self.request.method == "OPTIONS":  # A browser asks, before it signs in, whether it may.
+            return
+        if self.current_user is None:
+            raise HTTPError(HTTPStatus.FORBIDDEN)
+        self.lab.check()
+        if int(self.request.headers.get("Content-Length", 0)) > MAX_BODY_BYTES:
+            raise _too_large()
+        self._is_taken = True
+
+    def data_received(self, chunk: bytes) -> None:
+        """A piece of the body. Pieces that follow a refusal are not kept."""
+        if len(self._body) <= MAX_BODY_BYTES:
+            self._body += chunk
+
+    async def read(self, make: Callable[[dict[str, Any]], _T]) -> _T:
+        """What ``make`` makes of the JSON object in the body; made in a thread.
+
+        Raises:
+            InvalidRequest: it is none, or ``make`` says so.
+            TooLarge: it is larger than 8 MiB.
+        """
+        if len(self._body) > MAX_BODY_BYTES:
+            raise _too_large()
+        return await asyncio.to_thread(read_object, bytes(self._body), make)
+
+    def query(self, *known: str, repeatable: tuple[str, ...] = ()) -> Query:
+        """The query; keys that are not named here are refused."""
+        return Query(self.request.query_arguments, known, repeatable)
+
+    def reply(self, answer: Value | dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> None:
+        """Answer with a value, or with JSON types."""
+        self.set_status(status)
+        text = answer.model_dump_json() if isinstance(answer, Value) else json.dumps(answer)
+        self.finish(text)
+
+    def set_default_headers(self) -> None:
+        """What an answer says is true now and for this person."""
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+
+    def update_api_activity(self) -> None:
+        """Looking on does not keep a lab from being stopped when idle; doing something does."""
+        if self.request.method != "GET" and getattr(self, "_jupyter_current_user", None):
+            self.settings["api_last_activity"] = utcnow()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """The one place where an exception becomes an answer."""
+        exc = kwargs.get("exc_info", (None, None, None))[1]
+        error = exc if isinstance(exc, DLLabError) else _of_status(status_code, exc)
+        self.set_status(error.status if isinstance(exc, DLLabError) else status_code)
+        if not self._is_taken:
+            # tornado closes a connection whose request was not read to its end; say so.
+            self.set_header("Connection", "close")
+        self.finish(json.dumps(error.to_wire()))
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """An error that was raised on purpose is no fault: its line in the access log is enough."""
+        if not isinstance(value, DLLabError) or value.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().log_exception(typ, value, tb)
+
+    def _let_kernel_in(self) -> None:
+        """A kernel of a server without a token of its own has one for these routes only."""
+        given = self.request.headers.get("Authorization", "").removeprefix("token ")
+        if self.lab.token and hmac.compare_digest(given.encode(), self.lab.token.encode()):
+            # Jupyter Server's own identity provider takes these two as a user it has checked.
+            self._jupyter_current_user = User("kernel")
+            self._token_authenticated = True
+
+
+class Nowhere(LabHandler):
+    """Every address below ours at which there is nothing, as JSON and not as a page."""
+
+    @allowed
+    async def get(self, *_: str) -> None:
+        """Refuse."""
+        raise NotFound("there is nothing at this address.")
+
+    put = post = patch = delete = head = get
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the request is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.")
+
+
+def _of_status(status: int, exc: BaseException | None) -> DLLabError:
+    """What Jupyter Server or tornado raised, in our words; nothing of theirs is passed on."""
+    if status == HTTPStatus.FORBIDDEN and "_xsrf" in str(getattr(exc, "log_message", "")):
+        return AccessDenied(
+            "the request carries no valid XSRF token.", hint="Reload the page and try again."
+        )
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return AccessDenied(
+            "no sign-in that is valid here came with the request.",
+            hint="Reload the page; in a notebook, restart the kernel.",
+        )
+    if status == HTTPStatus.NOT_FOUND:
+        return NotFound("there is nothing at this address for this page.")
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return InvalidRequest("this address does not take this method.")
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return InvalidRequest("the request cannot be understood.")
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return DLLabError("something went wrong here.", hint="The server's log says what.")
+    return Unavailable("the server cannot answer now.", hint="Try again in a moment.")

@@ -1,0 +1,182 @@
+"""The one way to ask a lab's REST interface: `Transport`, and `AsyncTransport` for servers.
+
+Both build the same request and read the same answer; an error arrives as the exception that the
+other side raised (see `errors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+
+from .errors import AccessDenied, DLLabError, InvalidRequest, Unavailable
+
+__all__ = ("AsyncTransport", "Transport", "path")
+
+_T = TypeVar("_T")
+
+#: Seconds. A lab answers in milliseconds; a machine that swaps may need far longer.
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def path(*segments: str) -> str:
+    """A relative path whose segments are quoted, so that no id can reach another route.
+
+    >>> path("jobs", "../x", "logs")
+    'jobs/..%2Fx/logs'
+    """
+    # A bare ".." would be resolved by the URL library whatever its quoting.
+    return "/".join(quote(s, safe="") if s.strip(".") else s.replace(".", "%2E") for s in segments)
+
+
+class _Face:
+    """What both transports share: where to, as whom, and how an answer is read."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url if url.endswith("/") else url + "/"
+        try:
+            parts = urlsplit(self.url)
+            here = parts.hostname in _LOOPBACK
+            known = parts.scheme in ("http", "https", "http+unix") and parts.netloc
+            httpx.URL(self.url)
+        except (ValueError, httpx.InvalidURL):
+            known = ""
+        if not known:
+            raise Unavailable(
+                "the lab's address is not an http URL.", hint="Check DLLAB_API_URL.", field="url"
+            )
+        if not token.isascii() or not token.isprintable():
+            raise Unavailable("the lab's token is not one.", hint="Check DLLAB_API_TOKEN.")
+        self.socket = unquote(parts.netloc) if parts.scheme == "http+unix" else None
+        self._options: dict[str, Any] = {
+            "base_url": self.url if self.socket is None else f"http://localhost{parts.path}",
+            "headers": {"Authorization": f"token {token}"} if token else {},
+            "timeout": TIMEOUT,
+            # A proxy of the environment cannot reach what listens on this machine only.
+            "trust_env": not here and self.socket is None,
+            # Nobody signs certificates for loopback; what is said there never leaves the machine.
+            "verify": not here and self.socket is None,
+        }
+
+    def _silent(self, exc: httpx.RequestError) -> Unavailable:
+        hint = "It may be starting again: try once more, then ask who runs the lab."
+        if isinstance(exc, httpx.ConnectError):
+            said = "nothing answers"
+            hint = "Is the lab still there? After a restart of it, restart the kernel too."
+        elif isinstance(exc, httpx.TimeoutException):
+            said = "no answer came in time"
+        else:
+            said = "the answer broke off"
+        return Unavailable(f"{said} at {self.url}.", hint=hint)
+
+
+def _params(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in query.items() if value is not None and value != ()}
+
+
+def _read(answer: httpx.Response, make: Callable[[Any], _T]) -> _T:
+    """What ``make`` makes of an answer's JSON, or the exception the answer stands for."""
+    try:
+        body: Any = answer.json()
+    except (ValueError, RecursionError):
+        body = None
+    if answer.is_success and body is not None:
+        try:
+            return make(body)
+        except (InvalidRequest, LookupError, TypeError) as exc:
+            raise Unavailable(
+                f"the lab's answer is not understood: {exc}.",
+                hint="The lab and this program may have different versions of dllab-hub.",
+            ) from exc
+    if answer.is_error and isinstance(body, dict) and isinstance(body.get("error"), dict):
+        raise DLLabError.from_wire(answer.status_code, body)
+    if answer.status_code in (401, 403):
+        raise AccessDenied(
+            "the lab does not accept the token.",
+            hint="Log in again and restart the lab, or check DLLAB_API_TOKEN.",
+        )
+    where = answer.url.copy_with(query=None)
+    raise Unavailable(
+        f"{where} answered with status {answer.status_code}, and not as a lab does.",
+        hint="Is dllab-hub[lab] installed there? The address of a lab ends in /dllab/api/.",
+    )
+
+
+class Transport(_Face):
+    """Blocking; for kernels, terminals and scripts.
+
+    Args:
+        url: Of the interface; ends in ``/dllab/api/``. ``http+unix://%2Fpath/...`` is a socket.
+        token: Of the person; empty for none.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, token)
+        door = httpx.HTTPTransport(uds=self.socket) if self.socket else None
+        self._http = httpx.Client(**self._options, transport=door)
+
+    def ask(
+        self, method: str, path: str, read: Callable[[Any], _T], *, body: Any = None, **query: Any
+    ) -> _T:
+        """Send one request; what ``read`` makes of the answer's JSON.
+
+        Args:
+            method: Such as ``GET``.
+            path: Below the URL, from `path`.
+            read: Such as ``TrainingJob.from_wire``.
+            body: Anything JSON can hold; None for no body.
+            query: Parameters; None leaves one out, a tuple repeats it.
+
+        Raises:
+            DLLabError: what the other side raised.
+            AccessDenied: it does not know the token.
+            Unavailable: it does not answer, or not as a lab of this version does.
+        """
+        try:
+            answer = self._http.request(method, path, json=body, params=_params(query))
+        except httpx.RequestError as exc:
+            raise self._silent(exc) from exc
+        return _read(answer, read)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncTransport(_Face):
+    """The same for an event loop."""
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, token)
+        door = httpx.AsyncHTTPTransport(uds=self.socket) if self.socket else None
+        self._http = httpx.AsyncClient(**self._options, transport=door)
+
+    async def ask(
+        self, method: str, path: str, read: Callable[[Any], _T], *, body: Any = None, **query: Any
+    ) -> _T:
+        """As `Transport.ask`."""
+        try:
+            answer = await self._http.request(method, path, json=body, params=_params(query))
+        except httpx.RequestError as exc:
+            raise self._silent(exc) from exc
+        return _read(answer, read)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
