@@ -1,1 +1,1 @@
-""""""
+"""JupyterHub's side: the form, the spawner, the lab service."""

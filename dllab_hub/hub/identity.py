@@ -1,0 +1,106 @@
+"""Who may use the lab service: whoever the hub knows by a token that has the service's scope.
+
+Tokens only. A browser's cookies are never looked at, so no page of another origin, and no page of
+another person's lab, can make a request in somebody's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from jupyter_server.auth import Authorizer, IdentityProvider, User
+from jupyterhub.services.auth import HubAuth
+from tornado.web import HTTPError, RequestHandler
+from traitlets import Instance, default
+
+from ..errors import AccessDenied, Unavailable
+
+__all__ = ("HubAuthorizer", "HubIdentityProvider", "HubUser")
+
+_LOG = logging.getLogger(__name__)
+_HEADER = re.compile(r"(?:token|bearer)\s+([\x21-\x7e]{1,1024})", re.IGNORECASE)
+#: Seconds for which the hub's answer about a token counts.
+_REMEMBER = 30
+#: Seconds the hub has for an answer.
+_PATIENCE = 10.0
+
+
+class HubUser(User):  # type: ignore[misc]
+    """A person of the hub, with what their token may do."""
+
+    def __init__(self, name: str, scopes: Iterable[str]) -> None:
+        super().__init__(username=name)
+        self.scopes = frozenset(scopes)
+
+
+class HubIdentityProvider(IdentityProvider):  # type: ignore[misc]
+    """Asks the hub whose token came with a request."""
+
+    hub_auth = Instance(HubAuth)
+
+    # No token of its own opens this server, and none is made up and logged.
+    token = ""
+
+    @default("hub_auth")  # type: ignore[untyped-decorator]
+    def _default_hub_auth(self) -> HubAuth:
+        # Address, token and TLS files come from the environment the hub gives its services.
+        return HubAuth(cache_max_age=_REMEMBER, access_scopes={_scope()})
+
+    async def get_user(self, handler: RequestHandler) -> HubUser | None:
+        """The person, or None without a token or with one that the hub does not know.
+
+        Raises:
+            AccessDenied: the token belongs to a service, not to a person.
+            Unavailable: the hub cannot be asked.
+        """
+        found = _HEADER.fullmatch(handler.request.headers.get("Authorization", ""))
+        if found is None:
+            return None
+        model = await self._ask(found[1])
+        if model is None:
+            return None
+        if model.get("kind") != "user":
+            raise AccessDenied("the token belongs to no person.", hint="Use a person's token.")
+        # A token is never sent by itself, as a cookie is: there is no other page to defend against.
+        handler._token_authenticated = True
+        return HubUser(model["name"], model.get("scopes", ()))
+
+    async def close(self) -> None:
+        """Close the connections to the hub."""
+        with suppress(ImportError):  # JupyterHub 5 keeps none.
+            from jupyterhub.httpclient import JupyterHubHTTPClient
+
+            await JupyterHubHTTPClient.loop_instance().close()
+
+    async def _ask(self, token: str) -> dict[str, Any] | None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                model: dict[str, Any] | None = await self.hub_auth.user_for_token(token, sync=False)
+        except (HTTPError, TimeoutError) as exc:
+            _LOG.warning("The hub could not be asked for a token: %s", exc)
+            raise Unavailable(
+                "the hub does not answer, so it is not known who you are.",
+                hint="Try again in a moment.",
+            ) from exc
+        return model
+
+
+class HubAuthorizer(Authorizer):  # type: ignore[misc]
+    """Lets those in whose token may access this service."""
+
+    def is_authorized(self, handler: RequestHandler, user: Any, action: str, resource: str) -> bool:
+        """Whether the token has the scope; what it may do here does not depend on the verb."""
+        if not isinstance(user, HubUser):
+            return False
+        auth: HubAuth = self.identity_provider.hub_auth
+        return bool(auth.check_scopes({_scope()}, {"scopes": user.scopes}))
+
+
+def _scope() -> str:
+    return f"access:services!service={os.environ.get('JUPYTERHUB_SERVICE_NAME', 'dllab')}"

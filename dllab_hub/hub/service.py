@@ -1,0 +1,153 @@
+"""The lab service: ``python -m dllab_hub.hub.service``, started by the hub.
+
+It runs everybody's jobs and outlives their labs. It may be killed and started again at any time:
+what runs goes on, and the next one takes it over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+from functools import partial
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyter_server.log import log_request
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler
+
+from .._version import __version__
+from ..backends.local import LocalBackend
+from ..backends.local.capacity import holders
+from ..leases import LeaseDir
+from ..metrics.sampler import Sampler
+from ..server.handler import LabHandler
+from ..server.lab import Lab
+from ..server.routes import routes
+from ..state import StateDir
+from .identity import HubAuthorizer, HubIdentityProvider
+
+__all__ = ("application", "main")
+
+_LOG = logging.getLogger(__name__)
+_PR_SET_PDEATHSIG = 1
+#: Each route refuses more than 8 MiB in our own words; tornado's limit must not come before it.
+_NO_LIMIT = 1 << 40
+#: Seconds for letting go.
+_CLOSE = 5.0
+
+
+class _About(RequestHandler):  # type: ignore[misc]
+    """The address itself, for whoever wonders what this is. Says nothing that is not public."""
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "no-store")
+        about = {
+            "name": "dllab-hub lab service",
+            "about": "Training jobs and GPUs of this hub's labs. Open a lab to use it.",
+            "api": "dllab/api/openapi.yaml",
+        }
+        self.finish(json.dumps(about))
+
+
+class _Elsewhere(LabHandler):
+    """An address that is not ours: 404 for everybody, without asking who it is."""
+
+    async def prepare(self) -> None:
+        self._body = bytearray()
+        self.send_error(404)
+
+
+def application(lab: Lab, identity: HubIdentityProvider, prefix: str) -> Application:
+    """The routes and nothing else.
+
+    Args:
+        lab: What is served.
+        identity: Who may come in.
+        prefix: Path of the service at the hub, such as ``/services/dllab/``.
+    """
+    return Application(
+        [(prefix, _About), *routes(prefix)],
+        default_handler_class=_Elsewhere,
+        log_function=partial(log_request, record_prometheus_metrics=False),
+        base_url=prefix,
+        dllab=lab,
+        identity_provider=identity,
+        authorizer=HubAuthorizer(identity_provider=identity),
+        # The hub's proxy passes on the name that people type. Tokens are what keeps others out.
+        allow_remote_access=True,
+    )
+
+
+def main() -> int:
+    """Serve until SIGTERM; the exit code."""
+    logging.basicConfig(
+        format="[%(levelname)1.1s %(asctime)s dllab] %(message)s", level=logging.INFO
+    )
+    _end_with_parent()
+    try:
+        address = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+        host, port = address.hostname or "", address.port
+        if port is None or not ip_address(host).is_loopback:
+            raise ValueError("not a port of 127.0.0.1")
+        os_users = {"0": False, "1": True}[os.environ.get("DLLAB_OS_USERS", "0")]
+    except (KeyError, ValueError) as exc:
+        _LOG.error(
+            "The lab service is started by JupyterHub, with JUPYTERHUB_SERVICE_URL on 127.0.0.1 "
+            "and DLLAB_OS_USERS 0 or 1; here something is missing or wrong: %s",
+            exc,
+        )
+        return 2
+    try:
+        asyncio.run(_serve(host, port, os_users))
+    except OSError as exc:
+        _LOG.error("The lab service cannot listen on %s port %s: %s", host, port, exc.strerror)
+        return 1
+    return 0
+
+
+async def _serve(host: str, port: int, os_users: bool) -> None:
+    state = StateDir.default()
+    lab = Lab(
+        LocalBackend(state, os_users=os_users),
+        Sampler(),
+        mode="os-user" if os_users else "single-user",
+        holders=partial(holders, LeaseDir(state.leases)),
+    )
+    identity = HubIdentityProvider()
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/services/dllab/")
+    server = HTTPServer(application(lab, identity, prefix), max_body_size=_NO_LIMIT)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    server.listen(port, host)
+    lab.start()
+    _LOG.info("dllab-hub %s serves %s at %s port %s", __version__, state.root, host, port)
+    await ended.wait()
+    server.stop()
+    async with asyncio.timeout(_CLOSE):
+        await lab.close()
+        await identity.close()
+
+
+def _end_with_parent() -> None:
+    """The hub takes this process along, however it ends. Linux only."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        libc: Any = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            sys.exit(0)  # It ended before the line above.
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""``dllab up``: everything that makes a lab on this machine, from an empty directory to an address.
+
+The first run says what it downloads and builds the image environment; the second takes seconds.
+It stays in the foreground; Ctrl-C ends the hub and the labs, never a job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+from .. import images
+from ..errors import Unavailable
+from ..shim import process
+from ..state import StateDir
+from .hub import Hub, end_previous
+from .installation import (
+    Settings,
+    check_os_users,
+    load_settings,
+    make_directories,
+    secret,
+)
+from .proxy import proxy_command
+
+__all__ = ("build_env", "up")
+
+_FIRST_IMAGE = "pytorch"
+#: Restarts of a hub that was killed, before giving up, and seconds in which they are counted.
+_RESTARTS, _WINDOW = 5, 300.0
+
+
+def up(
+    *, port: int = 8000, home: Path | None = None, os_users: bool = False, browser: bool = False
+) -> int:
+    """Start the hub and stay until SIGINT or SIGTERM.
+
+    Args:
+        port: Of the address, on the loopback interface; 0 picks a free one.
+        home: Root of the state; None for the default.
+        os_users: Run each lab as the account of its person; needs root.
+        browser: Open the address when there is a desktop.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        DLLabError: what is missing and how to get it.
+    """
+    state = StateDir.default() if home is None else StateDir.at(home)
+    if find_spec("jupyterhub") is None:
+        raise Unavailable(
+            "JupyterHub is not installed here.", hint="Run: pip install 'dllab-hub[hub]'"
+        )
+    if os_users:
+        check_os_users(state)
+    make_directories(state, os_users)
+    with _until_interrupted(), _alone(state) as first:
+        if not first:
+            running = load_settings(state)
+            where = running.address if running else "its address"
+            _say(f"the hub of {state.root} is already running at {where}")
+            return 0
+        end_previous(state, _say)
+        _build_images(state)
+        proxy = proxy_command(state, _say)
+        settings = Settings.choose(load_settings(state), port=port, os_users=os_users, proxy=proxy)
+        settings.save(state)
+        password = secret(state.hub / "password", 12)
+        secret(state.hub / "admin-password", 40)
+        return _run(Hub(state, settings), "" if os_users else password, browser)
+
+
+def build_env(name: str) -> int:
+    """``dllab env build``: make an image's environment, with progress; the exit code."""
+    images.build(StateDir.default(), name, _say)
+    return 0
+
+
+def _run(hub: Hub, password: str, browser: bool) -> int:
+    state, settings = hub.state, hub.settings
+    deaths: list[float] = []
+    try:
+        _say("starting the hub")
+        hub.start()
+        hub.wait_ready(120)
+        _welcome(settings, password)
+        if browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(settings.address)
+        while True:
+            time.sleep(0.2)
+            if hub.is_running:
+                continue
+            deaths = [t for t in deaths if t > time.monotonic() - _WINDOW] + [time.monotonic()]
+            if len(deaths) > _RESTARTS:
+                raise Unavailable(
+                    f"the hub has ended {len(deaths)} times.", hint=f"Its log: {hub.log}"
+                )
+            _say("the hub has ended by itself; starting it again, the labs go on")
+            hub.start()
+            hub.wait_ready(120)
+            _say(f"the hub is back at {settings.address}")
+    except KeyboardInterrupt:
+        print(flush=True)  # After the terminal's ^C.
+        return 0
+    finally:
+        _say("stopping the hub and the labs")
+        try:
+            hub.stop(60)
+        except KeyboardInterrupt:
+            hub.stop(0)
+        _farewell(state)
+
+
+def _welcome(settings: Settings, password: str) -> None:
+    print(f"\n  address   {settings.address}", flush=True)
+    if password:
+        print(f"  user      {getpass.getuser()}")
+        print(f"  password  {password}\n")
+        print("Any other user name works too, with a lab and a home of its own. All of them run")
+        print("as this account: that keeps work apart, not people.")
+    else:
+        print("  user      the name of an account of this machine, with its password\n")
+    print("Ctrl-C stops the hub and the labs; training jobs go on.", flush=True)
+
+
+def _farewell(state: StateDir) -> None:
+    jobs = dict(_running_jobs(state))
+    if not jobs:
+        _say("stopped; nothing runs any more")
+        return
+    these = "1 training job goes on" if len(jobs) == 1 else f"{len(jobs)} training jobs go on"
+    _say(f"stopped; {these}:")
+    for id, pid in sorted(jobs.items()):
+        _say(f"  {id}   cancel it with: kill {pid}")
+    _say("or start the lab again to watch and cancel them")
+
+
+def _running_jobs(state: StateDir) -> Iterator[tuple[str, int]]:
+    for path in state.jobs.glob("*/run/shim.json"):
+        try:
+            identity = json.loads(path.read_text())
+            if process.is_alive(identity):
+                yield path.parent.parent.name, int(identity["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # Being written, or not by a shim.
+
+
+def _build_images(state: StateDir) -> None:
+    """At least one image must be there; those that are get this version's kernel-side package."""
+    found = images.find(state)
+    ready = [env.image.name for env in found if env.ready]
+    for name in ready or [_FIRST_IMAGE]:
+        images.build(state, name, _say)
+
+
+@contextlib.contextmanager
+def _alone(state: StateDir) -> Iterator[bool]:
+    """Whether no other ``dllab up`` serves this state."""
+    with open(state.hub / "up.lock", "a", opener=lambda p, f: os.open(p, f, 0o600)) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+@contextlib.contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """SIGTERM and a closed terminal end this program the way Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        _say("interrupted")
+        raise SystemExit(130) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
