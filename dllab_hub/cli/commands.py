@@ -1,0 +1,105 @@
+"""The table of commands, their options, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from ..errors import DLLabError, InvalidRequest
+from ..submission import Words, add_options, in_words, split_args, whole
+from . import jobs, machine
+
+__all__ = ("run",)
+
+_Command = Callable[[argparse.Namespace, tuple[str, ...]], int]
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    before, args = split_args(words)
+    parser = _parser()
+    try:
+        options = parser.read(before)
+    except InvalidRequest as exc:
+        print(f"dllab: {in_words(exc)}", file=sys.stderr)
+        return 2
+    command: _Command | None = getattr(options, "command", None)
+    if command is None:
+        parser.print_help()
+        return 0
+    try:
+        if args and command is not jobs.submit:
+            raise InvalidRequest(f"{args[0]!r}: only submit takes words after --.")
+        return command(options, args)
+    except InvalidRequest as exc:
+        print(f"dllab: {in_words(exc)}", file=sys.stderr)
+        return 2
+    except DLLabError as exc:
+        print(f"dllab: {in_words(exc)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # `dllab logs | head`: nobody reads on. Python must not try to flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> Words:
+    parser = Words(prog="dllab", description="A deep-learning lab for JupyterHub.")
+    parser.add_argument("--version", "-V", action="store_true", help="print the version")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Words)
+
+    def command(name: str, does: _Command, help: str) -> Words:
+        made: Words = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        made.set_defaults(command=does, reader=made)
+        return made
+
+    up = command("up", machine.up, "start the lab on this machine")
+    up.add_argument("--port", type=whole(0, 65535), default=8000, help="0 picks a free one")
+    up.add_argument("--home", metavar="DIR", help="where the lab keeps everything")
+    up.add_argument("--os-users", action="store_true", help="every person is their own OS user")
+    up.add_argument("--no-browser", action="store_true", help="only print the address")
+
+    env = command("env", machine.env_list, "framework images: build, list")
+    actions = env.add_subparsers(metavar="ACTION", parser_class=Words)
+    build = actions.add_parser("build", help="build the environment of an image")
+    build.add_argument("name", metavar="IMAGE")
+    build.set_defaults(command=machine.env_build)
+    listing = actions.add_parser("list", help="list the images there are")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=machine.env_list)
+    env.set_defaults(json=False)
+
+    submit = command("submit", jobs.submit, "submit a script as a training job")
+    submit.takes_args = True
+    submit.add_argument("script", metavar="SCRIPT", help="arguments for it come after --")
+    add_options(submit)
+    submit.add_argument("--wait", action="store_true", help="follow its output until it has ended")
+    submit.add_argument("--json", action="store_true")
+
+    listed = command("jobs", jobs.jobs, "list your jobs, newest first")
+    listed.add_argument("--all", action="store_true", help="all jobs there are")
+    listed.add_argument("-n", type=whole(1, 500), default=20, metavar="N", help="how many")
+    listed.add_argument("--json", action="store_true")
+
+    logs = command("logs", jobs.logs, "print what a job wrote")
+    logs.add_argument("id", nargs="?", help="an id or its start; the newest job without it")
+    logs.add_argument("--replica", metavar="R", help="such as worker-0; all without it")
+    logs.add_argument("--attempt", type=whole(1), metavar="N", help="the newest without it")
+    logs.add_argument("-n", type=whole(1, 10**6), metavar="N", help="only the last lines")
+    logs.add_argument("-f", "--follow", action="store_true", help="until the job ends")
+
+    cancel = command("cancel", jobs.cancel, "end a job")
+    cancel.add_argument("id", help="an id or its start")
+    cancel.add_argument("--json", action="store_true")
+
+    gpus = command("gpus", jobs.gpus, "show the GPUs and who holds them")
+    gpus.add_argument("--json", action="store_true")
+
+    doctor = command("doctor", machine.doctor, "check this machine and say what to do")
+    doctor.add_argument("--home", metavar="DIR", help="where the lab keeps everything")
+    doctor.add_argument("--json", action="store_true")
+    return parser

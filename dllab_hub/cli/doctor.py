@@ -1,0 +1,159 @@
+"""What `dllab doctor` looks at. Nothing is started and nothing changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread
+from typing import Literal
+
+from .. import images
+from ..client import Client
+from ..errors import DLLabError
+from ..state import StateDir
+from ..tables import size
+
+__all__ = ("Finding", "examine")
+
+#: A built image takes about this much.
+_ROOM = 3 * 2**30
+#: Seconds in which a healthy driver has answered.
+_PATIENCE = 10.0
+
+
+@dataclass
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: Its name.
+        verdict: ``ok``; ``note`` for what some people miss; ``missing`` for what is needed.
+        seen: What was found.
+        fix: What to do; empty when there is nothing to do.
+    """
+
+    what: str
+    verdict: Literal["ok", "note", "missing"]
+    seen: str
+    fix: str = ""
+
+
+def examine(state: StateDir) -> list[Finding]:
+    """Look at everything; takes a second or two."""
+    return [
+        _python(),
+        *_node(),
+        _proxy(state),
+        *_images(state),
+        _gpus(),
+        _service(),
+        _disk(state),
+    ]
+
+
+def _python() -> Finding:
+    # An older one than this package supports does not come this far.
+    return Finding("Python", "ok", ".".join(map(str, sys.version_info[:3])))
+
+
+def _node() -> Iterator[Finding]:
+    for program, name in (("node", "Node.js"), ("npm", "npm")):
+        if shutil.which(program) is None:
+            yield Finding(name, "missing", "not found", "Install Node.js 20 or newer with npm.")
+            continue
+        said = _say(program, "--version")
+        major = said.lstrip("v").partition(".")[0]
+        if program == "node" and major.isdigit() and int(major) < 20:
+            yield Finding(name, "missing", said, "Install Node.js 20 or newer.")
+        else:
+            yield Finding(name, "ok", said)
+
+
+def _proxy(state: StateDir) -> Finding:
+    if find_spec("jupyterhub") is None:
+        fix = "Install it with: pip install 'dllab-hub[hub]'"
+        return Finding("hub", "note", "JupyterHub is not installed here; jobs need no hub", fix)
+    # Where `dllab up` puts it, beside the image environments.
+    ours = state.envs / "configurable-http-proxy"
+    found = str(ours) if ours.is_dir() else shutil.which("configurable-http-proxy")
+    if found is None:
+        return Finding("proxy", "note", "not there yet", "dllab up fetches it when it starts.")
+    return Finding("proxy", "ok", found)
+
+
+def _images(state: StateDir) -> Iterator[Finding]:
+    try:
+        found = images.find(state)
+    except DLLabError as exc:
+        yield Finding("images", "missing", exc.message, exc.hint)
+        return
+    built = any(env.ready for env in found)
+    for env in found:
+        what = f"image {env.image.name}"
+        if env.ready:
+            yield Finding(what, "ok", str(env.path))
+        else:
+            verdict: Literal["note", "missing"] = "note" if built else "missing"
+            yield Finding(what, verdict, "not built", f"dllab env build {env.image.name}")
+
+
+def _gpus() -> Finding:
+    from ..metrics import nvml
+    from ..specs import GpuReport, GpuState
+
+    seen: list[GpuReport] = []
+    # A driver in trouble may never answer; a daemon thread does not keep us from ending.
+    reader = Thread(target=lambda: seen.append(nvml.read()), daemon=True)
+    reader.start()
+    reader.join(_PATIENCE)
+    if not seen:
+        said = f"the NVIDIA driver did not answer within {_PATIENCE:.0f} s"
+        return Finding("GPUs", "missing", said, "Run nvidia-smi; restart the machine if it hangs.")
+    report = seen[0]
+    if report.state is GpuState.OK:
+        return Finding("GPUs", "ok", ", ".join(f"{g.index}: {g.name}" for g in report.gpus))
+    quiet = report.state in (GpuState.NO_GPU, GpuState.NO_LIBRARY)
+    return Finding("GPUs", "note" if quiet else "missing", report.message, report.hint)
+
+
+def _service() -> Finding:
+    if not os.environ.get("DLLAB_API_URL"):
+        seen = "DLLAB_API_URL is not set: this is not a terminal of a lab"
+        fix = "Open a terminal in JupyterLab for submit, jobs, logs; or start a lab: dllab up"
+        return Finding("service", "note", seen, fix)
+    try:
+        status = Client().status()
+    except DLLabError as exc:
+        return Finding("service", "missing", exc.message, exc.hint)
+    return Finding("service", "ok", f"you are {status['user']}; dllab-hub {status['version']}")
+
+
+def _disk(state: StateDir) -> Finding:
+    at = state.root
+    while not at.exists() and at != at.parent:
+        at = at.parent
+    free = shutil.disk_usage(at).free
+    seen = f"{size(free)} free in {state.root}"
+    if not os.access(at, os.W_OK):
+        return Finding("disk", "missing", f"{state.root} is not writable", "Choose with --home.")
+    if free < _ROOM:
+        fix = f"An image needs about {size(_ROOM)}: make room, or put the lab elsewhere (--home)."
+        return Finding("disk", "note", seen, fix)
+    return Finding("disk", "ok", seen)
+
+
+def _say(program: str, *args: str) -> str:
+    path = Path(shutil.which(program) or program)
+    try:
+        done = subprocess.run(
+            [path, *args], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return f"{program} does not answer: {exc}"
+    return (done.stdout or done.stderr).strip().partition("\n")[0]

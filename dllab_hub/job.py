@@ -1,0 +1,203 @@
+"""`Job`: one submitted training, as a person at a prompt handles it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from .errors import Conflict, InvalidRequest, NotFound, Unavailable
+from .specs import Checkpoint, JobState, ReplicaStatus, TrainingJob
+from .tables import job_text, progress, saved
+
+if TYPE_CHECKING:
+    from .client import Client
+
+__all__ = ("Job", "find_job", "tail")
+
+#: How long a service that does not answer is waited for: it can be restarted under running jobs.
+_PATIENCE = 60.0
+_TAIL_BYTES = 256 * 1024
+
+
+class Job:
+    """A handle: asks the service when it is asked, and remembers the last answer.
+
+    ::
+
+        _job.wait()
+        _job.state, _job.checkpoint.step
+        print(_job.logs(lines=20))
+
+    Args:
+        client: Whom to ask.
+        info: What is known already.
+    """
+
+    def __init__(self, client: Client, info: TrainingJob) -> None:
+        self.client = client
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """``<name>-<7 characters>``."""
+        return self.info.id
+
+    @property
+    def name(self) -> str:
+        """Name it was submitted under."""
+        return self.info.spec.name
+
+    @property
+    def state(self) -> JobState:
+        """State right now."""
+        return self.refresh().info.state
+
+    @property
+    def replicas(self) -> tuple[ReplicaStatus, ...]:
+        """Processes of the newest attempt, right now."""
+        return self.refresh().info.replicas
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Newest whole checkpoint right now, or None."""
+        return self.refresh().info.checkpoint
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All whole checkpoints, newest first."""
+        return tuple(self.client.checkpoints(self.id))
+
+    def refresh(self) -> Job:
+        """Ask again; returns itself."""
+        if not self.info.state.is_terminal:
+            self.info = self.client.get(self.id)
+        return self
+
+    def logs(
+        self, replica: str | None = None, *, attempt: int | None = None, lines: int | None = None
+    ) -> str:
+        """What was printed.
+
+        Args:
+            replica: Such as ``worker-0``; None for all, merged by time.
+            attempt: From 1; None for the newest.
+            lines: Only so many of the last, at least 1; None for everything.
+        """
+        if lines is not None:
+            return tail(self.client, self.id, lines, replica=replica, attempt=attempt)
+        pieces: list[str] = []
+        offset = 0
+        while True:
+            chunk = self.client.logs(
+                self.id, replica=replica, attempt=attempt, offset=offset, limit=_TAIL_BYTES
+            )
+            if not chunk.text:
+                return "".join(pieces)
+            pieces.append(chunk.text)
+            offset = chunk.next_offset
+
+    def cancel(self) -> Job:
+        """End it; code that checkpoints saves first. Returns itself at once."""
+        self.info = self.client.cancel(self.id)
+        return self
+
+    def wait(self, timeout: float | None = None, *, show: bool = True) -> Job:
+        """Wait until the job has ended; returns itself, whatever the end was.
+
+        Interrupting the wait does not touch the job. A service that is being restarted meanwhile
+        is waited for.
+
+        Args:
+            timeout: Seconds, None for as long as it takes.
+            show: Print a line when the state changes, and the progress now and then.
+
+        Raises:
+            Conflict: it runs still when the time is over.
+        """
+        began = answered = said_at = time.monotonic()
+        said: tuple[object, ...] = ()
+        pause = 0.3
+        while True:
+            try:
+                self.refresh()
+                answered, pause = time.monotonic(), 0.3
+            except Unavailable:
+                if time.monotonic() - answered > _PATIENCE:
+                    raise
+                pause = min(pause * 2, 5.0)
+            now = time.monotonic()
+            news = (self.info.state, self.info.attempt)
+            if show and (news != said or now - said_at >= 10):
+                print(self._line(), flush=True)
+                said, said_at = news, now
+            if self.info.state.is_terminal:
+                return self
+            if timeout is not None and now - began >= timeout:
+                raise Conflict(
+                    f"{self.id} is {self.info.state.value} still, after {timeout:g} s.",
+                    hint="It goes on; wait again or cancel it.",
+                )
+            time.sleep(pause)
+
+    def _line(self) -> str:
+        parts = [f"{self.id}: {self.info.state.value}", progress(self.info)]
+        if self.info.attempt > 1:
+            parts.append(f"attempt {self.info.attempt}")
+        if self.info.checkpoint is not None:
+            parts.append(f"checkpoint {saved(self.info)}")
+        return ", ".join(part for part in parts if part) + (
+            f" ({self.info.reason})" if self.info.reason else ""
+        )
+
+    def __repr__(self) -> str:
+        return job_text(self.info)
+
+
+def find_job(client: Client, id: str | None) -> TrainingJob:
+    """The job of this id, of this unique start of an id, or the newest one.
+
+    Raises:
+        NotFound: there is none.
+        InvalidRequest: several start so; the message names them.
+    """
+    if id is None:
+        newest = client.list(limit=1).jobs
+        if not newest:
+            raise NotFound("you have no jobs yet.", hint="Submit one with %%train or dllab submit.")
+        return newest[0]
+    try:
+        return client.get(id)
+    except (NotFound, InvalidRequest):
+        pass
+    found = []
+    after: str | None = None
+    while True:
+        page = client.list(limit=500, after=after)
+        found += [job for job in page.jobs if job.id.startswith(id)]
+        after = page.next
+        if after is None:
+            break
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(job.id for job in found[:5]) + (" ..." if len(found) > 5 else "")
+        raise InvalidRequest(
+            f"{len(found)} jobs start with {id}: {names}.", hint="Type more of it."
+        )
+    raise NotFound(f"you have no job {id}.", hint="The list of jobs shows all ids.")
+
+
+def tail(
+    client: Client,
+    id: str,
+    lines: int,
+    *,
+    replica: str | None = None,
+    attempt: int | None = None,
+) -> str:
+    """The last lines of a log; of very long ones only what lies in the last 256 KiB."""
+    chunk = client.logs(
+        id, replica=replica, attempt=attempt, offset=-_TAIL_BYTES, limit=_TAIL_BYTES
+    )
+    # Only newlines end lines here: a progress bar's carriage returns stay inside of one.
+    kept = chunk.text.removesuffix("\n").split("\n")
+    return "\n".join(kept[-lines:]) + ("\n" if chunk.text.endswith("\n") else "")

@@ -1,0 +1,140 @@
+"""Jobs and GPUs as plain text: what terminals, ``nbconvert`` and screen readers get."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from .specs import GpuReport, GpuState, JobState, TrainingJob
+
+__all__ = ("age", "columns", "gpus_text", "job_text", "jobs_text", "progress", "saved", "size")
+
+
+def age(seconds: float) -> str:
+    """A duration as people say it.
+
+    >>> age(5), age(75), age(7260), age(200000)
+    ('5 s', '1 min', '2 h 1 min', '2 d 7 h')
+    """
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if days < 1 else f"{days} d {hours % 24} h"
+
+
+def size(count: int) -> str:
+    """Bytes with a unit.
+
+    >>> size(512), size(80 * 2**30)
+    ('512 B', '80.0 GiB')
+    """
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.1f} {unit}" if unit != "B" else f"{count} B"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def progress(job: TrainingJob) -> str:
+    """``step 120 of 300``, or an empty string when the code has not said."""
+    if job.progress is None:
+        return ""
+    total = f" of {job.progress.total}" if job.progress.total else ""
+    return f"step {job.progress.step}{total}"
+
+
+def saved(job: TrainingJob, now: float | None = None) -> str:
+    """``step 100, 7 s ago``: the newest checkpoint that was seen whole; or that there is none."""
+    if job.checkpoint is None:
+        return "none yet"
+    ago = age((time.time() if now is None else now) - job.checkpoint.time)
+    return f"step {job.checkpoint.step}, {ago} ago"
+
+
+def job_text(job: TrainingJob, now: float | None = None) -> str:
+    """Several lines about one job."""
+    now = time.time() if now is None else now
+    reason = f": {job.reason}" if job.reason else ""
+    lines = [f"{job.id}  {job.state.value}{reason}"]
+    facts = []
+    if job.attempt:
+        facts.append(f"attempt {job.attempt} of at most {job.spec.max_restarts + 1}")
+    if steps := progress(job):
+        facts.append(steps)
+    if job.progress is not None:
+        facts += [f"{name} {value:.4g}" for name, value in job.progress.metrics.items()]
+    if job.started is not None:
+        facts.append(f"{age((job.ended or now) - job.started)}")
+    if facts:
+        lines.append("  " + ", ".join(facts))
+    lines.append(f"  checkpoint: {saved(job, now)}")
+    for replica in job.replicas:
+        end = replica.signal or ("" if replica.exit_code is None else f"exit {replica.exit_code}")
+        lines.append(f"  {replica.name}  {replica.state.value}" + (f"  {end}" if end else ""))
+    for replica in job.replicas:
+        if replica.state is JobState.FAILED and replica.traceback:
+            lines += ["", f"{replica.name}:", replica.traceback.rstrip()]
+    return "\n".join(lines)
+
+
+def jobs_text(jobs: Sequence[TrainingJob], now: float | None = None) -> str:
+    """One line for each job."""
+    if not jobs:
+        return "no jobs yet"
+    now = time.time() if now is None else now
+    rows = [("ID", "STATE", "WORKERS", "GPUS", "ATTEMPT", "STEP", "AGE")]
+    for job in jobs:
+        rows.append(
+            (
+                job.id,
+                job.state.value,
+                str(job.spec.replicas),
+                str(job.spec.gpus),
+                str(job.attempt),
+                progress(job).removeprefix("step "),
+                age(now - job.created),
+            )
+        )
+    return columns(rows)
+
+
+def gpus_text(report: GpuReport) -> str:
+    """One line for each GPU, or why there is none to show."""
+    lines = []
+    if report.state is not GpuState.OK:
+        lines.append(f"{report.message} {report.hint}".strip() or report.state.value)
+    if report.gpus:
+        rows = [("GPU", "NAME", "LOAD", "MEMORY", "TEMP", "POWER", "HELD BY")]
+        for gpu in report.gpus:
+            used, total = gpu.memory_used, gpu.memory_total
+            memory = f"{size(used)} of {size(total)}" if used is not None and total else "-"
+            holder = ""
+            if gpu.holder is not None:
+                # Other people's names are not told.
+                holder = f"{gpu.holder.kind} {gpu.holder.name or 'of another person'}"
+            rows.append(
+                (
+                    str(gpu.index),
+                    gpu.name,
+                    "-" if gpu.utilization is None else f"{gpu.utilization:.0%}",
+                    memory,
+                    "-" if gpu.temperature is None else f"{gpu.temperature} C",
+                    "-" if gpu.power is None else f"{gpu.power:.0f} W",
+                    gpu.error or holder or "free",
+                )
+            )
+        lines.append(columns(rows))
+    return "\n".join(lines) or "no GPU"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of the same length as left-aligned columns."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

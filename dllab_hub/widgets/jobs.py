@@ -1,0 +1,69 @@
+"""`JobList`: a person's jobs, newest first."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import ipywidgets
+
+from ..specs import TrainingJob
+from ..tables import age, jobs_text, progress, saved
+from .live import Live
+from .markup import note, state_cell, table
+
+if TYPE_CHECKING:
+    from ..client import Client
+
+__all__ = ("JobList",)
+
+
+class JobList(Live):
+    """The newest jobs.
+
+    Args:
+        client: Whom to ask.
+        limit: How many; None for all there are.
+    """
+
+    def __init__(self, client: Client, limit: int | None = 10, *, period: float = 1.0) -> None:
+        super().__init__(period=period, lasts=900)
+        self._client, self._limit = client, limit
+        self.jobs: tuple[TrainingJob, ...] = ()
+        self._read()
+
+    def text(self) -> str:
+        return jobs_text(self.jobs)
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        self._table = ipywidgets.HTML()
+        return [self._table]
+
+    def _read(self) -> bool:
+        found: list[TrainingJob] = []
+        after: str | None = None
+        while True:
+            wanted = 500 if self._limit is None else min(500, self._limit - len(found))
+            page = self._client.list(limit=wanted, after=after)
+            found += page.jobs
+            after = page.next
+            if after is None or len(found) == self._limit:
+                break
+        self.jobs = tuple(found)
+        return True
+
+    def _draw(self) -> None:
+        now = time.time()
+        rows = [
+            [
+                job.id,
+                state_cell(job.state),
+                f"{job.spec.replicas}",
+                progress(job).removeprefix("step "),
+                saved(job, now),
+                age(now - job.created),
+            ]
+            for job in self.jobs
+        ]
+        head = ("job", "state", "workers", "step", "checkpoint", "age")
+        self._table.value = table(head, rows) if rows else note("No jobs yet.")

@@ -1,0 +1,202 @@
+"""The ``dllab`` command as a program of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lab_server import LabServer
+
+from dllab_hub import __version__
+
+_Dllab = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def lab() -> Iterator[LabServer]:
+    """A lab without processes."""
+    with LabServer() as server:
+        yield server
+
+
+@pytest.fixture
+def dllab(tmp_path: Path) -> _Dllab:
+    """Run the command in an empty directory, with an empty state."""
+
+    def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dllab_hub.cli", *words],
+            cwd=tmp_path,
+            env={**os.environ, "DLLAB_HOME": str(tmp_path / "state"), **env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def in_lab(dllab: _Dllab, lab: LabServer) -> _Dllab:
+    """The same in a terminal of a lab."""
+
+    def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return dllab(*words, **{"DLLAB_API_URL": lab.url, "DLLAB_API_TOKEN": lab.token, **env})
+
+    return run
+
+
+def test_version_at_once(dllab: _Dllab) -> None:
+    """The version takes no longer than Python's own start and a bit."""
+
+    def took(*argv: str) -> float:
+        began = time.monotonic()
+        subprocess.run(argv, check=True, capture_output=True)
+        return time.monotonic() - began
+
+    assert dllab("--version").stdout == f"dllab-hub {__version__}\n"
+    bare = min(took(sys.executable, "-c", "") for _ in range(5))
+    ours = min(took(sys.executable, "-m", "dllab_hub.cli", "--version") for _ in range(5))
+    assert ours - bare < 0.1
+
+
+def test_help_lists_the_commands(dllab: _Dllab) -> None:
+    """Help, and no command at all, list what there is."""
+    for words in ((), ("--help",)):
+        said = dllab(*words)
+
+        assert said.returncode == 0
+        for command in ("up", "env", "submit", "jobs", "logs", "cancel", "gpus", "doctor"):
+            assert f"\n    {command} " in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["frobnicate"], 2, "invalid choice: 'frobnicate'"),
+        (["submit"], 2, "SCRIPT"),
+        (["submit", "missing.py"], 2, "missing.py cannot be read: No such file or directory."),
+        (["submit", "x.py", "--workers", "two"], 2, "--workers: must be a whole number"),
+        (["submit", "x.py", "--worker", "2"], 2, "Did you mean --workers?"),
+        (["jobs", "-n", "0"], 2, "from 1 to 500"),
+        (["jobs", "--", "x"], 2, "only submit takes words after --"),
+        (["logs", "x", "-f", "-n", "3"], 2, "-f prints everything"),
+        (["cancel"], 2, "id"),
+        (["up", "--port", "70000"], 2, "--port: must be a whole number from 0 to 65535"),
+        (["env", "build"], 2, "IMAGE"),
+        (["env", "build", "nothing"], 1, "there is no such image. Choose one of: pytorch."),
+        (["jobs"], 1, "DLLAB_API_URL"),
+        (["gpus"], 1, "DLLAB_API_URL"),
+    ],
+)
+def test_an_error_is_one_line(dllab: _Dllab, words: list[str], code: int, message: str) -> None:
+    """What goes wrong is one line on stderr: 2 for the command line itself, else 1."""
+    said = dllab(*words)
+
+    assert (said.returncode, said.stdout) == (code, "")
+    assert len(said.stderr.splitlines()) == 1
+    assert said.stderr.startswith("dllab: ")
+    assert message in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (b"x = (\n", "line 1: '(' was never closed. Nothing was started."),
+        (b"", "there is no code"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_a_broken_script(in_lab: _Dllab, tmp_path: Path, source: bytes, message: str) -> None:
+    """A script that cannot run is refused before anything starts."""
+    (tmp_path / "train.py").write_bytes(source)
+    said = in_lab("submit", "train.py")
+
+    assert said.returncode == 2
+    assert message in said.stderr
+
+
+def test_a_job_from_a_terminal(in_lab: _Dllab, lab: LabServer, tmp_path: Path) -> None:
+    """Submit, list, read the log, cancel; ids may be abbreviated."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/My_Train.py").write_text("import helpers\n")
+    (tmp_path / "code/helpers.py").write_text("")
+    said = in_lab("submit", "code/My_Train.py", "--workers", "2", "--json", "--", "--lr", "0.1")
+    job = json.loads(said.stdout)
+    assert said.returncode == 0
+    assert job["spec"]["name"] == "my-train"
+    assert job["spec"]["code"]["filename"] == "My_Train.py"
+    assert job["spec"]["code"]["args"] == ["--lr", "0.1"]
+    assert list(job["spec"]["code"]["files"]) == ["helpers.py"]
+
+    lab.backend.write_log(job["id"], "worker-0", "one\ntwo\n")
+    assert in_lab("logs", "my-train").stdout == "[worker-0] one\n[worker-0] two\n"
+    assert in_lab("logs", "-n", "1", "--replica", "worker-0").stdout == "two\n"
+    assert job["id"] in in_lab("jobs").stdout
+    assert [j["id"] for j in json.loads(in_lab("jobs", "--json").stdout)] == [job["id"]]
+    assert in_lab("cancel", "my-t").stdout == f"{job['id']} is being cancelled\n"
+    assert "had ended already: CANCELLED" in in_lab("cancel", job["id"]).stdout
+    assert "you have no job other" in in_lab("cancel", "other").stderr
+
+
+@pytest.mark.parametrize(("state", "code"), [("SUCCEEDED", 0), ("FAILED", 1)])
+def test_follow_ends_as_the_job_ends(
+    in_lab: _Dllab, lab: LabServer, tmp_path: Path, state: str, code: int
+) -> None:
+    """``submit --wait`` prints the output; its exit code tells scripts how the job ended."""
+    (tmp_path / "train.py").write_text("pass")
+    lab.end_new_jobs_after(0.3, state, "hello\n")
+    said = in_lab("submit", "train.py", "--wait")
+
+    assert said.returncode == code
+    assert said.stdout == "[worker-0] hello\n"
+    assert state in said.stderr
+
+
+def test_gpus(in_lab: _Dllab) -> None:
+    """A machine without a GPU is a sentence and success."""
+    said = in_lab("gpus")
+
+    assert said.returncode == 0
+    assert "GPU" in said.stdout
+    assert "state" in json.loads(in_lab("gpus", "--json").stdout)
+
+
+def test_env_list(dllab: _Dllab, tmp_path: Path) -> None:
+    """Images that are not built say how to build them."""
+    said = dllab("env", "list", DLLAB_ENVS=str(tmp_path / "envs"))
+
+    assert said.returncode == 0
+    assert "not built: dllab env build pytorch" in said.stdout
+    listed = json.loads(dllab("env", "list", "--json", DLLAB_ENVS=str(tmp_path / "e")).stdout)
+    assert [(image["name"], image["ready"]) for image in listed] == [("pytorch", False)]
+
+
+def test_doctor_outside_of_a_lab(dllab: _Dllab, tmp_path: Path) -> None:
+    """Every line is ok or says what to do; what is missing makes the exit code 1."""
+    said = dllab("doctor", DLLAB_ENVS=str(tmp_path / "envs"))
+    lines = said.stdout.splitlines()
+
+    assert said.returncode == 1
+    assert any(line.startswith("ok      Python: 3.") for line in lines)
+    assert "missing image pytorch: not built" in lines
+    assert "        -> dllab env build pytorch" in lines
+    assert any(line.startswith("note    service: DLLAB_API_URL is not set") for line in lines)
+    assert any("free in" in line for line in lines)
+    assert not (tmp_path / "state").exists()
+
+
+def test_doctor_in_a_lab(in_lab: _Dllab, lab: LabServer) -> None:
+    """The service is asked who one is."""
+    findings = json.loads(in_lab("doctor", "--json").stdout)
+    (service,) = [f for f in findings if f["what"] == "service"]
+
+    assert service["verdict"] == "ok"
+    assert __version__ in service["seen"]
