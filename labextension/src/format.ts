@@ -1,0 +1,143 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { ICheckpoint, IHolder, IJob, JobState } from './specs';
+import { isTerminal } from './specs';
+
+/** Bytes as GiB with one decimal, without the unit. */
+export function gib(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1);
+}
+
+/** Bytes with a unit that fits. */
+export function size(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let at = 0;
+  let value = bytes;
+  while (value >= 1024 && at < units.length - 1) {
+    value /= 1024;
+    at += 1;
+  }
+  return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[at]}`;
+}
+
+/** A ratio as a whole percentage, within 0 and 100. */
+export function percent(ratio: number): number {
+  return Math.round(100 * Math.min(1, Math.max(0, ratio)));
+}
+
+/** A number of steps: digits in groups of three. */
+export function count(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, '\u202f');
+}
+
+/** Seconds as a short length of time. */
+export function duration(seconds: number, trans: TranslationBundle): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) {
+    return trans.__('%1 s', whole);
+  }
+  if (whole < 3600) {
+    return trans.__('%1 min', Math.floor(whole / 60));
+  }
+  if (whole < 48 * 3600) {
+    return trans.__('%1 h %2 min', Math.floor(whole / 3600), Math.floor((whole % 3600) / 60));
+  }
+  return trans.__('%1 d', Math.floor(whole / 86400));
+}
+
+/** How long ago `time` was at `now`. */
+export function ago(time: number, now: number, trans: TranslationBundle): string {
+  return now - time < 2 ? trans.__('just now') : trans.__('%1 ago', duration(now - time, trans));
+}
+
+export function stateLabel(state: JobState, trans: TranslationBundle): string {
+  switch (state) {
+    case 'PENDING':
+      return trans.__('Pending');
+    case 'RUNNING':
+      return trans.__('Running');
+    case 'RESTARTING':
+      return trans.__('Restarting');
+    case 'PAUSED':
+      return trans.__('Paused');
+    case 'SUCCEEDED':
+      return trans.__('Succeeded');
+    case 'FAILED':
+      return trans.__('Failed');
+    case 'CANCELLED':
+      return trans.__('Cancelled');
+    case 'LOST':
+      return trans.__('Lost');
+    default:
+      return state; // A newer server may know more states.
+  }
+}
+
+/** How old the job is and how long it ran: one phrase. */
+export function when(job: IJob, now: number, trans: TranslationBundle): string {
+  if (job.ended !== null) {
+    const ended = ago(job.ended, now, trans);
+    return job.started === null
+      ? trans.__('ended %1', ended)
+      : trans.__('ended %1 after %2', ended, duration(job.ended - job.started, trans));
+  }
+  if (job.started !== null) {
+    return trans.__('running for %1', duration(now - job.started, trans));
+  }
+  return trans.__('waiting for %1', duration(now - job.created, trans));
+}
+
+export function checkpointLabel(
+  checkpoint: ICheckpoint,
+  now: number,
+  trans: TranslationBundle
+): string {
+  return trans.__(
+    'checkpoint at step %1, %2',
+    count(checkpoint.step),
+    ago(checkpoint.time, now, trans)
+  );
+}
+
+/** Who holds a GPU, as far as the person may know. */
+export function holderLabel(holder: IHolder | null, trans: TranslationBundle): string {
+  if (holder === null) {
+    return trans.__('free');
+  }
+  if (!holder.name && !holder.id) {
+    return trans.__('held by another person');
+  }
+  const name = holder.name || holder.id;
+  return holder.kind === 'job'
+    ? trans.__('held by job %1', name)
+    : trans.__('held by lab %1', name);
+}
+
+/** What a person loses who cancels the job now: sentences, in order. */
+export function lossOf(job: IJob, now: number, trans: TranslationBundle): string[] {
+  if (job.started === null) {
+    return [trans.__('It has not started, so nothing is lost.')];
+  }
+  if (isTerminal(job.state)) {
+    return [trans.__('It has ended already.')];
+  }
+  const unsaved = trans.__(
+    'Unless the code saves when it is told to stop, what came after is lost.'
+  );
+  if (job.checkpoint !== null) {
+    const { step, time } = job.checkpoint;
+    return [
+      trans.__(
+        'The last checkpoint holds step %1 and is from %2.',
+        count(step),
+        ago(time, now, trans)
+      ),
+      unsaved
+    ];
+  }
+  return [
+    trans.__(
+      'No checkpoint has been seen: unless the code saves when it is told to stop, the %1 since it started are lost.',
+      duration(now - job.started, trans)
+    )
+  ];
+}

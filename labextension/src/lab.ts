@@ -1,0 +1,42 @@
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
+import { Token } from '@lumino/coreutils';
+import { LabApi } from './api';
+import { BoardsModel } from './model/boards';
+import { GpusModel } from './model/gpus';
+import { JobsModel } from './model/jobs';
+import { sender } from './request';
+import { DOMAIN, PluginIDs } from './tokens';
+
+/** The one connection to the lab that all parts of the page share. */
+export interface ILab {
+  readonly api: LabApi;
+  readonly gpus: GpusModel;
+  readonly jobs: JobsModel;
+  readonly boards: BoardsModel;
+  readonly trans: TranslationBundle;
+}
+
+export const ILab = new Token<ILab>(
+  'dllab-hub:ILab',
+  'GPUs and training jobs of the lab, kept up to date while somebody watches them.'
+);
+
+export const labPlugin: JupyterFrontEndPlugin<ILab> = {
+  id: PluginIDs.lab,
+  description: 'Provides the connection to the lab: its API and live models.',
+  autoStart: true,
+  provides: ILab,
+  optional: [ITranslator],
+  activate: (app, translator: ITranslator | null) => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const api = new LabApi(sender(app.serviceManager.serverSettings, trans));
+    return {
+      api,
+      gpus: new GpusModel(api),
+      jobs: new JobsModel(api),
+      boards: new BoardsModel(api),
+      trans
+    };
+  }
+};

@@ -1,0 +1,136 @@
+import { type ISignal, Signal } from '@lumino/signaling';
+import type { LabApi } from '../api';
+import { type IJob, isTerminal } from '../specs';
+import { Live } from './live';
+
+/** Jobs of one page. */
+const PAGE = 20;
+/** Milliseconds between two reads while nobody looks and notifications are wanted. */
+const BACKGROUND = 15_000;
+
+/** The person's jobs, newest first: the newest page and as many older ones as were asked for. */
+export class JobsModel extends Live {
+  constructor(private readonly _api: LabApi) {
+    super('jobs');
+  }
+
+  /** Null until the first answer. */
+  jobs: readonly IJob[] | null = null;
+
+  /** Whether older jobs can be asked for. */
+  get hasMore(): boolean {
+    return this._next !== null;
+  }
+
+  /** A job that was seen alive has ended. */
+  get ended(): ISignal<this, IJob> {
+    return this._ended;
+  }
+
+  /** A job that was seen alive is being launched again. */
+  get restarted(): ISignal<this, IJob> {
+    return this._restarted;
+  }
+
+  /** Whether to read slowly while nobody looks, so that endings are noticed. */
+  set background(wanted: boolean) {
+    if (wanted !== this._background) {
+      this._background = wanted;
+      this.refresh();
+    }
+  }
+
+  /** Read one page more. Rejects with a LabError. */
+  async showMore(): Promise<void> {
+    const next = this._next;
+    if (next === null) {
+      return;
+    }
+    const page = await this._api.jobs(PAGE, next);
+    if (next === this._next) {
+      this._paged = true;
+      this._next = page.next;
+      this.jobs = merge(page.jobs, this.jobs ?? []);
+      this.announce();
+    }
+  }
+
+  /** Cancel a job. Rejects with a LabError. */
+  async cancel(id: string): Promise<void> {
+    this._take([await this._api.cancel(id)]);
+    this.announce();
+    this.refresh();
+  }
+
+  protected async read(): Promise<boolean> {
+    const head = await this._api.jobs(PAGE);
+    const ids = new Set(head.jobs.map(job => job.id));
+    const known = this.jobs ?? [];
+    // Nothing in common: so much is new that there may be a hole between the two.
+    const whole = head.next === null || !known.some(job => ids.has(job.id));
+    const alive = whole ? [] : known.filter(job => !ids.has(job.id) && !isTerminal(job.state));
+    const again = await Promise.all(alive.map(job => this._api.job(job.id)));
+    if (whole) {
+      this._paged = false;
+    }
+    if (!this._paged) {
+      this._next = head.next;
+    }
+    const before = this._seen;
+    this._take([...head.jobs, ...again], whole ? [] : undefined);
+    this._seen = JSON.stringify([head, again]);
+    // Lengths of time grow while a job lives.
+    return before !== this._seen || this._alive;
+  }
+
+  protected pace(): number | null {
+    if (this.watched) {
+      return this._alive ? 1000 : 2000;
+    }
+    return this._background ? BACKGROUND : null;
+  }
+
+  private get _alive(): boolean {
+    return (this.jobs ?? []).some(job => !isTerminal(job.state));
+  }
+
+  /** Put fresh jobs in place of what was known of them and tell what happened to them. */
+  private _take(fresh: readonly IJob[], known: readonly IJob[] = this.jobs ?? []): void {
+    const before = new Map((this.jobs ?? []).map(job => [job.id, job]));
+    this.jobs = merge(fresh, known);
+    for (const job of fresh) {
+      const old = before.get(job.id);
+      if (old === undefined || isTerminal(old.state)) {
+        continue;
+      }
+      if (isTerminal(job.state)) {
+        this._ended.emit(job);
+      } else if (relaunched(old, job)) {
+        this._restarted.emit(job);
+      }
+    }
+  }
+
+  private readonly _ended = new Signal<this, IJob>(this);
+  private readonly _restarted = new Signal<this, IJob>(this);
+  private _background = false;
+  private _next: string | null = null;
+  private _paged = false;
+  private _seen = '';
+}
+
+/** Whether a relaunch began between the two; each relaunch is true once. */
+function relaunched(old: IJob, job: IJob): boolean {
+  if (old.state === 'RESTARTING') {
+    return job.attempt > old.attempt + 1;
+  }
+  return job.state === 'RESTARTING' || (old.attempt > 0 && job.attempt > old.attempt);
+}
+
+/** Both lists as one, newest first; `fresh` wins. */
+function merge(fresh: readonly IJob[], known: readonly IJob[]): IJob[] {
+  const ids = new Set(fresh.map(job => job.id));
+  return [...fresh, ...known.filter(job => !ids.has(job.id))].sort(
+    (a, b) => b.created - a.created || (a.id < b.id ? 1 : -1)
+  );
+}

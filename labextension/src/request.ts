@@ -1,0 +1,69 @@
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { LabError } from './errors';
+import type { IRequest, Send } from './tokens';
+
+/** A function that sends requests to the server of `settings`. */
+export function sender(settings: ServerConnection.ISettings, trans: TranslationBundle): Send {
+  return async <T>(path: string, { method = 'GET', query = {} }: IRequest = {}): Promise<T> => {
+    const known = Object.entries(query).filter(([, value]) => value !== null);
+    const tail = known.length
+      ? `?${new URLSearchParams(known.map(([key, value]) => [key, String(value)]))}`
+      : '';
+    const url = URLExt.join(settings.baseUrl, 'dllab/api', path) + tail;
+
+    let response: Response;
+    let text: string;
+    try {
+      response = await ServerConnection.makeRequest(url, { method }, settings);
+      text = await response.text();
+    } catch {
+      throw new LabError(
+        trans.__('The Jupyter server does not answer.'),
+        trans.__('Check that it still runs and that you are connected.'),
+        'unreachable'
+      );
+    }
+    const body = parse(text);
+    if (response.ok && body !== undefined) {
+      return body as T;
+    }
+    throw LabError.fromWire(response.status, body) ?? foreign(response, trans);
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An answer that dllab-hub did not write: a proxy's, a login page, a server without our extension. */
+function foreign(response: Response, trans: TranslationBundle): LabError {
+  const { status, redirected, ok } = response;
+  if (status === 401 || status === 403 || (ok && redirected)) {
+    return new LabError(
+      trans.__('You are signed out.'),
+      trans.__('Reload this page to sign in again.'),
+      'access_denied',
+      status
+    );
+  }
+  if (status === 404) {
+    return new LabError(
+      trans.__('This Jupyter server does not have the server part of dllab-hub.'),
+      trans.__('Install dllab-hub[lab] where Jupyter runs and start Jupyter again.'),
+      'not_found',
+      status
+    );
+  }
+  return new LabError(
+    trans.__('The server answered with status %1.', status),
+    trans.__('Its log may say more.'),
+    'internal',
+    status
+  );
+}

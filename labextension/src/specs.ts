@@ -1,0 +1,127 @@
+/**
+ * The values of the REST interface, as `dllab_hub/specs` defines them.
+ *
+ * Times are seconds since the epoch, sizes bytes, ratios 0 to 1. What is not known is null.
+ */
+
+export type GpuState =
+  'ok' | 'no_library' | 'no_gpu' | 'driver_mismatch' | 'not_permitted' | 'stale' | 'failed';
+
+/** For other people's things owner, name and id are empty. */
+export interface IHolder {
+  kind: 'lab' | 'job';
+  owner: string;
+  name: string;
+  id: string;
+}
+
+export interface IGpu {
+  index: number;
+  uuid: string;
+  name: string;
+  utilization: number | null;
+  memory_used: number | null;
+  memory_total: number | null;
+  temperature: number | null;
+  temperature_slowdown: number | null;
+  power: number | null;
+  power_limit: number | null;
+  error: string;
+  holder: IHolder | null;
+}
+
+export interface IGpuReport {
+  state: GpuState;
+  message: string;
+  hint: string;
+  time: number;
+  driver: string;
+  gpus: IGpu[];
+}
+
+export type JobState =
+  'PENDING' | 'RUNNING' | 'RESTARTING' | 'PAUSED' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'LOST';
+
+export interface IReplica {
+  role: string;
+  index: number;
+  attempt: number;
+  state: JobState;
+  pid: number | null;
+  exit_code: number | null;
+  signal: string | null;
+  traceback: string;
+  gpus: string[];
+  started: number | null;
+  ended: number | null;
+}
+
+export interface ICheckpoint {
+  step: number;
+  path: string;
+  size: number;
+  time: number;
+}
+
+export interface IProgress {
+  step: number;
+  total: number | null;
+  metrics: Record<string, number>;
+  time: number;
+}
+
+export interface ISpec {
+  name: string;
+  image: string;
+  strategy: string;
+  roles: { name: string; replicas: number; gpus: number }[];
+  max_restarts: number;
+}
+
+export interface IJob {
+  id: string;
+  owner: string;
+  spec: ISpec;
+  state: JobState;
+  reason: string;
+  attempt: number;
+  replicas: IReplica[];
+  checkpoint: ICheckpoint | null;
+  progress: IProgress | null;
+  workspace: string;
+  tensorboard: string;
+  created: number;
+  started: number | null;
+  ended: number | null;
+}
+
+export interface IJobPage {
+  jobs: IJob[];
+  next: string | null;
+}
+
+export interface ILogChunk {
+  text: string;
+  replica: string;
+  attempt: number;
+  offset: number;
+  next_offset: number;
+  size: number;
+  complete: boolean;
+}
+
+export interface IBoard {
+  name: string;
+  url: string;
+  logdir: string;
+}
+
+/** Whether nothing more will happen to a job in this state. */
+export function isTerminal(state: JobState): boolean {
+  return ['SUCCEEDED', 'FAILED', 'CANCELLED', 'LOST'].includes(state);
+}
+
+/** `worker-0`. */
+export function replicaName(replica: IReplica): string {
+  return `${replica.role}-${replica.index}`;
+}

@@ -1,0 +1,42 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+import type { Live } from '../model/live';
+
+/** A calm sentence in place of content, with what to do below it. */
+export function Notice(props: { message: string; hint?: string; children?: React.ReactNode }) {
+  return (
+    <div className="jp-dllab-Notice" role="status">
+      <p>{props.message}</p>
+      {props.hint ? <p className="jp-dllab-dim">{props.hint}</p> : null}
+      {props.children}
+    </div>
+  );
+}
+
+/** Short facts in one flowing line; a fact itself is not broken. */
+export function Facts({ facts }: { facts: readonly string[] }) {
+  return (
+    <p className="jp-dllab-facts">
+      {facts.map(fact => (
+        <span key={fact}>{fact}</span>
+      ))}
+    </p>
+  );
+}
+
+/** Why the last read of a model failed; nothing while it works. */
+export function Trouble(props: { model: Live; trans: TranslationBundle }) {
+  const { model, trans } = props;
+  if (model.error === null) {
+    return null;
+  }
+  return (
+    <div className="jp-dllab-Trouble" role="alert">
+      <p>{model.error.sentence}</p>
+      {model.error.hint ? <p className="jp-dllab-dim">{model.error.hint}</p> : null}
+      <button type="button" className="jp-dllab-Button" onClick={() => model.refresh()}>
+        {trans.__('Try again')}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+/** What the tests of the front end share: words, jobs and a lab without a server. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { LabApi } from '../../labextension/src/api';
+import type { IJob, JobState } from '../../labextension/src/specs';
+
+const fill = (text: string, args: unknown[]) =>
+  text.replace(/%(\d)/g, (_, at) => String(args[Number(at) - 1]));
+
+/** English, as the page shows it without a catalogue. */
+export const trans = {
+  __: (text: string, ...args: unknown[]) => fill(text, args),
+  _n: (one: string, many: string, n: number) => fill(n === 1 ? one : many, [n])
+} as unknown as TranslationBundle;
+
+export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob> = {}): IJob {
+  return {
+    id,
+    owner: 'ada',
+    spec: {
+      name: id,
+      image: 'pytorch',
+      strategy: 'allreduce',
+      roles: [{ name: 'worker', replicas: 2, gpus: 0 }],
+      max_restarts: 3
+    },
+    state,
+    reason: '',
+    attempt: 1,
+    replicas: [],
+    checkpoint: null,
+    progress: null,
+    workspace: '',
+    tensorboard: `/tb/ada/${id}`,
+    created: 1000,
+    started: 1000,
+    ended: null,
+    ...more
+  };
+}
+
+/** An API of which only the given methods exist. */
+export function anApi(methods: Partial<Record<keyof LabApi, unknown>>): LabApi {
+  return methods as unknown as LabApi;
+}
+
+/** Let everything that waits for a promise go on; clocks stand still. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) {
+    await new Promise(resolve => setImmediate(resolve));
+  }
+}
+
+/** Let a few milliseconds pass: an immediate read of a model is over. */
+export async function moment(): Promise<void> {
+  await new Promise(resolve => setTimeout(resolve, 20));
+  await settle();
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import * as format from '../../labextension/src/format';
+import { aJob, trans } from './fakes';
+
+test('sizes take the largest unit that fits', () => {
+  for (const [bytes, text] of [
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [1536 * 1024, '1.5 MiB'],
+    [300 * 2 ** 30, '300 GiB']
+  ] as const) {
+    assert.equal(format.size(bytes), text);
+  }
+  assert.equal(format.gib(85520809984), '79.6');
+});
+
+test('ratios outside 0 and 1 are held to the scale', () => {
+  assert.deepEqual([-1, 0, 0.456, 1, 7].map(format.percent), [0, 0, 46, 100, 100]);
+});
+
+test('step numbers are grouped', () => {
+  assert.equal(format.count(12400), '12\u202f400');
+  assert.equal(format.count(999), '999');
+});
+
+test('lengths of time are short and never negative', () => {
+  for (const [seconds, text] of [
+    [-5, '0 s'],
+    [59.9, '59 s'],
+    [60, '1 min'],
+    [3 * 3600 + 300, '3 h 5 min'],
+    [50 * 3600, '2 d']
+  ] as const) {
+    assert.equal(format.duration(seconds, trans), text);
+  }
+});
+
+test('a job says how long it waited, ran or has been over', () => {
+  const at = (more: object) => format.when(aJob('a', 'RUNNING', more), 1100, trans);
+  assert.equal(at({ started: null, created: 1040 }), 'waiting for 1 min');
+  assert.equal(at({ started: 1010 }), 'running for 1 min');
+  assert.equal(at({ started: 1000, ended: 1040 }), 'ended 1 min ago after 40 s');
+});
+
+test('cancelling says what is lost, from what has been seen', () => {
+  const now = 1420;
+  const checkpoint = { step: 12400, path: '/c', size: 1, time: 1000 };
+  const [first] = format.lossOf(aJob('a', 'RUNNING', { checkpoint }), now, trans);
+  assert.equal(first, 'The last checkpoint holds step 12\u202f400 and is from 7 min ago.');
+  const [without] = format.lossOf(aJob('a'), now, trans);
+  assert.match(without, /^No checkpoint has been seen: .* the 7 min since it started are lost\.$/);
+  const [waiting] = format.lossOf(aJob('a', 'PENDING', { started: null }), now, trans);
+  assert.equal(waiting, 'It has not started, so nothing is lost.');
+});
+
+test("another person's things have no name", () => {
+  const holder = { kind: 'job' as const, owner: '', name: '', id: '' };
+  assert.equal(format.holderLabel(holder, trans), 'held by another person');
+  assert.equal(format.holderLabel({ ...holder, name: 'digits' }, trans), 'held by job digits');
+  assert.equal(format.holderLabel(null, trans), 'free');
+});
+
+test('a state that this page does not know yet is shown as it is', () => {
+  assert.equal(format.stateLabel('EVICTED' as never, trans), 'EVICTED');
+});
