@@ -1,0 +1,93 @@
+# Every target does its own set-up. State of the set-up lies in .make/ and .venv/; `make clean` ends both.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+# Image environments are shared by the lab, the tour and the tests of this checkout.
+export DLLAB_ENVS ?= $(CURDIR)/.make/envs
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+FRONT := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-long tour check bench format build clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+lab: .make/lab ## start the lab on http://127.0.0.1:8000 (ARGS="--port 9000" and so on)
+	@$(BIN)/dllab up $(ARGS)
+
+test: .make/test .make/browser .make/image ## run the tests (ARGS="-k form" and so on)
+	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+test-long: .make/test .make/browser .make/image ## kill rounds, fuzzing, soaks
+	@$(BIN)/python -m pytest -m long $(ARGS)
+
+tour: .make/lab ## walk the whole product as a user would, for real
+	@$(BIN)/python tests/tour/tour.py $(ARGS)
+
+check: .make/test ## lint and types, Python and TypeScript
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@npm --prefix labextension run --silent lint
+
+bench: .make/test .make/image ## print the figures (AREA=launch|training|gpu|serving|frontend|kubernetes)
+	@$(BIN)/python tests/benchmarks/bench.py $(AREA)
+
+format: .make/test ## format the Python code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+build: .make/test ## wheel and sdist into dist/
+	@$(BIN)/python -m build --outdir dist .
+
+clean: ## remove what the other targets made; the state of the lab (~/.local/share/dllab-hub) stays
+	rm -rf .make .venv dist labextension/node_modules labextension/lib dllab_hub/labextension
+
+# --- set-up ---------------------------------------------------------------------------------
+
+.make/venv:
+	@mkdir -p .make
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
+	@echo "==> creating the virtual environment .venv"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+.make/node:
+	@mkdir -p .make
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node.js >= 20 and npm are needed: install them and run make again."; exit 1; }
+	@node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' || { echo "Node.js >= 20 is needed; this is $$(node --version)."; exit 1; }
+	@touch $@
+
+.make/front: .make/node labextension/package-lock.json labextension/package.json
+	@echo "==> installing the front end's build tools (npm, about 100 MB on disk)"
+	@npm --prefix labextension ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.make/package: .make/venv .make/front pyproject.toml dllab_hub/_version.py $(FRONT)
+	@echo "==> installing dllab-hub with JupyterHub and JupyterLab (about 100 MB to download)"
+	@rm -rf dllab_hub/labextension
+	@$(BIN)/python -m pip install --progress-bar on --quiet -e '.[hub]'
+	@touch $@
+
+.make/lab: .make/package
+	@touch $@
+
+.make/test: .make/package
+	@echo "==> installing the test and check tools"
+	@$(BIN)/python -m pip install --quiet --group test --group check
+	@touch $@
+
+# The browser of the distribution; downloading one of its own is left to nobody.
+.make/browser:
+	@if ! command -v chromium >/dev/null; then \
+	  echo "==> installing Chromium (Debian's package)"; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	  else echo "Chromium is needed by the browser tests: install the package 'chromium' and run make again."; exit 1; fi; fi
+	@touch $@
+
+.make/image: .make/package
+	@$(BIN)/dllab env build pytorch
+	@touch $@

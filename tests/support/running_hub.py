@@ -1,0 +1,192 @@
+"""`RunningHub`: a real hub, proxy and lab service, started by ``dllab up``; and its machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from browser_session import BrowserSession
+
+from dllab_hub import images
+from dllab_hub.state import StateDir
+
+__all__ = ("GPUS", "RunningHub", "environment_with_images", "marked", "until", "write_state")
+
+TOKEN = "a-token-for-the-tests"
+GPUS = 2
+CONFIG = f"""
+c.JupyterHub.services.append({{"name": "tests", "api_token": "{TOKEN}"}})
+c.JupyterHub.load_roles.append(
+    {{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers"]}}
+)
+"""
+
+
+def marked(mark: str) -> list[int]:
+    """Processes with this text in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """The first true value of the condition; the last value when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return value
+
+
+@dataclass
+class RunningHub:
+    """``dllab up`` as a person starts it, and the hub's REST interface."""
+
+    home: Path
+    environ: dict[str, str]
+    python: str = sys.executable
+    options: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    sessions: list[BrowserSession] = field(default_factory=list)
+
+    @property
+    def state(self) -> StateDir:
+        return StateDir(self.home, Path(self.environ["DLLAB_ENVS"]))
+
+    @property
+    def log(self) -> Path:
+        return self.home.with_suffix(".up.log")
+
+    def command(self, port: int = 0) -> list[str]:
+        up = ("up", "--no-browser", "--home", str(self.home), "--port", str(port))
+        return [self.python, "-m", "dllab_hub.cli", *up, *self.options]
+
+    def start(self, seconds: float = 120) -> None:
+        self.facts.clear()
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        wanted = {"address", "user"} if "--os-users" in self.options else {
+            "address", "user", "password"
+        }  # fmt: skip
+
+        def said() -> bool:
+            for word in wanted:
+                if found := re.search(rf"^  {word} +(\S+)", self.log.read_text(), re.M):
+                    self.facts[word] = found[1]
+            assert self.process is not None
+            return wanted <= set(self.facts) or self.process.poll() is not None
+
+        until(said, seconds)
+        assert wanted <= set(self.facts), self.log.read_text()
+
+    def stop(self) -> int:
+        for session in self.sessions:
+            session.http.close()
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(90)
+
+    def api(self, method: str, path: str, json: Any = None) -> httpx.Response:
+        with httpx.Client(trust_env=False, timeout=60) as http:
+            return http.request(
+                method,
+                f"{self.facts['address']}/hub/api{path}",
+                json=json,
+                headers={"Authorization": f"token {TOKEN}"},
+            )
+
+    def add(self, user: str) -> None:
+        """Make a user; one that exists already is fine."""
+        assert self.api("POST", f"/users/{user}").status_code in (201, 409)
+
+    def spawn(self, user: str, options: Any, server: str = "") -> httpx.Response:
+        self.add(user)
+        path = f"/users/{user}/servers/{server}" if server else f"/users/{user}/server"
+        return self.api("POST", path, options)
+
+    def server(self, user: str, server: str = "") -> dict[str, Any] | None:
+        """The hub's model of a server that is active, else None."""
+        found: dict[str, Any] = self.api("GET", f"/users/{user}").json()["servers"]
+        return found.get(server)
+
+    def wait_ready(self, user: str, server: str = "", seconds: float = 90) -> dict[str, Any]:
+        def ready() -> dict[str, Any] | None:
+            model = self.server(user, server)
+            assert model is not None, self.hub_log()
+            return model if model["ready"] else None
+
+        model = until(ready, seconds)
+        assert model, self.hub_log()
+        return dict(model)
+
+    def end(self, user: str, server: str = "") -> None:
+        path = f"/users/{user}/servers/{server}" if server else f"/users/{user}/server"
+        self.api("DELETE", path)
+        assert until(lambda: self.server(user, server) is None, 60)
+
+    def session(self, user: str, password: str = "") -> BrowserSession:
+        session = BrowserSession(self.facts["address"], user)
+        self.sessions.append(session)
+        session.log_in(password or self.facts["password"])
+        return session
+
+    def hub_log(self) -> str:
+        return (self.home / "hub" / "hub.log").read_text()[-5000:]
+
+
+def environment_with_images(tmp: Path) -> dict[str, str]:
+    """The environment of a new ``dllab up``: with the built PyTorch image, or one around it.
+
+    ``make`` builds the image. A plain interpreter with torch (DLLAB_TEST_PYTHON) does as well: the
+    three links and a marker make an image of it.
+    """
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("DLLAB_", "JUPYTERHUB_"))}
+    for env in images.find(StateDir.default()):
+        if env.image.name == "pytorch" and env.ready:
+            return {**environ, "DLLAB_ENVS": str(env.path.parent)}
+    python = os.environ.get("DLLAB_TEST_PYTHON")
+    if not python:
+        pytest.fail("no PyTorch environment: run make .make/image, or set DLLAB_TEST_PYTHON.")
+    [shipped] = [
+        env for env in images.find(StateDir(tmp, tmp / "envs")) if env.image.name == "pytorch"
+    ]
+    shipped.path.mkdir(parents=True)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (shipped.path / name).symlink_to(Path(python).parents[1] / name)
+    from dllab_hub import __version__
+
+    (shipped.path / ".complete").write_text(f'{{"dllab_hub": "{__version__}"}}')
+    return {**environ, "DLLAB_ENVS": str(shipped.path.parent)}
+
+
+def write_state(home: Path, volume: Path) -> None:
+    """The administrator's files."""
+    (home / "hub").mkdir(parents=True)
+    (home / "hub" / "jupyterhub_config.py").write_text(CONFIG)
+    (home / "catalog.toml").write_text(
+        f'[[volumes]]\nname = "digits"\ntitle = "Digits"\npath = "{volume}"\nread_only = true\n'
+    )

@@ -1,0 +1,302 @@
+"""Real servers in a thread of the test's process: the lab service, a Jupyter server, a stub hub."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from jupyter_server.serverapp import ServerApp
+from jupyterhub.services.auth import HubAuth
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+from traitlets.config import Config
+
+from dllab_hub.hub.identity import HubIdentityProvider
+from dllab_hub.hub.service import application
+from dllab_hub.server.lab import Lab
+from dllab_hub.specs import GpuReport, GpuState, JobState
+from dllab_hub.testing import MemoryBackend
+
+__all__ = (
+    "SCOPE", "Host", "StubHub", "forms", "jupyter_host", "running_loop", "service_host", "stub_hub",
+)  # fmt: skip
+
+_T = TypeVar("_T")
+SCOPE = "access:services!service=dllab"
+PREFIX = "/services/dllab/"
+
+
+class NoGpus:
+    """A machine without GPUs."""
+
+    async def report(self) -> GpuReport:
+        return GpuReport(state=GpuState.NO_GPU, message="There is no GPU here.", time=1.0)
+
+
+class Loop:
+    """An event loop in a thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+
+@contextmanager
+def running_loop() -> Iterator[Loop]:
+    loop = Loop()
+    try:
+        yield loop
+    finally:
+        loop.stop()
+
+
+class StubHub:
+    """Answers ``/hub/api/user`` for tokens it was told.
+
+    It does not prove that a real hub answers like this: the tests of `dllab_hub.hub` do, on one.
+
+    Attributes:
+        models: Token -> the hub's model of whom it belongs to.
+        asked: How many times a token was asked for.
+        broken: Answer with 500 to everything.
+    """
+
+    def __init__(self) -> None:
+        self.models: dict[str, dict[str, Any]] = {}
+        self.asked = 0
+        self.broken = False
+        self.url = ""
+
+    def add(self, token: str, name: str, kind: str = "user", scopes: tuple[str, ...] = (SCOPE,)):
+        self.models[token] = {"kind": kind, "name": name, "scopes": list(scopes)}
+
+    def answer(self, token: str) -> tuple[int, Any]:
+        self.asked += 1
+        if self.broken:
+            return 500, {"message": "broken"}
+        model = self.models.get(token)
+        return (200, model) if model else (403, {"message": "no"})
+
+
+class _HubUser(RequestHandler):
+    def initialize(self, hub: StubHub) -> None:
+        self.hub = hub
+
+    def get(self) -> None:
+        token = self.request.headers.get("Authorization", "").removeprefix("token ")
+        status, body = self.hub.answer(token)
+        self.set_status(status)
+        self.finish(json.dumps(body))
+
+
+def _listen(server: HTTPServer) -> int:
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    return int(sockets[0].getsockname()[1])
+
+
+@contextmanager
+def stub_hub(loop: Loop) -> Iterator[StubHub]:
+    hub = StubHub()
+
+    async def start() -> HTTPServer:
+        server = HTTPServer(Application([("/hub/api/user", _HubUser, {"hub": hub})]))
+        hub.url = f"http://127.0.0.1:{_listen(server)}/hub/api"
+        return server
+
+    server = loop.call(start())
+    yield hub
+    loop.call(_stop(server))
+
+
+async def _stop(server: HTTPServer) -> None:
+    server.stop()
+    await server.close_all_connections()
+
+
+class Host:
+    """A server with our routes on a `MemoryBackend`, and a browserless browser for it.
+
+    Attributes:
+        url: Of the interface.
+        origin: Scheme, host and port.
+        token: Of somebody who may come in; what they are called is ``user``.
+    """
+
+    def __init__(self, url: str, token: str, user: str, lab: Lab, app: Application, loop: Loop):
+        self.url, self.token, self.user = url, token, user
+        self.lab, self.app, self.loop = lab, app, loop
+        self.origin = "/".join(url.split("/", 3)[:3])
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=20)
+
+    @property
+    def backend(self) -> MemoryBackend:
+        assert isinstance(self.lab.backend, MemoryBackend)
+        return self.lab.backend
+
+    def ask(self, method: str, path: str, token: str | None = None, **more: Any) -> httpx.Response:
+        headers = {"Authorization": f"token {self.token if token is None else token}"}
+        return self.http.request(
+            method, path, headers={**headers, **more.pop("headers", {})}, **more
+        )
+
+    def patterns(self) -> Iterator[tuple[str, str]]:
+        """Method and an address for every route of ours in the live table, without ``{url}``."""
+        base = re.escape(self.url.removeprefix(self.origin))
+        found = 0
+        for rule in _all_rules(self.app):
+            pattern = rule.matcher.regex.pattern.removesuffix("$")
+            if not pattern.startswith(base):
+                continue
+            found += 1
+            path = pattern.removeprefix(base)
+            path = path.replace("([^/]+)", "nosuch-bcdfghj").replace("(.*)", "nowhere")
+            for method in ("get", "post", "put", "patch", "delete"):
+                if getattr(rule.target, method) is not getattr(RequestHandler, method):
+                    yield method.upper(), path.replace("\\", "")
+        assert found
+
+    def end_new_jobs_after(self, seconds: float, state: str, text: str) -> None:
+        """Let every job that is submitted from now on print ``text`` and end."""
+        known = set(self.backend._records)
+
+        def watch() -> None:
+            give_up = time.monotonic() + 30
+            while time.monotonic() < give_up:
+                for id in set(self.backend._records) - known:
+                    time.sleep(seconds)
+                    self.backend.write_log(id, "worker-0", text)
+                    self.backend.finish(id, JobState(state))
+                    return
+                time.sleep(0.02)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _all_rules(app: Application) -> Iterator[Any]:
+    for rule in [*app.wildcard_router.rules, *app.default_router.rules]:
+        yield from _rules(rule)
+
+
+def _rules(rule: Any) -> Iterator[Any]:
+    inner = getattr(rule.target, "rules", None)
+    if inner is None:
+        if hasattr(rule.matcher, "regex"):
+            yield rule
+    else:
+        for each in inner:
+            yield from _rules(each)
+
+
+def forms(host: Host) -> dict[str, str]:
+    """Headers of a browser that is signed in by cookie, with its XSRF token."""
+    with httpx.Client(trust_env=False) as browser:
+        root = host.url.removesuffix("dllab/api/")
+        browser.get(f"{root}login")
+        xsrf = browser.cookies["_xsrf"]
+        browser.post(f"{root}login", data={"password": host.token, "_xsrf": xsrf})
+        xsrf = browser.cookies["_xsrf"]
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    return {"Cookie": cookie, "X-XSRFToken": xsrf}
+
+
+@contextmanager
+def service_host(loop: Loop, hub: StubHub) -> Iterator[Host]:
+    """The lab service's application; ``ada-token`` and ``grace-token`` may come in."""
+    hub.add("ada-token", "ada")
+    hub.add("grace-token", "grace")
+    lab = Lab(MemoryBackend(gpus=("GPU-0", "GPU-1")), NoGpus(), kind="memory")
+
+    async def start() -> tuple[Application, HTTPServer, int, HubIdentityProvider]:
+        auth = HubAuth(api_url=hub.url, api_token="the-services-own", cache_max_age=30)
+        identity = HubIdentityProvider(hub_auth=auth)
+        app = application(lab, identity, PREFIX)
+        server = HTTPServer(app, max_body_size=1 << 40)
+        lab.start()
+        return app, server, _listen(server), identity
+
+    app, server, port, identity = loop.call(start())
+    host = Host(
+        f"http://127.0.0.1:{port}{PREFIX}dllab/api/", "ada-token", "ada", lab, app, loop
+    )
+    yield host
+    host.http.close()
+
+    async def stop() -> None:
+        await _stop(server)
+        await lab.close()
+        await identity.close()
+
+    loop.call(stop())
+
+
+@contextmanager
+def jupyter_host(loop: Loop, home: Path, base_url: str = "/user/ada@x/") -> Iterator[Host]:
+    """A Jupyter server with the extension, on a `MemoryBackend`. The environment is the caller's.
+
+    What a server process does around it (binding, signals) is tested with a process of its own.
+    """
+    token = "a-jupyter-token"
+
+    async def start() -> tuple[ServerApp, HTTPServer, int]:
+        config = Config()
+        config.ServerApp.jpserver_extensions = {"dllab_hub.server.extension": True}
+        config.IdentityProvider.token = token
+        app = ServerApp(
+            config=config, base_url=base_url, root_dir=str(home), open_browser=False, port=0,
+            runtime_dir=str(home), config_dir=str(home), data_dir=str(home),
+            reraise_server_extension_failures=True,
+        )  # fmt: skip
+        app.init_signal = lambda: None  # Only a main thread may handle signals.
+        app.initialize(argv=[], new_httpserver=False)
+        server = HTTPServer(app.web_app)
+        lab = Lab(MemoryBackend(gpus=("GPU-0", "GPU-1")), NoGpus(), kind="memory", owner="ada")
+        await app.web_app.settings["dllab"].close()
+        app.web_app.settings["dllab"] = app.web_app.settings["dllab_hub"].lab = lab
+        lab.start()
+        return app, server, _listen(server)
+
+    app, server, port = loop.call(start())
+    url = f"http://127.0.0.1:{port}{app.base_url}dllab/api/"
+    host = Host(url, token, "ada", app.web_app.settings["dllab"], app.web_app, loop)
+    yield host
+    host.http.close()
+
+    async def stop() -> None:
+        await _stop(server)
+        await app._cleanup()
+
+    loop.call(stop())
+
+
+def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """The first true value of the condition."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+    return value
+
+

@@ -1,0 +1,144 @@
+"""Arrows point one way: which part of the package may import which."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dllab_hub
+
+ROOT = Path(dllab_hub.__file__).parent
+_BASE = {"errors", "names", "state", "_version"}
+_SPECS = {*_BASE, "specs"}
+_SEAM = {"backends.Backend", "backends.base"}  # The interface, not a mechanism behind it.
+_LOCAL = {*_SPECS, "catalog", "images", "leases", "shim", "metrics", "backends"}
+
+#: part -> the other parts of the package it may import. Longest matching prefix wins.
+ALLOWED: dict[str, set[str]] = {
+    "__init__": {"_version"},
+    "_version": set(),
+    "errors": set(),
+    "names": {"errors"},
+    "state": set(),
+    "specs": {"errors", "names"},
+    "runtime": set(),  # A worker has nothing of ours but this.
+    "leases": _BASE,
+    "shim": {*_BASE, "leases"},
+    "images": _SPECS,
+    "catalog": {*_SPECS, "images"},
+    "metrics": _SPECS,
+    "backends": _SPECS,
+    "backends.local": _LOCAL,
+    "backends.remote": {*_SPECS, *_SEAM, "transport"},
+    "transport": _BASE,
+    "testing": {*_SPECS, *_SEAM},
+    "server": {*_SPECS, *_SEAM, "metrics"},
+    # The one place in the server that chooses a backend.
+    "server.extension": {*_LOCAL, "server"},
+    "client": {*_SPECS, "transport"},
+    "modules": _SPECS,
+    "submission": {*_SPECS, "modules"},
+    "tables": _SPECS,  # What a terminal and a screen reader get.
+    "job": {*_SPECS, "client", "tables"},
+    "widgets": {*_SPECS, "client", "job", "tables"},
+    "magics": {*_SPECS, "client", "job", "modules", "submission", "widgets"},
+    "hub": {*_SPECS, "catalog", "images", "leases", "shim", "backends.local.capacity", "metrics"},
+    "hub.service": {*_LOCAL, "hub", "server"},
+    "up": {*_SPECS, "catalog", "images", "shim"},
+    "cli": {*_SPECS, "images", "client", "job", "submission", "tables", "up", "metrics"},
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts), path
+
+
+def imports(module: str, path: Path) -> Iterator[str]:
+    """Dotted names inside the package that a file imports anywhere in its text."""
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    if module == "__init__":
+        package = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.startswith("dllab_hub."):
+                    yield name.name.removeprefix("dllab_hub.")
+        elif isinstance(node, ast.ImportFrom):
+            base = (node.module or "").split(".") if node.module else []
+            if node.level:
+                base = [*package[: len(package) - node.level + 1], *base]
+            elif base[:1] == ["dllab_hub"]:
+                base = base[1:]
+            else:
+                continue
+            for name in node.names:
+                yield ".".join([*base, name.name])
+
+
+def rule(module: str) -> tuple[str, set[str]]:
+    parts = module.split(".")
+    for end in range(len(parts), 0, -1):
+        key = ".".join(parts[:end])
+        if key in ALLOWED:
+            return key, ALLOWED[key]
+    raise AssertionError(f"{module} has no row in ALLOWED: where does it belong?")
+
+
+def below(name: str, part: str) -> bool:
+    return name == part or name.startswith(part + ".")
+
+
+def refused(module: str, names: Iterator[str]) -> list[str]:
+    own, allowed = rule(module)
+    top = own.split(".")[0]
+    return [
+        name
+        for name in names
+        if not any(below(name, part) for part in allowed)
+        and not below(name, own)
+        # A package may use the general files beside it, never a part with a rule of its own.
+        and not (below(name, top) and rule(name)[0] == top and own != top)
+        and name not in {"", "__version__"}
+    ]
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(m, p, id=m) for m, p in modules()])
+def test_arrows_point_one_way(module: str, path: Path) -> None:
+    """A module imports only what its row of the table allows."""
+    assert [] == refused(module, imports(module, path))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("specs.lab", "backends.base"),
+        ("server.jobs", "backends.local.store"),
+        ("runtime.checkpoint", "errors"),
+        ("client", "server.jobs"),
+        ("hub.form", "backends.local.store"),
+    ],
+)
+def test_a_wrong_arrow_is_seen(module: str, name: str) -> None:
+    """An import that the design forbids is reported."""
+    assert [name] == refused(module, iter([name]))
+
+
+def test_a_worker_needs_only_the_standard_library() -> None:
+    """Runtime and shim import nothing at module level that a bare Python lacks."""
+    import sys
+
+    known = set(sys.stdlib_module_names) | {"dllab_hub"}
+    foreign = []
+    for module, path in modules():
+        if module.split(".")[0] not in {"runtime", "shim", "leases", "errors", "names", "state"}:
+            continue
+        for node in ast.parse(path.read_text()).body:
+            names = [n.name for n in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            foreign += [(module, n) for n in names if n.split(".")[0] not in known]
+
+    assert [] == foreign
