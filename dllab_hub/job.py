@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .errors import Conflict, InvalidRequest, NotFound, Unavailable
+from .errors import InvalidRequest, NotFound, Unavailable
 from .specs import Checkpoint, JobState, ReplicaStatus, TrainingJob
 from .tables import job_text, progress, saved
 
@@ -111,7 +111,7 @@ class Job:
             show: Print a line when the state changes, and the progress now and then.
 
         Raises:
-            Conflict: it runs still when the time is over.
+            TimeoutError: it goes on after ``timeout``; nothing happens to it.
         """
         began = answered = said_at = time.monotonic()
         said: tuple[object, ...] = ()
@@ -132,11 +132,8 @@ class Job:
             if self.info.state.is_terminal:
                 return self
             if timeout is not None and now - began >= timeout:
-                raise Conflict(
-                    f"{self.id} is {self.info.state.value} still, after {timeout:g} s.",
-                    hint="It goes on; wait again or cancel it.",
-                )
-            time.sleep(pause)
+                raise TimeoutError(f"{self.id} is {self.info.state.value} after {timeout:g} s")
+            time.sleep(pause if timeout is None else min(pause, began + timeout - now))
 
     def _line(self) -> str:
         parts = [f"{self.id}: {self.info.state.value}", progress(self.info)]

@@ -193,10 +193,20 @@ def test_doctor_outside_of_a_lab(dllab: _Dllab, tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-def test_doctor_in_a_lab(in_lab: _Dllab, lab: LabServer) -> None:
-    """The service is asked who one is."""
-    findings = json.loads(in_lab("doctor", "--json").stdout)
-    (service,) = [f for f in findings if f["what"] == "service"]
+def test_doctor_in_a_lab(in_lab: _Dllab) -> None:
+    """The service is asked who one is and what it offers; what only a hub needs is left out."""
+    said = in_lab("doctor", "--json")
+    seen = {f["what"]: (f["verdict"], f["seen"]) for f in json.loads(said.stdout)}
 
-    assert service["verdict"] == "ok"
-    assert __version__ in service["seen"]
+    assert said.returncode == 0
+    assert seen["service"] == ("ok", f"you are ada; dllab-hub {__version__}")
+    assert seen["images"] == ("ok", "here")
+    assert "npm" not in seen
+
+
+def test_doctor_in_a_lab_whose_service_is_away(dllab: _Dllab) -> None:
+    """A service that does not answer is missing, with what to do."""
+    said = dllab("doctor", DLLAB_API_URL="http://127.0.0.1:9/dllab/api/")
+
+    assert said.returncode == 1
+    assert "missing service: " in said.stdout

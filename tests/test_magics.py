@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import json
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from lab_server import LabServer
 from traitlets.config import Config
 
+import dllab_hub
 from dllab_hub.job import Job
 from dllab_hub.specs import JobState, TrainingJob
 from dllab_hub.submission import filename_for
@@ -321,7 +324,7 @@ def test_the_handle(notebook: Notebook, lab: LabServer) -> None:
     assert notebook.run("print(_job.logs(), end='')") == "[worker-0] hello"
     assert notebook.run("len(_job.checkpoints()), len(_job.replicas)") == "(1, 2)"
     said = notebook.run("_job.wait(0.1)")
-    assert "is RUNNING still, after 0.1 s" in said
+    assert f"TimeoutError: {id} is RUNNING after 0.1 s" in said
     lab.backend.finish(id)
     said = notebook.run("_job.wait()")
     assert f"{id}: SUCCEEDED, step 41 of 100, checkpoint step 40" in said
@@ -344,3 +347,20 @@ def test_help(outside: Notebook) -> None:
 
     assert outside.ok
     assert "--checkpoint-every N" in said
+
+
+def test_the_welcome_notebook(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook that greets people is clean, has the tour's cells, and its job can be sent."""
+    monkeypatch.setenv("DLLAB_IMAGE", "here")
+    welcome = json.loads((Path(dllab_hub.__file__).parent / "notebooks/welcome.ipynb").read_text())
+    nbformat.validate(welcome)
+    code = [cell for cell in welcome["cells"] if cell["cell_type"] == "code"]
+    tags = [tag for cell in code for tag in cell["metadata"].get("tags", [])]
+    assert tags == ["tour:load", "tour:train", "tour:crash", "tour:wait", "tour:predict"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+
+    (train,) = [cell for cell in code if "tour:train" in cell["metadata"].get("tags", [])]
+    notebook.run("".join(train["source"]))
+    spec = notebook.job.info.spec
+    assert (spec.name, spec.replicas, spec.checkpoint_every) == ("digits", 2, 20)
+    assert spec.code.args == ("--pace", "0.06")

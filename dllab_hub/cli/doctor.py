@@ -46,13 +46,16 @@ class Finding:
 
 def examine(state: StateDir) -> list[Finding]:
     """Look at everything; takes a second or two."""
+    if os.environ.get("DLLAB_API_URL"):
+        # In a lab the hub, its proxy and the images are somebody else's business.
+        return [_python(), *_service(), _gpus(), _disk(state)]
     return [
         _python(),
         *_node(),
         _proxy(state),
         *_images(state),
+        *_service(),
         _gpus(),
-        _service(),
         _disk(state),
     ]
 
@@ -122,16 +125,20 @@ def _gpus() -> Finding:
     return Finding("GPUs", "note" if quiet else "missing", report.message, report.hint)
 
 
-def _service() -> Finding:
+def _service() -> Iterator[Finding]:
     if not os.environ.get("DLLAB_API_URL"):
         seen = "DLLAB_API_URL is not set: this is not a terminal of a lab"
         fix = "Open a terminal in JupyterLab for submit, jobs, logs; or start a lab: dllab up"
-        return Finding("service", "note", seen, fix)
+        yield Finding("service", "note", seen, fix)
+        return
     try:
-        status = Client().status()
+        client = Client()
+        status = client.status()
+        yield Finding("service", "ok", f"you are {status['user']}; dllab-hub {status['version']}")
+        names = ", ".join(image.name for image in client.catalog().images)
+        yield Finding("images", "ok", names)
     except DLLabError as exc:
-        return Finding("service", "missing", exc.message, exc.hint)
-    return Finding("service", "ok", f"you are {status['user']}; dllab-hub {status['version']}")
+        yield Finding("service", "missing", exc.message, exc.hint)
 
 
 def _disk(state: StateDir) -> Finding:

@@ -52,21 +52,20 @@ class HubIdentityProvider(IdentityProvider):  # type: ignore[misc]
         # Address, token and TLS files come from the environment the hub gives its services.
         return HubAuth(cache_max_age=_REMEMBER, access_scopes={_scope()})
 
-    async def get_user(self, handler: RequestHandler) -> HubUser | None:
-        """The person, or None without a token or with one that the hub does not know.
+    async def get_user(self, handler: RequestHandler) -> HubUser:
+        """The person.
 
         Raises:
-            AccessDenied: the token belongs to a service, not to a person.
+            AccessDenied: no token came, the hub does not know it, or it belongs to a service.
             Unavailable: the hub cannot be asked.
         """
         found = _HEADER.fullmatch(handler.request.headers.get("Authorization", ""))
-        if found is None:
-            return None
-        model = await self._ask(found[1])
-        if model is None:
-            return None
-        if model.get("kind") != "user":
-            raise AccessDenied("the token belongs to no person.", hint="Use a person's token.")
+        model = await self._ask(found[1]) if found else None
+        if model is None or model.get("kind") != "user":
+            raise AccessDenied(
+                "no token of a person of this hub came with the request.",
+                hint="In a notebook, restart the lab; elsewhere, send 'Authorization: token ...'.",
+            )
         # A token is never sent by itself, as a cookie is: there is no other page to defend against.
         handler._token_authenticated = True
         return HubUser(model["name"], model.get("scopes", ()))

@@ -47,7 +47,7 @@ class Tail:
             )
             self.text = (self.text + chunk.text)[-_BYTES:]
             self._offset, self.complete = chunk.next_offset, chunk.complete
-            if not chunk.text:
+            if not chunk.text or chunk.next_offset >= chunk.size:
                 break
 
 

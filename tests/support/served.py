@@ -27,7 +27,8 @@ from dllab_hub.specs import GpuReport, GpuState, JobState
 from dllab_hub.testing import MemoryBackend
 
 __all__ = (
-    "SCOPE", "Host", "StubHub", "forms", "jupyter_host", "running_loop", "service_host", "stub_hub",
+    "SCOPE", "Host", "StubHub", "browser", "jupyter_host", "lab_host", "running_loop",
+    "service_host", "stub_hub", "until",
 )  # fmt: skip
 
 _T = TypeVar("_T")
@@ -210,15 +211,15 @@ def _rules(rule: Any) -> Iterator[Any]:
             yield from _rules(each)
 
 
-def forms(host: Host) -> dict[str, str]:
+def browser(host: Host) -> dict[str, str]:
     """Headers of a browser that is signed in by cookie, with its XSRF token."""
-    with httpx.Client(trust_env=False) as browser:
+    with httpx.Client(trust_env=False) as http:
         root = host.url.removesuffix("dllab/api/")
-        browser.get(f"{root}login")
-        xsrf = browser.cookies["_xsrf"]
-        browser.post(f"{root}login", data={"password": host.token, "_xsrf": xsrf})
-        xsrf = browser.cookies["_xsrf"]
-        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        http.get(f"{root}login")
+        xsrf = http.cookies["_xsrf"]
+        http.post(f"{root}login", data={"password": host.token, "_xsrf": xsrf})
+        xsrf = http.cookies["_xsrf"]
+        cookie = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
     return {"Cookie": cookie, "X-XSRFToken": xsrf}
 
 
@@ -238,9 +239,7 @@ def service_host(loop: Loop, hub: StubHub) -> Iterator[Host]:
         return app, server, _listen(server), identity
 
     app, server, port, identity = loop.call(start())
-    host = Host(
-        f"http://127.0.0.1:{port}{PREFIX}dllab/api/", "ada-token", "ada", lab, app, loop
-    )
+    host = Host(f"http://127.0.0.1:{port}{PREFIX}dllab/api/", "ada-token", "ada", lab, app, loop)
     yield host
     host.http.close()
 
@@ -262,7 +261,11 @@ def jupyter_host(loop: Loop, home: Path, base_url: str = "/user/ada@x/") -> Iter
 
     async def start() -> tuple[ServerApp, HTTPServer, int]:
         config = Config()
-        config.ServerApp.jpserver_extensions = {"dllab_hub.server.extension": True}
+        others = ("dllab_hub", "jupyterlab", "jupyter_lsp", "jupyter_server_proxy", "notebook_shim")
+        config.ServerApp.jpserver_extensions = {
+            **dict.fromkeys(others, False),
+            "dllab_hub.server.extension": True,
+        }
         config.IdentityProvider.token = token
         app = ServerApp(
             config=config, base_url=base_url, root_dir=str(home), open_browser=False, port=0,
@@ -291,6 +294,13 @@ def jupyter_host(loop: Loop, home: Path, base_url: str = "/user/ada@x/") -> Iter
     loop.call(stop())
 
 
+@contextmanager
+def lab_host() -> Iterator[Host]:
+    """What a kernel or a terminal of ada's lab finds at DLLAB_API_URL."""
+    with running_loop() as loop, stub_hub(loop) as hub, service_host(loop, hub) as host:
+        yield host
+
+
 def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
     """The first true value of the condition."""
     deadline = time.monotonic() + seconds
@@ -298,5 +308,3 @@ def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
     return value
-
-

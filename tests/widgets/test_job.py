@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from threading import Timer
 from typing import Any
 
 import ipywidgets
@@ -162,6 +163,18 @@ def test_trouble_is_shown_and_survived(view: JobView, client: Any) -> None:
 
     client.trouble = None
     until(lambda: "does not answer" not in html(widget))
+
+
+def test_waiting_survives_a_restart_of_the_service(job: Job, client: Any) -> None:
+    """A service that is away for a moment neither ends the wait nor the job."""
+    client.trouble = Unavailable("the lab service does not answer.")
+
+    def come_back() -> None:
+        client.trouble = None
+        client.backend.finish(job.id)
+
+    Timer(0.3, come_back).start()
+    assert job.wait(5, show=False).info.state is JobState.SUCCEEDED
 
 
 def test_a_closed_view_asks_no_more(view: JobView, client: Any) -> None:
