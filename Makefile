@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # Image environments are shared by the lab, the tour and the tests of this checkout.
 export DLLAB_ENVS ?= $(CURDIR)/.make/envs
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export npm_config_update_notifier = false
 FRONT := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ test: .make/test .make/browser .make/image ## run the tests (ARGS="-k form" and 
 test-long: .make/test .make/browser .make/image ## kill rounds, fuzzing, soaks
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
-tour: .make/lab ## walk the whole product as a user would, for real
+tour: .make/test ## walk the whole product as a user would, for real
 	@$(BIN)/python tests/tour/tour.py $(ARGS)
 
 check: .make/test ## lint and types, Python and TypeScript
@@ -61,15 +62,12 @@ clean: ## remove what the other targets made; the state of the lab (~/.local/sha
 	@node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' || { echo "Node.js >= 20 is needed; this is $$(node --version)."; exit 1; }
 	@touch $@
 
-.make/front: .make/node labextension/package-lock.json labextension/package.json
-	@echo "==> installing the front end's build tools (npm, about 100 MB on disk)"
-	@npm --prefix labextension ci --no-audit --no-fund --loglevel=error
-	@touch $@
-
-.make/package: .make/venv .make/front pyproject.toml dllab_hub/_version.py $(FRONT)
-	@echo "==> installing dllab-hub with JupyterHub and JupyterLab (about 100 MB to download)"
+# Installing builds the front end too, with npm; both are left alone when nothing has changed.
+.make/package: .make/venv .make/node pyproject.toml dllab_hub/_version.py labextension/package.json $(FRONT)
+	@echo "==> installing dllab-hub with JupyterHub, JupyterLab and the front end's build tools"
+	@echo "    (about 150 MB to download, a minute)"
 	@rm -rf dllab_hub/labextension
-	@$(BIN)/python -m pip install --progress-bar on --quiet -e '.[hub]'
+	@$(BIN)/python -m pip install --quiet -e '.[hub]'
 	@touch $@
 
 .make/lab: .make/package

@@ -44,6 +44,7 @@ class _Face:
             here = parts.hostname in _LOOPBACK
             known = parts.scheme in ("http", "https", "http+unix") and parts.netloc
             httpx.URL(self.url)
+            _ = parts.port  # Looks at it.
         except (ValueError, httpx.InvalidURL):
             known = ""
         if not known:

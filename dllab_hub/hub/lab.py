@@ -109,7 +109,7 @@ class Lab:
             "welcome": str(_WELCOME),
         }
         is_new = self._prepare_home(wish, account)["welcome"]
-        self._write_kernel(python, catalog.image(spec.image))
+        self._write_settings(python, catalog.image(spec.image))
         return Prepared(
             home=self.home,
             env={
@@ -119,6 +119,7 @@ class Lab:
                 "DLLAB_TENSORBOARD": "1" if spec.tensorboard else "0",
                 "DLLAB_TENSORBOARD_LOGDIR": str(self.state.tensorboard / slug(self.owner)),
                 "JUPYTER_PATH": str(self.directory / "jupyter"),
+                "JUPYTER_CONFIG_PATH": str(self.directory / "jupyter"),
             },
             path=(str(python.parent), str(Path(sys.executable).parent)),
             first_page=f"/lab/tree/{_WELCOME.name}" if is_new else "",
@@ -236,17 +237,13 @@ class Lab:
             raise Conflict(answer["problem"])
         return answer
 
-    def _write_kernel(self, python: Path, image: Image) -> None:
-        """The one kernel of the lab is the image's interpreter.
+    def _write_settings(self, python: Path, image: Image) -> None:
+        """The lab's one kernel is the image's interpreter; JupyterLab does not ask about its news.
 
-        It lies beside ``run``, not in it: a person must not lead the hub's writing elsewhere.
+        They lie beside ``run``, not in it: a person must not lead the hub's writing elsewhere.
         """
         top = self.directory / "jupyter"
         shutil.rmtree(top, ignore_errors=True)
-        folder = top / "kernels" / "python3"
-        folder.mkdir(parents=True)
-        for path in (top, folder.parent, folder):
-            path.chmod(0o755)
         kernel = {
             "argv": [
                 *(str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"),
@@ -257,8 +254,15 @@ class Lab:
             "metadata": {"debugger": True},
             "env": {"VIRTUAL_ENV": str(python.parent.parent)},
         }
-        (folder / "kernel.json").write_text(json.dumps(kernel, indent=1))
-        (folder / "kernel.json").chmod(0o644)
+        page = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+        for path, content in (
+            (top / "kernels" / "python3" / "kernel.json", kernel),
+            (top / "labconfig" / "page_config.json", page),
+        ):
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(content, indent=1))
+        for path in (top, *top.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _private(path: str, flags: int) -> int:

@@ -191,12 +191,21 @@ class Checkpointer:
 
         signal.signal(signal.SIGTERM, terminate)
 
+        # A forked data loader must still be ended by SIGTERM, from its first moment on.
+        mask = threading.local()
+
+        def hold() -> None:
+            mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+        def go_on() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask.before)
+
         def forget() -> None:
-            # A forked data loader must still be ended by SIGTERM.
             if signal.getsignal(signal.SIGTERM) is terminate:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            go_on()
 
-        os.register_at_fork(after_in_child=forget)
+        os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=forget)
 
     def _say(self, text: str) -> None:
         if self._writes:

@@ -18,8 +18,8 @@ from .replica import Replica, environment, free_port, replicas_of, workspace_of
 
 __all__ = ("Gang",)
 
-#: Seconds between asking the rest of a gang to end and killing it, after one has failed. A rank that
-#: waits for the dead one has said so by then; the rest would be torch taking itself apart (0.7 s).
+#: Seconds between asking the rest of a gang to end and killing it, after one has failed. A rank
+#: that waits for the dead one has said so by then; what follows is torch taking itself apart.
 _FAILURE_GRACE = 0.5
 #: Seconds after which a killed process that is still there is worth a word.
 _STUCK = 10.0

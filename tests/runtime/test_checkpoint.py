@@ -111,15 +111,32 @@ def test_sigterm_saves_and_exits(tmp_path: Path) -> None:
 
 
 def test_a_forked_child_still_ends_by_sigterm(tmp_path: Path) -> None:
-    """Data loaders that are forked from the training can be ended as ever."""
-    Counter(tmp_path)
-    pid = os.fork()
-    if pid == 0:
-        signal.pause()
-        os._exit(0)
-    os.kill(pid, signal.SIGTERM)
+    """Data loaders that are forked from the training can be ended, even in their first moment."""
+    script = textwrap.dedent(
+        """
+        import os, signal, sys
+        from dllab_hub.runtime.checkpoint import Checkpointer
+        for _ in range(2):  # Two of them in one program agree.
+            Checkpointer(dir=sys.argv[1], save=print, load=print)
+        for _ in range(200):
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(10)
+                signal.pause()
+                os._exit(0)
+            os.kill(pid, signal.SIGTERM)
+            assert os.waitpid(pid, 0)[1] == signal.SIGTERM
+        print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": PACKAGE},
+        capture_output=True,
+        text=True,
+    )
 
-    assert -signal.SIGTERM == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert ("set()\n", "") == (done.stdout, done.stderr)
 
 
 def test_where_and_how_often_come_from_the_lab(

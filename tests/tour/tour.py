@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import shutil
 import sys
@@ -21,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from browser_session import BrowserSession, Kernel, Refused
-from up_process import UpProcess
+from running_hub import RunningHub, marked
 
 ACCURACY = 0.95
 
@@ -138,10 +139,10 @@ def main() -> int:
     keep = parser.parse_args().keep
     tour = Tour()
     home = Path(tempfile.mkdtemp(prefix="dllab-tour-"))
-    hub = UpProcess(home)
+    hub = RunningHub(home / "state", dict(os.environ))
     try:
         with tour.step("dllab up") as saw:
-            hub.start()
+            hub.start(1200)  # The first time an image is built.
             saw(f"hub at {hub.facts['address']}")
         session = BrowserSession(hub.facts["address"], hub.facts["user"])
         with tour.step("log in") as saw:
@@ -159,11 +160,11 @@ def main() -> int:
             saw(f"{session.lab}lab")
         asyncio.run(work(tour, session))
         with tour.step("Ctrl-C") as saw:
-            gone = hub.stop()
-            left = hub.left_over()
-            if left:
-                raise Refused("still running: " + "; ".join(left))
-            saw(f"all gone in {gone:.1f} s, exit code {hub.process and hub.process.returncode}")
+            began = time.monotonic()
+            code = hub.stop()
+            if left := marked(f"DLLAB_HOME={hub.home}"):
+                raise Refused(f"still running: {left}")
+            saw(f"all gone in {time.monotonic() - began:.1f} s, exit code {code}")
     finally:
         if hub.process is not None and hub.process.poll() is None:
             hub.stop()

@@ -1,0 +1,43 @@
+"""A place for the contract tests: `RemoteBackend` over HTTP, with a `MemoryBackend` behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from served import running_loop, service_host, stub_hub
+
+from dllab_hub.backends.base import Backend
+from dllab_hub.backends.remote import RemoteBackend
+from dllab_hub.testing import MemoryBackend
+
+__all__ = ("EachTheirOwn", "remote_backend")
+
+
+class EachTheirOwn:
+    """As in labs: everybody has a `RemoteBackend` of their own, with their own token."""
+
+    def __init__(self, url: str, people: Collection[str]) -> None:
+        self.backends = {name: RemoteBackend.at(url, f"{name}-token") for name in people}
+
+    def __getattr__(self, verb: str):
+        def call(owner: str, *args, **kwargs):
+            # The owner's name is not what tells people apart: the token is.
+            return getattr(self.backends[owner], verb)("somebody", *args, **kwargs)
+
+        return call
+
+    async def close(self) -> None:
+        for backend in self.backends.values():
+            await backend.close()
+
+
+@asynccontextmanager
+async def remote_backend() -> AsyncIterator[tuple[Backend, MemoryBackend]]:
+    """The backend for ``ada`` and ``grace``, and the one behind it."""
+    with running_loop() as loop, stub_hub(loop) as hub, service_host(loop, hub) as host:
+        mine = EachTheirOwn(host.url, ("ada", "grace"))
+        yield mine, host.backend  # type: ignore[misc]
+        await mine.close()
+        await asyncio.sleep(0)

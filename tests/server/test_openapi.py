@@ -1,0 +1,49 @@
+"""The description is true: of the value classes, of the routes, of OpenAPI itself."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+from openapi_spec_validator import validate
+from served import Host
+
+from dllab_hub.server.openapi import FILE, document
+
+
+def test_it_is_what_the_classes_say() -> None:
+    """The file is what ``python -m dllab_hub.server.openapi`` writes."""
+    assert document() == yaml.safe_load(FILE.read_text())
+
+
+def test_it_is_openapi() -> None:
+    """It follows its own standard."""
+    validate(document())
+
+
+def test_it_is_what_is_served(host: Host) -> None:
+    """Both hosts serve the file."""
+    answer = host.ask("GET", "openapi.yaml")
+
+    assert (answer.headers["content-type"], answer.text) == ("application/yaml", FILE.read_text())
+
+
+def test_it_has_every_route(host: Host) -> None:
+    """Paths and methods are those of the live route table."""
+    described = {
+        (verb.upper(), path[1:].replace("{id}", "nosuch-bcdfghj"))
+        for path, verbs in document()["paths"].items()
+        for verb in verbs
+    }
+
+    assert described == {route for route in host.patterns() if route[1] != "nowhere"}
+
+
+def test_it_has_every_parameter(host: Host, a_job: str) -> None:
+    """Parameters that are described are taken; the hint for another one lists just them."""
+    for path, verbs in document()["paths"].items():
+        for verb, operation in verbs.items():
+            queries = [p for p in operation.get("parameters", ()) if p["in"] == "query"]
+            answer = host.ask(verb.upper(), f"{path[1:].replace('{id}', a_job)}?bogus=1")
+            known = re.findall(r"[a-z_]+(?=[,.])", answer.json()["error"]["hint"].split(":")[-1])
+            assert sorted(known) == (sorted(p["name"] for p in queries) or ["here"])

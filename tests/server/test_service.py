@@ -1,0 +1,208 @@
+"""The lab service as the hub starts it: a process of its own, on a stub hub."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from served import StubHub, until
+
+from dllab_hub.client import Client
+from dllab_hub.errors import DLLabError, Unavailable
+from dllab_hub.images import find
+from dllab_hub.specs import Code, JobState, TrainingSpec
+from dllab_hub.state import StateDir
+
+Start = Callable[..., psutil.Popen]
+
+
+def a_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody has."""
+    return a_port()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the services say."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def start(tmp_path: Path, log: Path, port: int, a_hub: StubHub) -> Iterator[Start]:
+    """Starts the service with the environment of a hub-managed one."""
+    a_hub.add("ada-token", "ada")
+    started: list[psutil.Popen] = []
+
+    def start(command: tuple[str, ...] = (), **env: str) -> psutil.Popen:
+        own = {
+            "JUPYTERHUB_SERVICE_NAME": "dllab",
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+            "JUPYTERHUB_SERVICE_PREFIX": "/services/dllab/",
+            "JUPYTERHUB_API_URL": a_hub.url,
+            "JUPYTERHUB_API_TOKEN": "its-own",
+            "DLLAB_HOME": str(tmp_path / "state"),
+            "DLLAB_ENVS": str(tmp_path / "state" / "envs"),
+            "DLLAB_OS_USERS": "0",
+        }
+        with log.open("ab") as file:
+            process = psutil.Popen(
+                [*command, sys.executable, "-P", "-m", "dllab_hub.hub.service"],
+                env={**os.environ, **own, **env},
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                stderr=file,
+                stdout=file,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.is_running():
+            process.terminate()
+            process.wait(10)
+
+
+@pytest.fixture
+def client(port: int) -> Iterator[Client]:
+    """Ada's."""
+    client = Client(f"http://127.0.0.1:{port}/services/dllab/dllab/api/", "ada-token")
+    yield client
+    client.close()
+
+
+def up(client: Client, process: psutil.Popen) -> dict[str, str]:
+    """The status, once there is one."""
+
+    def status() -> dict[str, str] | None:
+        assert process.poll() is None
+        try:
+            return client.status()
+        except Unavailable:
+            return None
+
+    found: dict[str, str] = until(status, 20)
+    return found
+
+
+def test_it_serves_and_ends(start: Start, client: Client, port: int, log: Path) -> None:
+    """It listens on loopback only, answers who one is, and ends with SIGTERM, saying nothing."""
+    process = start()
+    status = up(client, process)
+    assert (status["user"], status["backend"], status["mode"]) == ("ada", "local", "single-user")
+    listening = {c.laddr for c in process.net_connections("inet") if c.status == "LISTEN"}
+    assert listening == {("127.0.0.1", port)}
+    assert client.gpus().time > 0
+
+    process.terminate()
+    assert process.wait(10) == 0
+    assert "Traceback" not in log.read_text()
+    assert "Unclosed" not in log.read_text()
+
+
+def test_its_tokens_are_not_logged(start: Start, client: Client, port: int, log: Path) -> None:
+    """No token appears in the log, wherever it came."""
+    up(client, start())
+    url = client.url + "status"
+    httpx.get(url, params={"token": "canary-1"}, trust_env=False)
+    httpx.get(url, headers={"Authorization": "token canary-2"}, trust_env=False)
+    httpx.get(url, headers={"Cookie": "x=canary-3"}, trust_env=False)
+
+    until(lambda: log.read_text().count("status") >= 3)
+    assert "canary" not in log.read_text()
+    assert "ada-token" not in log.read_text()
+
+
+def test_one_at_a_time(start: Start, client: Client, log: Path) -> None:
+    """While another one has the state directory everybody reads so; then it takes over."""
+    first = start()
+    up(client, first)
+    other = a_port()
+    second = start(JUPYTERHUB_SERVICE_URL=f"http://127.0.0.1:{other}")
+    waiting = Client(f"http://127.0.0.1:{other}/services/dllab/dllab/api/", "ada-token")
+
+    def refusal() -> str | None:
+        try:
+            waiting.status()
+        except DLLabError as exc:
+            return exc.message if "another lab service" in exc.message else None
+        raise AssertionError("it must not serve")
+
+    assert str(first.pid) in until(refusal, 20)
+    for ask in (waiting.catalog, waiting.gpus, waiting.list):
+        with pytest.raises(Unavailable, match="another lab service"):
+            ask()
+    first.kill()
+    first.wait(10)
+    assert up(waiting, second)["user"] == "ada"
+    waiting.close()
+    assert 1 == log.read_text().count("another lab service")
+
+
+def test_it_ends_with_the_hub(start: Start, client: Client, tmp_path: Path) -> None:
+    """When the hub is killed the service ends too, and frees its port."""
+    hub = start((sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])"))
+    up(client, hub)
+    (service,) = hub.children()
+    hub.kill()
+    hub.wait(10)
+
+    psutil.wait_procs([service], 10)
+    assert not service.is_running() or service.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"JUPYTERHUB_SERVICE_URL": ""},
+        {"JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:8000"},
+        {"JUPYTERHUB_SERVICE_URL": "http://127.0.0.1"},
+        {"DLLAB_OS_USERS": "yes"},
+    ],
+)
+def test_a_wrong_environment(start: Start, log: Path, env: dict[str, str]) -> None:
+    """It says what is wrong, and never listens for other machines or guesses the mode."""
+    assert start(**env).wait(20) == 2
+    assert "started by JupyterHub" in log.read_text()
+
+
+def test_a_taken_port(start: Start, port: int, log: Path) -> None:
+    """A port that somebody else has is named."""
+    with socket.create_server(("127.0.0.1", port)):
+        assert start().wait(20) == 1
+    assert f"port {port}: Address already in use" in log.read_text()
+
+
+def test_jobs_outlive_it(start: Start, client: Client, tmp_path: Path) -> None:
+    """A job goes on while the service is killed and started again, and its end is seen."""
+    envs = StateDir(tmp_path / "state", tmp_path / "state" / "envs")
+    (image,) = [env for env in find(envs) if env.image.name == "pytorch"]
+    (image.path / "bin").mkdir(parents=True)
+    (image.path / "bin" / "python").symlink_to(sys.executable)
+    (image.path / ".complete").write_text("{}")
+    first = start()
+    up(client, first)
+    source = "import time; print('up', flush=True); time.sleep(3); print('done', flush=True)"
+    job = client.submit(TrainingSpec(name="long", image="pytorch", code=Code(source=source)))
+    until(lambda: "up" in client.logs(job.id).text, 20)
+    first.send_signal(signal.SIGKILL)
+    first.wait(10)
+
+    up(client, start())
+    assert client.wait(job.id, 30).state is JobState.SUCCEEDED
+    assert "done" in client.logs(job.id).text
