@@ -38,8 +38,11 @@ def load_ipython_extension(ipython: Any) -> None:
     import_module(".magics", __name__).register(ipython)
 
 
-def _jupyter_server_extension_points() -> list[dict[str, str]]:
-    return [{"module": "dllab_hub.server.extension"}]
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    points: list[dict[str, Any]] = import_module(
+        ".server.extension", __name__
+    )._jupyter_server_extension_points()
+    return points
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab_server import LabServer
+from served import Host, lab_host
 
 from dllab_hub import __version__
 
@@ -19,10 +19,10 @@ _Dllab = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def lab() -> Iterator[LabServer]:
+def lab() -> Iterator[Host]:
     """A lab without processes."""
-    with LabServer() as server:
-        yield server
+    with lab_host() as host:
+        yield host
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def dllab(tmp_path: Path) -> _Dllab:
 
 
 @pytest.fixture
-def in_lab(dllab: _Dllab, lab: LabServer) -> _Dllab:
+def in_lab(dllab: _Dllab, lab: Host) -> _Dllab:
     """The same in a terminal of a lab."""
 
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -123,7 +123,7 @@ def test_a_broken_script(in_lab: _Dllab, tmp_path: Path, source: bytes, message:
     assert message in said.stderr
 
 
-def test_a_job_from_a_terminal(in_lab: _Dllab, lab: LabServer, tmp_path: Path) -> None:
+def test_a_job_from_a_terminal(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
     """Submit, list, read the log, cancel; ids may be abbreviated."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code/My_Train.py").write_text("import helpers\n")
@@ -148,7 +148,7 @@ def test_a_job_from_a_terminal(in_lab: _Dllab, lab: LabServer, tmp_path: Path) -
 
 @pytest.mark.parametrize(("state", "code"), [("SUCCEEDED", 0), ("FAILED", 1)])
 def test_follow_ends_as_the_job_ends(
-    in_lab: _Dllab, lab: LabServer, tmp_path: Path, state: str, code: int
+    in_lab: _Dllab, lab: Host, tmp_path: Path, state: str, code: int
 ) -> None:
     """``submit --wait`` prints the output; its exit code tells scripts how the job ended."""
     (tmp_path / "train.py").write_text("pass")

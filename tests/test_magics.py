@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from lab_server import LabServer
+from served import Host, lab_host
 from traitlets.config import Config
 
 import dllab_hub
@@ -47,10 +47,10 @@ class Notebook:
 
 
 @pytest.fixture
-def lab() -> Iterator[LabServer]:
+def lab() -> Iterator[Host]:
     """A lab without processes."""
-    with LabServer() as server:
-        yield server
+    with lab_host() as host:
+        yield host
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Note
 
 
 @pytest.fixture
-def notebook(a_notebook: Notebook, lab: LabServer, monkeypatch: pytest.MonkeyPatch) -> Notebook:
+def notebook(a_notebook: Notebook, lab: Host, monkeypatch: pytest.MonkeyPatch) -> Notebook:
     """A shell whose environment is that of a kernel in a lab."""
     monkeypatch.setenv("DLLAB_API_URL", lab.url)
     monkeypatch.setenv("DLLAB_API_TOKEN", lab.token)
@@ -278,7 +278,7 @@ def test_jobs_and_prefixes(notebook: Notebook) -> None:
     assert "you have no job third" in notebook.run("%job third")
 
 
-def test_logs(notebook: Notebook, lab: LabServer) -> None:
+def test_logs(notebook: Notebook, lab: Host) -> None:
     """Logs are the last lines of all replicas, or of one; ``-f`` prints until the job ends."""
     notebook.run("%%train --workers 2\nprint(1)\n")
     id = notebook.job.id
@@ -311,7 +311,7 @@ def test_gpus(notebook: Notebook) -> None:
     assert "GPU" in said
 
 
-def test_the_handle(notebook: Notebook, lab: LabServer) -> None:
+def test_the_handle(notebook: Notebook, lab: Host) -> None:
     """``_job`` in later cells: state, checkpoint, logs, waiting."""
     notebook.run("%%train --workers 2\nprint(1)\n")
     id = notebook.job.id
@@ -331,7 +331,7 @@ def test_the_handle(notebook: Notebook, lab: LabServer) -> None:
     assert isinstance(notebook.job.info, TrainingJob)
 
 
-def test_train_and_wait(notebook: Notebook, lab: LabServer) -> None:
+def test_train_and_wait(notebook: Notebook, lab: Host) -> None:
     """``--wait`` returns when the job has ended."""
     lab.end_new_jobs_after(0.3)
     said = notebook.run("%%train --name short --wait\nprint(1)\n")

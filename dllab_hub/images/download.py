@@ -36,8 +36,8 @@ def file_sizes(urls: Sequence[str]) -> list[int | None]:
 def unpacked(size: int) -> int:
     """Bytes on disk of a wheel of this size, about.
 
-    Measured: the CUDA libraries, nearly all over 200 MB, are already compressed inside and take
-    twice their size; what is smaller takes four and a half times, compiled Python included.
+    Four and a half times its size was measured for a CPU build, compiled Python included. Wheels of
+    over 200 MB are nearly all CUDA libraries, compressed inside already: twice is a guess.
     """
     return 2 * size if size > 200e6 else 9 * size // 2
 

@@ -105,12 +105,12 @@ class Gang:
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 self._kill()
             self._show()
-        if left := sweep(self._plan["id"], below=os.getpid()):
+        if left := sweep(self._plan["id"], children=True):
             self._events.add("ProcessesLeft", f"processes {left} cannot be killed.")
         for replica in self._gang:
             self._close(replica)
         self._logs.close()
-        self._hear()  # What came during the sweep; adopted grandchildren are reaped too.
+        self._hear()  # What came during the sweep.
         if self._logs.dropped:
             self._events.add("LogsDropped", f"{self._logs.dropped} bytes of logs were lost.")
 

@@ -59,8 +59,7 @@ def run_lab(
                 os.kill(server.pid, signal.SIGKILL)
                 deadline = None
     server.returncode = code
-    sweep(id, below=os.getpid())
-    reap()
+    sweep(id, children=True)
     if asked:
         state, reason = "CANCELLED", "the lab was stopped."
     elif code == 0:

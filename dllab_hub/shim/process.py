@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from . import MARKER
@@ -27,6 +28,8 @@ __all__ = (
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
+#: So many looks in a row that find nothing count as nothing there.
+_EMPTY_LOOKS = 3
 _RESETTABLE = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -173,64 +176,91 @@ def reap() -> list[tuple[int, int]]:
         ended.append((pid, os.waitstatus_to_exitcode(status)))
 
 
-def strays(lease: str, *, uid: int | None = None, below: int | None = None) -> list[int]:
+def strays(lease: str, *, uid: int | None = None, children: bool = False) -> list[int]:
     """Processes that belong to a lab or job, by their mark or by descent.
 
     Args:
         lease: Its id; a process with exactly this mark in its environment is found wherever it
             hangs, and so is whatever it started.
         uid: Whose processes may be found by the mark; the caller's own by default.
-        below: A process whose descendants belong to it too.
+        children: All descendants of the calling process belong to it too.
 
     Returns:
         Their numbers, never this process's own, zombies left out.
     """
-    uid = os.getuid() if uid is None else uid
-    mark = f"{MARKER}={lease}".encode()
-    own = os.getpid()
-    children: dict[int, list[int]] = {}
-    found: set[int] = set()
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        pid = int(name)
-        stat = _stat(pid)
-        if stat is None or stat[0] in ("Z", "X"):
-            continue
-        children.setdefault(int(stat[1]), []).append(pid)
-        if mark in _environ(pid) and _uid(pid) == uid:
-            found.add(pid)
-    found.discard(own)
-    waiting = [*found, *([below] if below is not None else [])]
-    while waiting:
-        for child in children.get(waiting.pop(), ()):
-            if child not in found and child != own:
-                found.add(child)
-                waiting.append(child)
-    return sorted(found)
+    return _strays(lease, uid, children, lambda pid: None)
 
 
 def sweep(
-    lease: str, *, uid: int | None = None, below: int | None = None, seconds: float = 5.0
+    lease: str, *, uid: int | None = None, children: bool = False, seconds: float = 5.0
 ) -> list[int]:
     """Kill all `strays` until there are none, also those that fork meanwhile.
+
+    A look through /proc takes milliseconds and can miss a process that was born during it, so one
+    look that finds nothing proves nothing. With ``children`` the kernel itself says when the last
+    descendant of a subreaper is gone, and all of them are reaped; call it when the end of none of
+    them matters any more.
 
     Returns:
         Those that are still there after ``seconds``; normally none.
     """
     give_up = time.monotonic() + seconds
-    pause = 0.0
-    while left := strays(lease, uid=uid, below=below):
+    empty, pause = 0, 0.0
+    while True:
+        left = _strays(lease, uid, children, _kill)
+        for pid in left:
+            _kill(pid)
+        alone = not children or _reap_all()
+        empty = 0 if left or not alone else empty + 1
+        if empty and (children or empty == _EMPTY_LOOKS):
+            return []
         if time.monotonic() > give_up:
             return left
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
-                continue
-        time.sleep(pause)
-        pause = min(pause + 0.005, 0.05)
-    return []
+        if left:
+            time.sleep(pause)
+            pause = min(pause + 0.005, 0.05)
+
+
+def _strays(lease: str, uid: int | None, children: bool, seen: Callable[[int], None]) -> list[int]:
+    """`strays`; ``seen`` is called for a marked process at once, before it can fork again."""
+    uid = os.getuid() if uid is None else uid
+    mark = f"{MARKER}={lease}".encode()
+    own = os.getpid()
+    offspring: dict[int, list[int]] = {}
+    found: set[int] = set()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or (pid := int(name)) == own:
+            continue
+        if mark in _environ(pid) and _uid(pid) == uid:
+            seen(pid)
+            found.add(pid)
+        stat = _stat(pid)
+        if stat is None or stat[0] in ("Z", "X"):
+            found.discard(pid)
+            continue
+        offspring.setdefault(int(stat[1]), []).append(pid)
+    waiting = [*found, *([own] if children else [])]
+    while waiting:
+        for child in offspring.get(waiting.pop(), ()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return sorted(found)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
+        os.kill(pid, signal.SIGKILL)
+
+
+def _reap_all() -> bool:
+    """Reap what has ended; whether this process has no child left at all."""
+    reap()
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _stat(pid: int) -> list[str] | None:

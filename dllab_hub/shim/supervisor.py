@@ -15,7 +15,7 @@ from pathlib import Path
 from . import EXIT_RECORD, PLAN, SHIM, SHIM_LOG
 from .gang import Gang
 from .lab import run_lab
-from .process import Signals, become_subreaper, identity, reap, sweep
+from .process import Signals, become_subreaper, identity, sweep
 from .record import ExitRecord, read_json, write_atomic
 
 __all__ = ("main",)
@@ -92,7 +92,7 @@ def _lab(command: _Command, signals: Signals, record: ExitRecord, output: int, e
     except Exception as exc:  # The end must be recorded and nothing be left, whatever happened.
         traceback.print_exc()
         state, reason, code = "FAILED", f"the lab's supervisor failed: {exc!r}.", 1
-        sweep(command.id, below=os.getpid())
+        sweep(command.id, children=True)
     record.write(state, reason, 1)
     return code
 
@@ -110,8 +110,7 @@ def _job(run: Path, signals: Signals, record: ExitRecord) -> int:
     except Exception as exc:  # The end must be recorded and nothing be left, whatever happened.
         traceback.print_exc()
         state, reason, code = "FAILED", f"the job's supervisor failed: {exc!r}.", 1
-        sweep(str(plan.get("id")), below=os.getpid())
-        reap()
+        sweep(str(plan.get("id")), children=True)
     record.write(state, reason, gang.attempt)
     return code
 

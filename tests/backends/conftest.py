@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from remote_place import remote_backend
 
 import dllab_hub
 from dllab_hub.backends.base import Backend
@@ -125,10 +126,17 @@ async def local_place(root: Path) -> AsyncIterator[Place]:
         yield LocalPlace(backend)
 
 
+@asynccontextmanager
+async def over_rest(root: Path) -> AsyncIterator[Place]:
+    async with remote_backend() as (backend, memory):
+        yield MemoryPlace(memory, backend)
+
+
 #: Add a place here and every contract test runs on it.
 PLACES: dict[str, Callable[[Path], AbstractAsyncContextManager[Place]]] = {
     "memory": memory_place,
     "local": local_place,
+    "remote": over_rest,
 }
 
 

@@ -11,11 +11,12 @@ from running_hub import RunningHub, until
 
 from dllab_hub.specs import Code, TrainingSpec
 
-SPEC = TrainingSpec(
-    name="secret-plan",
-    image="pytorch",
-    code=Code(source="import os, time\nprint('api' , 'JUPYTERHUB_API_TOKEN' in os.environ)\ntime.sleep(300)"),
-).to_wire()  # fmt: skip
+SOURCE = """
+import os, time
+print("api", "JUPYTERHUB_API_TOKEN" in os.environ, flush=True)
+time.sleep(300)
+"""
+SPEC = TrainingSpec(name="secret-plan", image="pytorch", code=Code(source=SOURCE)).to_wire()
 
 
 @pytest.fixture(scope="module")

@@ -94,20 +94,33 @@ def test_a_sweep_finds_what_is_marked_and_what_it_started() -> None:
 
 
 def test_a_sweep_outruns_processes_that_fork() -> None:
-    """A process that keeps starting others is gone with all of them."""
-    own = f"fork-{os.getpid()}"
-    script = (
-        "import os, time\nwhile True:\n    time.sleep(0.01)\n    if os.fork():\n        os._exit(0)"
+    """A process that keeps moving into a new one is gone when the sweep says so."""
+    chain = "import os, time\nwhile True:\n    time.sleep(0.005)\n    os.fork() and os._exit(0)"
+    script = textwrap.dedent(
+        f"""
+        import os, sys, time
+        from dllab_hub.shim.process import become_subreaper, start, sweep
+        become_subreaper()
+        for env in ({{"DLLAB_LEASE": "chain"}}, {{}}):
+            child = start([sys.executable, "-S", "-c", {chain!r}], env=env, output=1)
+            time.sleep(0.2)
+            left = sweep("chain", children=True)
+            child.returncode = 0
+            try:
+                os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                print(left, flush=True)
+        """
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], env={**os.environ, "DLLAB_LEASE": own}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": PACKAGE},
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
-    time.sleep(0.2)
 
-    assert [] == sweep(own)
-    time.sleep(0.1)
-    assert [] == strays(own)
-    process.wait()
+    assert ("[]\n[]\n", "") == (done.stdout, done.stderr)
 
 
 def test_children_start_clean() -> None:

@@ -179,7 +179,7 @@ class Host:
                     yield method.upper(), path.replace("\\", "")
         assert found
 
-    def end_new_jobs_after(self, seconds: float, state: str, text: str) -> None:
+    def end_new_jobs_after(self, seconds: float, state: str = "SUCCEEDED", text: str = "") -> None:
         """Let every job that is submitted from now on print ``text`` and end."""
         known = set(self.backend._records)
 

@@ -157,7 +157,12 @@ async def test_closing_and_opening_again(a_state, running, until, patient):
     await until(shim_gone)
     (a_state.root / "index.sqlite").write_bytes(b"damaged" * 1000)
     async with running(a_state) as backend:
-        done = await backend.get("ada", job.id)
+
+        async def over():  # The shim may still be writing down what it has seen.
+            now = await backend.get("ada", job.id)
+            return now if now.state.is_terminal else None
+
+        done = await until(over)
 
     assert JobState.SUCCEEDED is done.state, done.reason
     assert [0, 0] == [replica.exit_code for replica in done.replicas]
