@@ -176,19 +176,18 @@ def reap() -> list[tuple[int, int]]:
         ended.append((pid, os.waitstatus_to_exitcode(status)))
 
 
-def strays(lease: str, *, uid: int | None = None, children: bool = False) -> list[int]:
-    """Processes that belong to a lab or job, by their mark or by descent.
+def strays(lease: str, *, uid: int | None = None) -> list[int]:
+    """Processes that belong to a lab or job: marked with it, or started by one that is.
 
     Args:
         lease: Its id; a process with exactly this mark in its environment is found wherever it
             hangs, and so is whatever it started.
         uid: Whose processes may be found by the mark; the caller's own by default.
-        children: All descendants of the calling process belong to it too.
 
     Returns:
         Their numbers, never this process's own, zombies left out.
     """
-    return _strays(lease, uid, children, lambda pid: None)
+    return _strays(lease, uid, lambda pid: None)
 
 
 def sweep(
@@ -196,40 +195,49 @@ def sweep(
 ) -> list[int]:
     """Kill all `strays` until there are none, also those that fork meanwhile.
 
-    A look through /proc takes milliseconds and can miss a process that was born during it, so one
-    look that finds nothing proves nothing. With ``children`` the kernel itself says when the last
-    descendant of a subreaper is gone, and all of them are reaped; call it when the end of none of
-    them matters any more.
+    Args:
+        lease: As for `strays`.
+        uid: As for `strays`.
+        children: Kill and reap all descendants of the calling process too, which is a subreaper and
+            does not want to know any more how they end.
+        seconds: Give up after so long.
 
     Returns:
-        Those that are still there after ``seconds``; normally none.
+        Those that are still there then; normally none.
     """
     give_up = time.monotonic() + seconds
-    empty, pause = 0, 0.0
-    while True:
-        left = _strays(lease, uid, children, _kill)
+    # Whatever a child leaves behind becomes a child: when there is none, there is nothing at all.
+    while children and not _childless():
+        left = _children()
+        if time.monotonic() > give_up:
+            return left
         for pid in left:
             _kill(pid)
-        alone = not children or _reap_all()
-        empty = 0 if left or not alone else empty + 1
-        if empty and (children or empty == _EMPTY_LOOKS):
+        time.sleep(0.001)
+    empty = 0
+    while True:
+        left = _strays(lease, uid, _kill)
+        for pid in left:
+            _kill(pid)
+        # A look takes milliseconds and can miss who is born during it.
+        empty = 0 if left else empty + 1
+        if empty == (1 if children else _EMPTY_LOOKS):
             return []
         if time.monotonic() > give_up:
             return left
         if left:
-            time.sleep(pause)
-            pause = min(pause + 0.005, 0.05)
+            time.sleep(0.005)
 
 
-def _strays(lease: str, uid: int | None, children: bool, seen: Callable[[int], None]) -> list[int]:
+def _strays(lease: str, uid: int | None, seen: Callable[[int], None]) -> list[int]:
     """`strays`; ``seen`` is called for a marked process at once, before it can fork again."""
     uid = os.getuid() if uid is None else uid
     mark = f"{MARKER}={lease}".encode()
     own = os.getpid()
     offspring: dict[int, list[int]] = {}
     found: set[int] = set()
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or (pid := int(name)) == own:
+    for pid in _pids():
+        if pid == own:
             continue
         if mark in _environ(pid) and _uid(pid) == uid:
             seen(pid)
@@ -239,7 +247,7 @@ def _strays(lease: str, uid: int | None, children: bool, seen: Callable[[int], N
             found.discard(pid)
             continue
         offspring.setdefault(int(stat[1]), []).append(pid)
-    waiting = [*found, *([own] if children else [])]
+    waiting = list(found)
     while waiting:
         for child in offspring.get(waiting.pop(), ()):
             if child not in found:
@@ -248,19 +256,34 @@ def _strays(lease: str, uid: int | None, children: bool, seen: Callable[[int], N
     return sorted(found)
 
 
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
-        os.kill(pid, signal.SIGKILL)
-
-
-def _reap_all() -> bool:
-    """Reap what has ended; whether this process has no child left at all."""
+def _childless() -> bool:
+    """Reap what has ended; whether there is no child left, adopted ones included."""
     reap()
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return True
     return False
+
+
+def _children() -> list[int]:
+    """This process's own children, adopted ones included."""
+    own = os.getpid()
+    try:
+        with open(f"/proc/self/task/{own}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except FileNotFoundError:  # A kernel without CONFIG_PROC_CHILDREN.
+        stats = [(pid, _stat(pid)) for pid in _pids()]
+        return [pid for pid, stat in stats if stat is not None and int(stat[1]) == own]
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
+        os.kill(pid, signal.SIGKILL)
 
 
 def _stat(pid: int) -> list[str] | None:
