@@ -73,7 +73,7 @@ class LabMagics:
         self.shell = shell
         self._made: tuple[tuple[str | None, ...], Client] | None = None
         self._last: str | None = None
-        self._polling: dict[type, Live] = {}
+        self._polling: dict[tuple[type, str, str], Live] = {}
 
     def train(self, line: str, cell: str) -> JobView | None:
         """Submit this cell as a training job; local modules it imports travel with it.
@@ -114,7 +114,7 @@ class LabMagics:
         self.shell.push({_HANDLE: job}, interactive=False)
         from .widgets import JobView
 
-        view = JobView(job)
+        view = self._only(JobView(job))
         if not options.wait:
             return view
         display(view)
@@ -141,7 +141,7 @@ class LabMagics:
             return None
         from .widgets import JobView
 
-        return JobView(self._job(parser.read(words).id))
+        return self._only(JobView(self._job(parser.read(words).id)))
 
     def logs(self, line: str) -> LogView | None:
         """Show what a job printed: ``%logs [ID] [--replica worker-0] [--attempt N] [-n N] [-f]``.
@@ -170,7 +170,8 @@ class LabMagics:
             return None
         from .widgets import LogView
 
-        return LogView(job, replica=options.replica, attempt=options.attempt, lines=options.n)
+        view = LogView(job, replica=options.replica, attempt=options.attempt, lines=options.n)
+        return self._only(view, options.replica or "")
 
     def cancel(self, line: str) -> None:
         """End a job: ``%cancel [ID]``. Code that uses ``Checkpointer`` saves first."""
@@ -178,7 +179,13 @@ class LabMagics:
         parser.add_argument("id", nargs="?")
         if _asks_help(parser, words := _split(line)):
             return
-        job = self._job(parser.read(words).id)
+        id = parser.read(words).id
+        if id is None and self._last is None:
+            raise InvalidRequest(
+                "which job? Nothing was submitted from this kernel.",
+                hint="%cancel ID ends one; %jobs shows the ids.",
+            )
+        job = self._job(id)
         ended = job.info.state.is_terminal
         job.cancel()
         said = f"had ended already: {job.info.state.value}" if ended else "is being cancelled"
@@ -206,11 +213,12 @@ class LabMagics:
         client = self._client()
         return Job(client, find_job(client, id or self._last))
 
-    def _only(self, view: _View) -> _View:
-        """A view without an end is kept fresh in the newest cell only: one thread for each kind."""
-        if old := self._polling.get(type(view)):
+    def _only(self, view: _View, about: str = "") -> _View:
+        """Only the newest cell that shows a thing keeps it fresh: one polling thread for each."""
+        key = (type(view), view.job.id if hasattr(view, "job") else "", about)
+        if old := self._polling.get(key):
             old.close()
-        self._polling[type(view)] = view
+        self._polling[key] = view
         return view
 
 
@@ -252,12 +260,15 @@ def _check_cell(cell: str) -> None:
         return
     line = error.lineno or 1
     lines = cell.splitlines(keepends=True)
-    tokens = make_tokens_by_line(lines)
-    starts = [
-        found.start_line + 1
-        for kind in (MagicAssign, SystemAssign, EscapedCommand, HelpEnd)
-        if (found := kind.find(tokens)) is not None
-    ]
+    try:
+        tokens = make_tokens_by_line(lines)
+        starts = [
+            found.start_line + 1
+            for kind in (MagicAssign, SystemAssign, EscapedCommand, HelpEnd)
+            if (found := kind.find(tokens)) is not None
+        ]
+    except (SyntaxError, LookupError):  # IPython's own reader stumbles over the same mistake.
+        starts = []
     first = min(starts, default=None)
     if first is not None and first <= line:
         text = lines[first - 1].strip()

@@ -80,13 +80,20 @@ def extra_files(patterns: Iterable[str], root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     size = 0
     for pattern in patterns:
+        if not PurePosixPath(pattern).parts:
+            raise InvalidRequest(
+                f"{pattern!r} names no file.", hint="Such as conf/*.yaml.", field="code.files"
+            )
         if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
             raise InvalidRequest(
                 f"{pattern} lies outside the working directory and has no place in the workspace.",
                 hint="Give its path to the code as an argument instead.",
                 field="code.files",
             )
-        paths = [root / pattern] if (root / pattern).is_file() else sorted(root.glob(pattern))
+        try:
+            paths = [root / pattern] if (root / pattern).is_file() else sorted(root.glob(pattern))
+        except ValueError as exc:
+            raise InvalidRequest(f"{pattern} is no pattern: {exc}.", field="code.files") from None
         files = [path for path in paths if path.is_file()]
         if not files:
             what = "is a directory" if (root / pattern).is_dir() else "does not exist"

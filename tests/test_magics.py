@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,8 @@ def outside(a_notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> Notebook:
         ("%%train --env DLLAB_JOB_ID=1", ["--env DLLAB_JOB_ID", "set by the lab itself"]),
         ("%%train --with missing.csv", ["missing.csv does not exist"]),
         ("%%train --with /etc/passwd", ["outside the working directory"]),
+        ("%%train --with .", ["names no file"]),
+        ("%%train --with a**b", ["is no pattern"]),
         ("%%train lr=1", ["lr=1"[:2], "come after --"]),
         ("%%train --name 'x", ["No closing quotation"]),
     ],
@@ -137,6 +140,7 @@ def test_a_wrong_line_is_one_line(outside: Notebook, line: str, words: list[str]
         ("%logs --attempt 0", ["--attempt", "from 1"]),
         ("%logs -f --attempt 2", ["-f shows all attempts"]),
         ("%cancel a b", ["b is one word too many"]),
+        ("%cancel", ["which job?", "%jobs"]),
         ("%gpus 0", ["0 is one word too many"]),
         ("%job --id x", ["no option --id"]),
     ],
@@ -164,6 +168,7 @@ def test_wrong_line_magics(outside: Notebook, line: str, words: list[str]) -> No
         ("%matplotlib inline\nimport os\n", ["line 1: '%matplotlib inline'"]),
         ("if True:\n    %time f()\n", ["line 2: '%time f()'"]),
         ("%%bash\nls\n", ["line 1: '%%bash'"]),
+        ("def f():\n        a = 1\n    return a\n", ["line 3:", "unindent"]),
         ("import os\nos.path?\n", ["line 2: 'os.path?'"]),
         ("text = '''\n!not a command\n'''\ny = (\n", ["line 4:", "never closed"]),
         ("   \n", ["no code"]),
@@ -301,6 +306,20 @@ def test_cancel(notebook: Notebook) -> None:
     assert notebook.run("%cancel") == f"{id} is being cancelled."
     assert notebook.job.state is JobState.CANCELLED
     assert notebook.run(f"%cancel {id}") == f"{id} had ended already: CANCELLED."
+
+
+def test_one_thread_for_each_thing_shown(notebook: Notebook) -> None:
+    """Showing a job again and again keeps one cell fresh, not all of them."""
+    notebook.run("%%train\nprint(1)\n")
+    before = threading.active_count()
+    for _ in range(5):
+        notebook.run("%job")
+        notebook.run("%logs")
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before + 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert threading.active_count() <= before + 1
 
 
 def test_gpus(notebook: Notebook) -> None:

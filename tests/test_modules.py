@@ -142,6 +142,9 @@ def test_files_named_by_hand(root: Path) -> None:
         ("../secret", "outside the working directory"),
         ("/etc/passwd", "outside the working directory"),
         ("weights.bin", "not UTF-8"),
+        (".", "names no file"),
+        ("", "names no file"),
+        ("data/**.yaml", "is no pattern"),
     ],
 )
 def test_a_file_that_cannot_travel(root: Path, name: str, message: str) -> None:

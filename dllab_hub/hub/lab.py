@@ -114,6 +114,7 @@ class Lab:
             home=self.home,
             env={
                 "DLLAB_HOME": str(self.state.root),
+                "DLLAB_ENVS": str(self.state.envs),
                 "DLLAB_IMAGE": spec.image,
                 "DLLAB_LAB_ID": self.id,
                 "DLLAB_TENSORBOARD": "1" if spec.tensorboard else "0",

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from jupyter_server.log import log_request
 from tornado.httpserver import HTTPServer
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 
 from .._version import __version__
 from ..backends.local import LocalBackend
@@ -43,8 +43,12 @@ _NO_LIMIT = 1 << 40
 _CLOSE = 5.0
 
 
+@stream_request_body
 class _About(RequestHandler):  # type: ignore[misc]
     """The address itself, for whoever wonders what this is. Says nothing that is not public."""
+
+    def data_received(self, chunk: bytes) -> None:
+        """What a stranger sends is not kept."""
 
     def get(self) -> None:
         self.set_header("Content-Type", "application/json")

@@ -49,8 +49,8 @@ def build(state: StateDir, name: str, say: Say) -> ImageEnv:
             return env
         builder = Builder(env, say)
         if by is not None:
+            # The old mark stays until the new one replaces it: a renewal that fails costs nothing.
             say(f"{env.image.title}: updating dllab-hub from {by} to {__version__}")
-            (env.path / MARKER).unlink()
         elif not builder.has_requirements.exists():
             shutil.rmtree(env.path, ignore_errors=True)  # A half-built one.
             builder.create()

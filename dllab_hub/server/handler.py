@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -75,7 +76,10 @@ class LabHandler(APIHandler):  # type: ignore[misc]
         if self.current_user is None:
             raise HTTPError(HTTPStatus.FORBIDDEN)
         self.lab.check()
-        if int(self.request.headers.get("Content-Length", 0)) > MAX_BODY_BYTES:
+        length = self.request.headers.get("Content-Length", "0")
+        if not re.fullmatch(r"[0-9]{1,19}", length, re.ASCII):
+            raise InvalidRequest("the Content-Length is not a number.")
+        if int(length) > MAX_BODY_BYTES:
             raise _too_large()
         self._is_taken = True
 

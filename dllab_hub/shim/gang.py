@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from . import ATTEMPTS, CHECKPOINTS, EVENTS, STATE
+from .children import Signals, reap, start
 from .logs import Logs
-from .process import Signals, reap, start, sweep
+from .process import sweep
 from .record import NO_ROOM, Events, write_atomic
 from .replica import Replica, environment, free_port, replicas_of, workspace_of
 

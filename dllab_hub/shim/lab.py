@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 
 from . import MARKER
-from .process import Signals, reap, start, sweep
+from .children import Signals, reap, start
+from .process import sweep
 from .replica import signal_name
 
 __all__ = ("run_lab",)

@@ -1,36 +1,27 @@
-"""Linux processes: who is who, children that die with their parent, nothing left behind."""
+"""Linux processes of this machine: who is who, and nothing left behind."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from . import MARKER
+from .children import reap
 
 __all__ = (
-    "Signals",
-    "become_subreaper",
     "identity",
     "is_alive",
-    "reap",
     "send",
-    "start",
     "strays",
     "sweep",
 )
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_LIBC = ctypes.CDLL(None, use_errno=True)
 #: So many looks in a row that find nothing count as nothing there.
 _EMPTY_LOOKS = 3
-_RESETTABLE = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 def identity(pid: int) -> dict[str, Any] | None:
@@ -81,101 +72,6 @@ def send(of: Mapping[str, Any], number: int) -> bool:
     return True
 
 
-def become_subreaper() -> None:
-    """Orphans among the descendants become children of this process, not of init."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-class Signals:
-    """Signals as bytes of a file, so that one selector waits for them and for everything else.
-
-    SIGHUP is caught and forgotten: the terminal that a hub ran in may close. Handlers, unlike
-    ignored signals, are not inherited through exec.
-    """
-
-    _CAUGHT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number in self._CAUGHT:
-            signal.signal(number, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    def fileno(self) -> int:
-        """Readable when a signal has come."""
-        return self._read
-
-    def read(self) -> set[int]:
-        """Numbers of the signals that came since the last call, each once."""
-        try:
-            return set(os.read(self._read, 65536))
-        except BlockingIOError:
-            return set()
-
-
-def start(
-    argv: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    output: int,
-    errors: int | None = None,
-    cwd: str | None = None,
-) -> subprocess.Popen[bytes]:
-    """Start a child that is killed when this process dies.
-
-    It gets the default signal handlers, no blocked signal, /dev/null to read from and no open file
-    but ``output`` (and ``errors``, when they go elsewhere) for what it says. The caller is
-    single-threaded: the parent-death signal is sent when the *thread* that forked ends. It reaps
-    with `reap` and sets ``returncode``.
-
-    Raises:
-        OSError: it cannot be executed; ``strerror`` and ``filename`` say why.
-        ValueError: an argument or variable contains NUL, or a variable's name is not one.
-    """
-    parent = os.getpid()
-
-    def prepare() -> None:
-        for number in _RESETTABLE:
-            signal.signal(number, signal.SIG_DFL)
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # It died before the line above.
-            os._exit(127)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    # Blocked while forking: until exec the child shares the handlers and the file they write to.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        return subprocess.Popen(
-            list(argv),
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output if errors is None else errors,
-            preexec_fn=prepare,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def reap() -> list[tuple[int, int]]:
-    """All children that have ended, adopted ones too.
-
-    Returns:
-        ``(pid, code)`` with the code as in `subprocess`: minus the number of a signal.
-    """
-    ended: list[tuple[int, int]] = []
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return ended
-        if pid == 0:
-            return ended
-        ended.append((pid, os.waitstatus_to_exitcode(status)))
-
-
 def strays(lease: str, *, uid: int | None = None) -> list[int]:
     """Processes that belong to a lab or job: marked with it, or started by one that is.
 
@@ -214,19 +110,27 @@ def sweep(
         for pid in left:
             _kill(pid)
         time.sleep(0.001)
+    # All are stopped before any is killed: whose parent is gone is found by descent no more.
+    stopped: set[int] = set()
     empty = 0
     while True:
-        left = _strays(lease, uid, _kill)
-        for pid in left:
-            _kill(pid)
+        left = _strays(lease, uid, _stop)
         # A look takes milliseconds and can miss who is born during it.
         empty = 0 if left else empty + 1
         if empty == (1 if children else _EMPTY_LOOKS):
             return []
-        if time.monotonic() > give_up:
+        late = time.monotonic() > give_up
+        if (new := set(left) - stopped) and not late:
+            for pid in new:
+                _stop(pid)
+            stopped |= new
+            continue
+        for pid in left:
+            _kill(pid)
+        if late:
             return left
-        if left:
-            time.sleep(0.005)
+        stopped.clear()
+        time.sleep(0.005 if left else 0)
 
 
 def _strays(lease: str, uid: int | None, seen: Callable[[int], None]) -> list[int]:
@@ -267,7 +171,7 @@ def _childless() -> bool:
 
 
 def _children() -> list[int]:
-    """This process's own children, adopted ones included."""
+    """Own children, adopted ones included."""
     own = os.getpid()
     try:
         with open(f"/proc/self/task/{own}/children", encoding="ascii") as file:
@@ -281,9 +185,17 @@ def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def _stop(pid: int) -> None:
+    _send(pid, signal.SIGSTOP)
+
+
 def _kill(pid: int) -> None:
+    _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -315,9 +227,3 @@ def _proc(pid: int, name: str) -> bytes:
 def _boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
-
-
-def _prctl(option: int, value: int) -> None:
-    if _LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import EXIT_RECORD, PLAN, SHIM, SHIM_LOG
+from .children import Signals, become_subreaper
 from .gang import Gang
 from .lab import run_lab
-from .process import Signals, become_subreaper, identity, sweep
+from .process import identity, sweep
 from .record import ExitRecord, read_json, write_atomic
 
 __all__ = ("main",)

@@ -115,11 +115,11 @@ def _run(hub: Hub, password: str, browser: bool) -> int:
         print(flush=True)  # After the terminal's ^C.
         return 0
     finally:
+        # A second Ctrl-C must not kill the hub half-way: its labs and its proxy would stay.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         _say("stopping the hub and the labs")
-        try:
-            hub.stop(60)
-        except KeyboardInterrupt:
-            hub.stop(0)
+        hub.stop(60)
         _farewell(state)
 
 
@@ -185,7 +185,9 @@ def _until_interrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = {
-        s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        s: signal.signal(s, interrupt)
+        for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if s != signal.SIGHUP or signal.getsignal(s) is not signal.SIG_IGN  # nohup
     }
     try:
         yield

@@ -105,6 +105,7 @@ class Hub:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+            _end_proxy(self.state.hub / "proxy.pid")
         (self.state.hub / "hub.json").unlink(missing_ok=True)
 
     def _answers(self, path: str) -> bool:
@@ -156,6 +157,21 @@ def _config() -> Path:
         if path.is_file():
             return path
     raise Unavailable("the hub's configuration is missing.", hint="Install dllab-hub again.")
+
+
+def _end_proxy(pid_file: Path) -> None:
+    """A hub that was killed leaves its proxy behind, and the port with it."""
+    _forget_proxy(pid_file)
+    try:
+        pid = int(pid_file.read_text())
+    except (OSError, ValueError):
+        return
+    before = process.identity(pid)
+    if before and process.send(before, signal.SIGTERM):
+        give_up = time.monotonic() + 5
+        while process.is_alive(before) and time.monotonic() < give_up:
+            time.sleep(0.05)
+    pid_file.unlink(missing_ok=True)
 
 
 def _forget_proxy(pid_file: Path) -> None:

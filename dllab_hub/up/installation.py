@@ -96,12 +96,19 @@ def load_settings(state: StateDir) -> Settings | None:
 
 
 def make_directories(state: StateDir, os_users: bool) -> None:
-    """Private ones for one account; passable ones when every account has things below them."""
+    """Private ones for one account; passable ones when every account has things below them.
+
+    A root that was there before is somebody's: it keeps its mode, but for the passage of others.
+    """
     outer = 0o711 if os_users else 0o700
     try:
+        is_ours = not state.root.exists() or state.hub.exists()
         for path in (state.root, state.homes, state.jobs, state.labs, state.tensorboard):
             path.mkdir(mode=outer, parents=True, exist_ok=True)
-            path.chmod(outer)
+            if path != state.root or is_ours:
+                path.chmod(outer)
+            elif os_users:
+                path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o011)
         for path in (state.hub, state.leases):
             path.mkdir(mode=0o700, exist_ok=True)
             path.chmod(0o700)
@@ -159,8 +166,11 @@ def check_os_users(state: StateDir) -> None:
                 hint="Install dllab-hub where every account can read it, such as a virtual "
                 "environment /opt/dllab-hub made with /usr/bin/python3.",
             )
-    for path, option in ((state.root, "--home /var/lib/dllab-hub"), (state.envs, "DLLAB_ENVS")):
-        closed = _closed(path.parent)
+    reached = [(state.root, "--home /var/lib/dllab-hub")]
+    if not state.envs.is_relative_to(state.root):
+        reached.append((state.envs, "DLLAB_ENVS"))
+    for path, option in reached:
+        closed = _closed(path.parent)  # The last step is opened by `make_directories`.
         if closed:
             raise InvalidRequest(
                 f"other accounts cannot reach {path}: {closed} is closed to them.",

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ("LogView", "Tail")
 
-_BYTES = 64 * 1024
+_BYTES = 256 * 1024  # As much as `job.tail` shows first.
 
 
 class Tail:
     """The end of a log, read piece by piece.
 
     Attributes:
-        text: At most the last 64 Ki characters.
+        text: At most the last 256 Ki characters.
         complete: Nothing more will come.
     """
 

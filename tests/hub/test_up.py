@@ -16,7 +16,7 @@ from running_hub import RunningHub, environment_with_images, marked, until, writ
 
 from dllab_hub.errors import Unavailable
 from dllab_hub.state import StateDir
-from dllab_hub.up.installation import Settings, load_settings, secret
+from dllab_hub.up.installation import Settings, load_settings, make_directories, secret
 from dllab_hub.up.proxy import proxy_command
 
 
@@ -65,6 +65,31 @@ def test_a_running_job_survives_and_is_named(own: RunningHub) -> None:
     assert (0, True) == (code, alive)
     assert "1 training job goes on" in said
     assert f"long-1234567   cancel it with: kill {job.pid}" in said
+
+
+def test_a_second_ctrl_c_does_not_leave_half(own: RunningHub) -> None:
+    """An impatient person leaves no proxy behind, and the next start finds the port free."""
+    mark = f"DLLAB_HOME={own.home}"
+    own.start()
+    assert own.process is not None
+    own.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    own.process.send_signal(signal.SIGINT)
+    code = own.process.wait(60)
+
+    assert 0 == code
+    assert [] == marked(mark)
+
+
+def test_a_directory_of_somebody_keeps_its_mode(tmp_path: Path) -> None:
+    """A root that was there before is not closed to others."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    make_directories(StateDir(shared, shared / "envs"), os_users=False)
+
+    assert 0o1777 == shared.stat().st_mode & 0o7777
+    assert 0o700 == (shared / "hub").stat().st_mode & 0o7777
 
 
 def test_sigterm_is_ctrl_c(own: RunningHub) -> None:

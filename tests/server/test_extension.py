@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -174,8 +175,10 @@ def test_a_plain_jupyter_server(start: Start) -> None:
     client.close()
 
     said = server.stop()
-    for word in ("Traceback", "was destroyed", "never retrieved", environ["DLLAB_API_TOKEN"]):
-        assert word not in said
+    assert environ["DLLAB_API_TOKEN"] not in said
+    # A kernel that ends has a complaint of its own about a task of ipykernel's.
+    ours = [line for line in said.splitlines() if "ipykernel" not in line]
+    assert not re.search("Traceback|never retrieved|dllab.*was destroyed", "\n".join(ours))
 
 
 @pytest.mark.parametrize("password", ["", "open sesame"], ids=["no sign-in", "password"])

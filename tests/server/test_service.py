@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -114,6 +115,20 @@ def test_it_serves_and_ends(start: Start, client: Client, port: int, log: Path) 
     assert process.wait(10) == 0
     assert "Traceback" not in log.read_text()
     assert "Unclosed" not in log.read_text()
+
+
+def test_a_stranger_cannot_fill_its_memory(
+    start: Start, client: Client, port: int, tmp_path: Path
+) -> None:
+    """What is sent to the public page is not kept, however much it is."""
+    process = start()
+    up(client, process)
+    before = process.memory_info().rss
+    with suppress(httpx.TransportError), httpx.Client(trust_env=False, timeout=30) as http:
+        http.post(f"http://127.0.0.1:{port}/services/dllab/", content=bytes(100 * 2**20))
+
+    assert process.memory_info().rss - before < 50 * 2**20
+    assert up(client, process)["user"] == "ada"
 
 
 def test_its_tokens_are_not_logged(start: Start, client: Client, port: int, log: Path) -> None:

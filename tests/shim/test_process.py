@@ -98,7 +98,8 @@ def test_a_sweep_outruns_processes_that_fork() -> None:
     script = textwrap.dedent(
         f"""
         import os, sys, time
-        from dllab_hub.shim.process import become_subreaper, start, sweep
+        from dllab_hub.shim.children import become_subreaper, start
+        from dllab_hub.shim.process import sweep
         become_subreaper()
         for env in ({{"DLLAB_LEASE": "chain"}}, {{}}):
             child = start([sys.executable, "-S", "-c", {chain!r}], env=env, output=1)
@@ -135,7 +136,7 @@ def test_children_start_clean() -> None:
     script = textwrap.dedent(
         f"""
         import os, signal, sys
-        from dllab_hub.shim.process import Signals, start
+        from dllab_hub.shim.children import Signals, start
         for number in (signal.SIGUSR1, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

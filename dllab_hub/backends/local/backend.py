@@ -84,7 +84,7 @@ class LocalBackend(Backend):
         self._python = python
         self._leases = LeaseDir(state.leases)
         self._store = Store(state.root)
-        launcher = Launcher(
+        self._launcher = Launcher(
             state,
             self._leases,
             self._interpreter,
@@ -92,7 +92,7 @@ class LocalBackend(Backend):
             os_users=os_users,
             python=python,
         )
-        self._queue = Queue(state, self._store, self._leases, launcher, grace)
+        self._queue = Queue(state, self._store, self._leases, self._launcher, grace)
         self._keeper = ThreadPoolExecutor(1, "dllab-jobs")
         self._lock: int | None = None
         self._closed = False
@@ -138,6 +138,8 @@ class LocalBackend(Backend):
             created=time.time(),
         )
         gpus = await self._inventory() if spec.gpus else ()
+        # Many files are many fsyncs: others are being answered meanwhile.
+        job = await asyncio.to_thread(self._launcher.prepare, job, account)
         job = await self._keep(self._queue.submit, job, account, gpus)
         self._wake.set()
         return job

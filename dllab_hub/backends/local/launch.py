@@ -27,6 +27,7 @@ from ...specs import TrainingJob
 from ...state import StateDir
 from .account import Account
 from .jobdir import JobDir
+from .store import disk_errors
 
 __all__ = ("Launcher", "environment", "is_locked")
 
@@ -107,6 +108,24 @@ class Launcher:
     def tensorboard(self, job: TrainingJob) -> Path:
         """Where a job's event files go."""
         return self._state.tensorboard / slug(job.owner) / job.id
+
+    def located(self, job: TrainingJob) -> TrainingJob:
+        """The job with the places of its files."""
+        workspace = self._state.jobs / job.id / "run" / WORKSPACE
+        tensorboard = str(self.tensorboard(job))
+        return job.model_copy(update={"workspace": str(workspace), "tensorboard": tensorboard})
+
+    def prepare(self, job: TrainingJob, account: Account) -> TrainingJob:
+        """Write a new job's directory. Looks at nothing else here, so any thread may do it.
+
+        Raises:
+            StorageFull: there is no room; nothing was left behind.
+            InvalidRequest: a file of the code cannot have its name.
+        """
+        job = self.located(job)
+        with disk_errors():
+            JobDir(self._state.jobs / job.id, account).create(job)
+        return job
 
     def launch(self, folder: JobDir, job: TrainingJob, gpus: Sequence[str]) -> bool:
         """Start the job's shim; False when it has one already.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...errors import DLLabError, NoCapacity, StorageFull
+from ...errors import DLLabError, NoCapacity, StorageFull, Unavailable
 from ...leases import LeaseDir
 from ...shim.process import send, sweep
 from ...specs import JobState, TrainingJob, shortage
@@ -72,25 +72,31 @@ class Queue:
                 shutil.rmtree(path, ignore_errors=True)  # A submit that was cut short.
             elif path.name not in known and JOB_ID.fullmatch(path.name):
                 try:
-                    self._store.add(self._located(read_job(path)))
+                    self._store.add(self._launcher.located(read_job(path)))
                 except (OSError, DLLabError) as exc:
                     _LOG.error("The job in %s cannot be adopted: %s", path, exc)
         for job in self._store.live():
-            self._live[job.id] = self._adopted(self._located(job))
+            self._live[job.id] = self._adopted(self._launcher.located(job))
         for id in tuple(self._live):
+            self._look_safely(id)
+
+    def _look_safely(self, id: str) -> None:
+        """A job that cannot be looked at must not keep the others from being looked at."""
+        try:
+            live = self._live[id]
+            if live.cancelled_by:
+                self._press(live)
             self.look(id)
+        except Exception:
+            _LOG.exception("%s cannot be looked at now.", id)
 
     def submit(self, job: TrainingJob, account: Account, gpus: Sequence[str]) -> TrainingJob:
-        """Accept a job, and start it when it fits.
+        """Accept a job whose directory is there (`Launcher.prepare`), and start it when it fits.
 
         Raises:
             StorageFull: there is no room; nothing was left behind.
-            InvalidRequest: a file of the code cannot have its name.
         """
-        job = self._located(job)
         folder = JobDir(self._state.jobs / job.id, account)
-        with disk_errors():
-            folder.create(job)
         try:
             self._store.add(job)
         except BaseException:
@@ -102,10 +108,13 @@ class Queue:
             "Submitted",
             f"{job.owner} submitted it: {job.spec.replicas} x {job.spec.image}.",
         )
-        if job.spec.gpus:
-            self.tick(gpus)  # A shim that just died may have left GPUs, and strays that use them.
-        else:
-            self._launch(live, ())
+        try:
+            if job.spec.gpus:
+                self.tick(gpus)  # A shim that just died may have left GPUs, and strays with them.
+            else:
+                self._launch(live, ())
+        except Exception:  # It is accepted: an error now would make the person submit it twice.
+            _LOG.exception("%s could not be started at once; the next look tries again.", job.id)
         return live.job
 
     def find(self, id: str) -> TrainingJob | None:
@@ -151,13 +160,8 @@ class Queue:
     def tick(self, gpus: Sequence[str]) -> None:
         """Look at every job, press those that are to end, start those that fit."""
         self._launcher.reap()
-        for id, live in tuple(self._live.items()):
-            try:
-                if live.cancelled_by:
-                    self._press(live)
-                self.look(id)
-            except OSError:  # Out of files or memory: it says nothing about the job.
-                _LOG.exception("%s cannot be looked at now.", id)
+        for id in tuple(self._live):
+            self._look_safely(id)
         for id, (folder, deadline) in tuple(self._ending.items()):
             if not has_shim(folder):
                 del self._ending[id]
@@ -200,7 +204,7 @@ class Queue:
         except NoCapacity as exc:  # A lab was quicker.
             self._wait(live, f"waiting: {exc.message}")
         except DLLabError as exc:
-            if isinstance(exc, StorageFull):
+            if isinstance(exc, StorageFull | Unavailable):  # Both pass.
                 self._wait(live, f"waiting: {exc.message}")
             else:
                 self._fail(live, exc.message)
@@ -222,8 +226,8 @@ class Queue:
         if live.job.reason != reason:
             if live.job.reason == "starting.":  # The first time only: people come and go.
                 self._say(live.folder, "Queued", reason)
+            # Not kept: it is true for a moment, answered from memory and found anew at a start.
             live.job = live.job.model_copy(update={"reason": reason})
-            self._keep(live.job)
 
     def _fail(self, live: _Live, reason: str) -> None:
         update = {"state": JobState.FAILED, "reason": reason, "ended": time.time()}
@@ -257,6 +261,7 @@ class Queue:
             # It stays among the live ones as what it was, and is settled when there is room.
             _LOG.error("The end of %s cannot be written yet: %s", job.id, exc)
             return job
+        live.job = job
         del self._live[job.id]
         if has_shim(live.folder):
             self._ending[job.id] = (live.folder, time.monotonic() + self._patience)
@@ -278,14 +283,6 @@ class Queue:
             folder.say(reason, message)
         except OSError as exc:
             _LOG.warning("%s: event %s is lost: %s", folder.path.name, reason, exc)
-
-    def _located(self, job: TrainingJob) -> TrainingJob:
-        return job.model_copy(
-            update={
-                "workspace": str(self._state.jobs / job.id / "run" / "workspace"),
-                "tensorboard": str(self._launcher.tensorboard(job)),
-            }
-        )
 
     def _adopted(self, job: TrainingJob) -> _Live:
         path = self._state.jobs / job.id

@@ -109,7 +109,7 @@ def progress(run: RunDir) -> Progress | None:
                 if isinstance(value, int | float) and math.isfinite(value)
             }
         return Progress.from_wire(data)
-    except (Unreadable, ValueError, OverflowError):
+    except (Unreadable, ValueError, OverflowError, RecursionError):
         return None
 
 
@@ -135,9 +135,12 @@ def _checkpoint(run: RunDir, name: str) -> Checkpoint | None:
     try:
         data = run.read_json("checkpoints", name, "MANIFEST.json")
         sizes = {file: about["size"] for file, about in data["files"].items()}
-        if any("/" in file or file in {"", ".", ".."} for file in sizes):
+        paths = {file: file.split("/") for file in sizes}
+        if any(part in {"", ".", ".."} for parts in paths.values() for part in parts):
             return None
-        if any(run.size_of("checkpoints", name, file) != size for file, size in sizes.items()):
+        if any(
+            run.size_of("checkpoints", name, *paths[file]) != size for file, size in sizes.items()
+        ):
             return None
         return Checkpoint(
             step=data["step"],
@@ -145,7 +148,7 @@ def _checkpoint(run: RunDir, name: str) -> Checkpoint | None:
             size=sum(sizes.values()),
             time=float(data["time"]),
         )
-    except (Unreadable, ValueError, KeyError, TypeError, AttributeError):
+    except (Unreadable, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 
@@ -161,8 +164,13 @@ def _text(value: object) -> str:
 
 
 def _time(value: object) -> float | None:
-    finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if finite else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        moment = float(value)
+    except OverflowError:  # An integer of hundreds of digits.
+        return None
+    return moment if math.isfinite(moment) else None
 
 
 def _attempt(data: dict[str, Any]) -> int:

@@ -146,8 +146,12 @@ class RunDir:
         try:
             with self._folder(parts[:-1]) as folder:
                 about = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
-        except (Unreadable, FileNotFoundError):
+        except Unreadable:
             return None
+        except OSError as exc:
+            if exc.errno in _OURS:
+                raise
+            return None  # Not there, a name too long, a folder that may not be entered.
         return about.st_size if stat.S_ISREG(about.st_mode) else None
 
     @contextmanager

@@ -26,6 +26,8 @@ from .journal import Journal
 
 __all__ = ("JOB_ID", "Store", "disk_errors")
 
+#: A page has fewer jobs than asked for when these carry much code.
+_PAGE_BYTES = 2 * 1024 * 1024
 _LOG = logging.getLogger(__name__)
 
 #: What an id of a job looks like; nothing else ever becomes a path.
@@ -134,14 +136,19 @@ class Store:
         if states:
             where += f" AND state IN ({', '.join('?' * len(states))})"
             bound += sorted(states)
+        jobs: list[TrainingJob] = []
+        room = _PAGE_BYTES
         with self._reader() as db:
-            rows = db.execute(
+            for (text,) in db.execute(
                 f"SELECT job FROM jobs WHERE {where}"  # noqa: S608 - made of the words above
                 " ORDER BY created DESC, id DESC LIMIT ?",
                 [*bound, limit + 1],
-            ).fetchall()
-        jobs = [_read(text) for (text,) in rows[:limit]]
-        return jobs, _cursor(jobs[-1]) if len(rows) > limit else None
+            ):
+                room -= len(text)
+                if len(jobs) == limit or (jobs and room < 0):
+                    return jobs, _cursor(jobs[-1])
+                jobs.append(_read(text))
+        return jobs, None
 
     @property
     def _db(self) -> sqlite3.Connection:
