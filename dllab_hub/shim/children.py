@@ -8,9 +8,10 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-__all__ = ("Signals", "become_subreaper", "reap", "start")
+__all__ = ("Signals", "become_subreaper", "keep_files_private", "reap", "start")
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _RESETTABLE = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
@@ -19,6 +20,15 @@ _RESETTABLE = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 def become_subreaper() -> None:
     """Orphans among the descendants become children of this process, not of init."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def keep_files_private() -> None:
+    """Other processes of the same account can no longer copy open files out of this one.
+
+    Else any of them could take a GPU's lock with pidfd_getfd and hold it on. Children get the usual
+    rights back when they execute their program.
+    """
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 class Signals:

@@ -18,6 +18,7 @@ __all__ = (
     "send",
     "strays",
     "sweep",
+    "uid_of",
 )
 
 #: So many looks in a row that find nothing count as nothing there.
@@ -143,7 +144,7 @@ def _strays(lease: str, uid: int | None, seen: Callable[[int], None]) -> list[in
     for pid in _pids():
         if pid == own:
             continue
-        if mark in _environ(pid) and _uid(pid) == uid:
+        if mark in _environ(pid) and uid_of(pid) == uid:
             seen(pid)
             found.add(pid)
         stat = _stat(pid)
@@ -209,7 +210,11 @@ def _environ(pid: int) -> list[bytes]:
     return _proc(pid, "environ").split(b"\0")
 
 
-def _uid(pid: int) -> int | None:
+def uid_of(pid: int) -> int | None:
+    """Whose process it is, or None when it is gone.
+
+    Not the owner of ``/proc/<pid>``: that is root where a process keeps its files private.
+    """
     for line in _proc(pid, "status").splitlines():
         if line.startswith(b"Uid:"):
             return int(line.split()[1])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import EXIT_RECORD, PLAN, SHIM, SHIM_LOG
-from .children import Signals, become_subreaper
+from .children import Signals, become_subreaper, keep_files_private
 from .gang import Gang
 from .lab import run_lab
 from .process import identity, sweep
@@ -68,6 +68,7 @@ def main(words: Sequence[str]) -> int:
     if command is None:
         print(_USAGE, file=sys.stderr)
         return 2
+    keep_files_private()
     for fd in command.locks:
         os.set_inheritable(fd, False)  # Nobody but this process decides how long a lease lasts.
     output, errors = os.dup(1), os.dup(2)  # Close-on-exec, as all files from here on.

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ...shim.process import is_alive
+from ...shim.process import is_alive, uid_of
 from ...specs import JobState, ReplicaStatus, TrainingJob
 from . import readings
 from .jobdir import JobDir
@@ -79,11 +79,9 @@ def shim_of(folder: JobDir) -> dict[str, Any] | None:
     pid = said.get("pid") if said else None
     if type(pid) is not int or pid <= 1:
         return None
-    try:
-        owner = os.stat(f"/proc/{pid}").st_uid
-    except OSError:
-        return said  # Dead, and so it will be judged.
-    return said if owner == folder.account.uid else None
+    owner = uid_of(pid)
+    # None: it is dead, and so it will be judged.
+    return said if owner is None or owner == folder.account.uid else None
 
 
 def _running(job: TrainingJob, status: Status, cancelled_by: str) -> TrainingJob:
