@@ -68,7 +68,7 @@ def python(ada):
 async def backend(ground, python, running, monkeypatch):
     """A backend in OS-user mode."""
     monkeypatch.setenv("PYTHONPATH", str(ground / "lib"))
-    monkeypatch.setenv("TORCH_HOME", "/root/torch")
+    monkeypatch.setenv("TORCH_HOME", "/opt/torch")
     state = StateDir(ground / "state", ground / "envs")
     async with running(state, os_users=True, python=python) as backend:
         yield backend
@@ -124,6 +124,23 @@ async def test_a_job_is_its_owners(backend, ada, make_spec, until):
     assert ["0o700", "0o600"] == seen["modes"]
     assert [ada.pw_uid] == seen["owners"]
     assert seen["writable"]
+
+
+THIEF = textwrap.dedent("""
+    import ctypes, os
+    libc, shim = ctypes.CDLL(None), os.pidfd_open(os.getppid())
+    # 438 is pidfd_getfd: a copy of another process's open file.
+    print("taken", [fd for fd in range(64) if libc.syscall(438, shim, fd, 0) >= 0])
+""")
+
+
+async def test_locks_cannot_be_taken_out_of_a_shim(backend, make_spec, until):
+    """No process of the account can copy a GPU's lock and hold it after the job has ended."""
+    job = await backend.submit(NAME, make_spec(source=THIEF, gpus=1))
+    done = await over(backend, job, until)
+
+    assert JobState.SUCCEEDED is done.state
+    assert "taken []\n" == (await backend.logs(NAME, job.id, replica="worker-0")).text
 
 
 async def test_cancel_across_accounts(backend, make_spec, until):
