@@ -56,7 +56,7 @@ c.LocalLabSpawner.os_users = os_users
 c.LocalLabSpawner.service_url = f"{service}dllab/api/"
 c.JupyterHub.template_paths = [str(Path(dllab_hub.__file__).parent / "hub" / "templates")]
 c.Spawner.default_url = "/lab"
-c.Spawner.http_timeout = 90  # A cold disk and a busy machine; usually 3 to 6 seconds.
+c.Spawner.start_timeout = 120  # A cold disk and a busy machine; usually 3 to 6 seconds.
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.named_server_limit_per_user = 8
 

@@ -18,7 +18,7 @@ from ..errors import InvalidRequest
 from ..specs import Catalog, LabSpec
 from .options import read_options
 
-__all__ = ("Offer", "remembered", "render")
+__all__ = ("Offer", "count", "forecast", "remembered", "render")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,20 @@ class Offer:
     def most_gpus(self) -> int:
         """The most GPUs one may pick."""
         return len(self.forecasts) - 1
+
+
+def count(gpus: int) -> str:
+    """So many GPUs, in words."""
+    return "one GPU" if gpus == 1 else f"{gpus} GPUs"
+
+
+def forecast(wanted: int, free: int, total: int) -> str:
+    """What would happen to a wish for so many GPUs."""
+    if not wanted:
+        return "The lab starts now, on the CPU."
+    if wanted <= free:
+        return f"The lab starts now, with {count(wanted)}."
+    return f"The lab would be refused now: {free} of {total} free. Choose fewer, or wait."
 
 
 def remembered(options: Mapping[str, Any], offer: Offer) -> LabSpec:

@@ -73,6 +73,11 @@ class Lab:
         return self.state.labs / self.id
 
     @property
+    def log(self) -> Path:
+        """What its server says."""
+        return self.directory / "lab.log"
+
+    @property
     def home(self) -> Path:
         """The person's home and notebooks, shared by all their labs."""
         if self.os_user:
@@ -138,7 +143,7 @@ class Lab:
         """
         locks = [word for fd in lease.fds for word in ("--lock-fd", str(fd))]
         shim = [sys.executable, "-P", "-m", "dllab_hub.shim", "lab", str(self.directory / "run")]
-        with open(self.directory / "lab.log", "wb", opener=_private) as log:
+        with open(self.log, "wb", opener=_private) as log:
             started = subprocess.Popen(
                 [*shim, "--id", self.id, *locks, "--", *argv],
                 env=dict(env),
@@ -168,6 +173,13 @@ class Lab:
     def sweep(self) -> None:
         """Kill what a killed shim could not end: every process that carries the lab's mark."""
         process.sweep(self.id, uid=self._account().pw_uid if self.os_user else None)
+
+    def last_words(self) -> str:
+        """The last line of its server's log, cut to a sentence's length."""
+        with open(self.log, "rb") as file:
+            file.seek(max(0, self.log.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").split("\n")
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "no word")
 
     def end_leftover(self, timeout: float) -> None:
         """End a lab of this id that nobody remembers: its hub was killed while it started."""

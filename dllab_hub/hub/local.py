@@ -16,13 +16,13 @@ from traitlets import Bool, Integer, Unicode, default
 
 from ..backends.local.capacity import holders
 from ..catalog import load_catalog
-from ..errors import DLLabError, NoCapacity
+from ..errors import DLLabError, NoCapacity, Unavailable
 from ..leases import Lease, LeaseDir
 from ..metrics.nvml import inventory
 from ..names import slug
 from ..specs import Catalog, LabSpec, shortage
 from ..state import StateDir
-from .form import Offer, render
+from .form import Offer, count, forecast, render
 from .lab import Lab
 from .options import Refused, from_form, from_query, read_options
 
@@ -115,6 +115,7 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
             spec, catalog = await asyncio.to_thread(self._read, self.user_options)
             with await asyncio.to_thread(self._lease, spec) as lease:
                 await self._launch(spec, catalog, lease)
+            await self._listening()
         self._started_with = spec.to_wire()
         return self.ip or "127.0.0.1", self.port
 
@@ -188,7 +189,7 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
             catalog=catalog,
             gpus=len(gpus),
             held=shortage(self.user.name, len(gpus), held),
-            forecasts=[_forecast(number, free, len(gpus)) for number in range(most + 1)],
+            forecasts=[forecast(number, free, len(gpus)) for number in range(most + 1)],
             os_users=self.os_users,
         )
 
@@ -228,14 +229,14 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
         except NoCapacity as exc:
             why = shortage(self.user.name, len(gpus), holders(leases, gpus).values())
             raise NoCapacity(
-                f"you asked for {_count(spec.gpus)}, and {why}.",
+                f"you asked for {count(spec.gpus)}, and {why}.",
                 hint="Choose fewer, or wait until some are given back.",
                 field="gpus",
             ) from exc
 
     async def _launch(self, spec: LabSpec, catalog: Catalog, lease: Lease) -> None:
         image = catalog.image(spec.image)
-        with_gpus = f"with {_count(spec.gpus)}" if spec.gpus else "on the CPU"
+        with_gpus = f"with {count(spec.gpus)}" if spec.gpus else "on the CPU"
         self._said.append(f"Preparing {image.title} {with_gpus}")
         shared = {
             name
@@ -258,6 +259,26 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
         self.pid = self.proc.pid
         self._said.append("Starting Jupyter Server, usually 3 to 6 seconds")
 
+    async def _listening(self) -> None:
+        """Return as soon as the server takes connections.
+
+        JupyterHub asks at intervals that double, which costs up to seconds, and goes on asking a
+        server that has ended already.
+        """
+        while self.proc is not None:
+            if self.proc.poll() is not None:
+                raise Unavailable(
+                    f"the lab's server ended while it started: {self.lab.last_words()}",
+                    hint=f"All that it said is in {self.lab.log}.",
+                )
+            try:
+                _, writer = await asyncio.open_connection(self.ip or "127.0.0.1", self.port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
 
 async def _form(spawner: LocalLabSpawner) -> str:
     try:
@@ -268,15 +289,3 @@ async def _form(spawner: LocalLabSpawner) -> str:
 
 async def _apply(spawner: LocalLabSpawner, options: object) -> None:
     await spawner.check(options)
-
-
-def _count(gpus: int) -> str:
-    return "one GPU" if gpus == 1 else f"{gpus} GPUs"
-
-
-def _forecast(wanted: int, free: int, total: int) -> str:
-    if not wanted:
-        return "The lab starts now, on the CPU."
-    if wanted <= free:
-        return f"The lab starts now, with {_count(wanted)}."
-    return f"The lab would be refused now: {free} of {total} free. Choose fewer, or wait."

@@ -78,6 +78,21 @@ def test_an_unknown_key_in_a_link_is_refused(hub: RunningHub) -> None:
     assert "immage: there is no such key. Did you mean image?" in html.unescape(page.text)
 
 
+def test_a_server_that_cannot_start_says_why(hub: RunningHub) -> None:
+    """A lab whose server ends at once is given up at once, with the last thing that it said."""
+    config = hub.state.homes / "doomed" / ".jupyter" / "jupyter_server_config.py"
+    config.parent.mkdir(parents=True)
+    config.write_text("raise SystemExit('broken by its owner')\n")
+    began = time.monotonic()
+    hub.spawn("doomed", {"image": "pytorch", "gpus": 1})
+    until(lambda: hub.server("doomed") is None, 60)
+
+    assert hub.server("doomed") is None
+    assert 60 > time.monotonic() - began
+    assert "ended while it started: broken by its owner" in hub.hub_log()
+    assert {None} == set(LeaseDir(hub.state.leases).held(UUIDS).values())
+
+
 class Lab:
     """A lab with one GPU and a volume, started through the form."""
 
