@@ -38,6 +38,11 @@ def load_ipython_extension(ipython: Any) -> None:
     import_module(".magics", __name__).register(ipython)
 
 
+def unload_ipython_extension(ipython: Any) -> None:
+    """``%unload_ext dllab_hub``."""
+    import_module(".magics", __name__).unregister(ipython)
+
+
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     points: list[dict[str, Any]] = import_module(
         ".server.extension", __name__

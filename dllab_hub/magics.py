@@ -10,24 +10,16 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from IPython.core.inputtransformer2 import (
-    EscapedCommand,
-    HelpEnd,
-    MagicAssign,
-    SystemAssign,
-    make_tokens_by_line,
-)
 from IPython.display import display
 
+from .cell import check_cell
 from .client import Client
 from .errors import DLLabError, InvalidRequest
 from .job import Job, find_job
-from .modules import syntax_error
 from .submission import Words, add_options, filename_for, in_words, split_args, to_spec, whole
 
 if TYPE_CHECKING:
@@ -36,11 +28,15 @@ if TYPE_CHECKING:
 
     _View = TypeVar("_View", bound=Live)
 
-__all__ = ("LabMagics", "register")
+__all__ = ("LabMagics", "register", "unregister")
 
 #: What a new job is called without ``--name``.
 _NAME = "train"
 _HANDLE = "_job"
+
+#: Where a shell keeps the magics' state, and what they are called.
+_META = "dllab_hub"
+_NAMES = (("cell", "train"), *(("line", n) for n in ("jobs", "job", "logs", "cancel", "gpus")))
 
 
 def register(shell: Any) -> None:
@@ -49,6 +45,15 @@ def register(shell: Any) -> None:
     shell.register_magic_function(_in_one_line(lab.train), "cell", "train")
     for magic in (lab.jobs, lab.job, lab.logs, lab.cancel, lab.gpus):
         shell.register_magic_function(_in_one_line(magic), "line", magic.__name__)
+    shell.meta[_META] = lab
+
+
+def unregister(shell: Any) -> None:
+    """Take them out again; views stop asking. Jobs go on."""
+    lab: LabMagics = shell.meta.pop(_META)
+    lab.close()
+    for kind, name in _NAMES:
+        shell.magics_manager.magics[kind].pop(name, None)
 
 
 def _in_one_line(magic: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,7 +101,7 @@ class LabMagics:
         if _asks_help(parser, words):
             return None
         options = parser.read(words)
-        _check_cell(cell)
+        check_cell(cell)
         name = options.name or _NAME
         client = self._client()
         spec = to_spec(
@@ -201,6 +206,15 @@ class LabMagics:
 
         return self._only(GpuView(self._client()))
 
+    def close(self) -> None:
+        """Stop asking the lab."""
+        for view in self._polling.values():
+            view.close()
+        self._polling.clear()
+        if self._made is not None:
+            self._made[1].close()
+            self._made = None
+
     def _client(self) -> Client:
         """One client for as long as the environment says the same."""
         names = ("DLLAB_API_URL", "DLLAB_API_TOKEN", "JUPYTERHUB_API_TOKEN")
@@ -240,45 +254,3 @@ def _split(line: str) -> list[str]:
         raise InvalidRequest(
             f"the line cannot be read: {exc}.", hint="Quotes come in pairs."
         ) from None
-
-
-def _check_cell(cell: str) -> None:
-    """Refuse what only a notebook understands, naming the line.
-
-    Raises:
-        InvalidRequest: with ``line`` counted from the line after ``%%train``.
-    """
-    error = syntax_error(cell, "cell")
-    if error is None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                compile(cell, "cell", "exec", dont_inherit=True)
-        except SyntaxError as exc:  # `return` or `await` outside of a function, for example.
-            error = exc
-    if error is None:
-        return
-    line = error.lineno or 1
-    lines = cell.splitlines(keepends=True)
-    try:
-        tokens = make_tokens_by_line(lines)
-        starts = [
-            found.start_line + 1
-            for kind in (MagicAssign, SystemAssign, EscapedCommand, HelpEnd)
-            if (found := kind.find(tokens)) is not None
-        ]
-    except (SyntaxError, LookupError):  # IPython's own reader stumbles over the same mistake.
-        starts = []
-    first = min(starts, default=None)
-    if first is not None and first <= line:
-        text = lines[first - 1].strip()
-        shown = text if len(text) <= 40 else text[:40] + "..."
-        raise InvalidRequest(
-            f"line {first}: {shown!r} works in a notebook only; this cell runs as a script.",
-            hint="Move it to a cell of its own, or use subprocess. Nothing was started.",
-            field="code.source",
-            line=first,
-        )
-    raise InvalidRequest(
-        f"line {line}: {error.msg}.", hint="Nothing was started.", field="code.source", line=line
-    )

@@ -39,10 +39,11 @@ ALLOWED: dict[str, set[str]] = {
     "client": {*_SPECS, "transport"},
     "modules": _SPECS,
     "submission": {*_SPECS, "modules"},
+    "cell": {*_SPECS, "modules"},
     "tables": _SPECS,  # What a terminal and a screen reader get.
     "job": {*_SPECS, "client", "tables"},
     "widgets": {*_SPECS, "client", "job", "tables"},
-    "magics": {*_SPECS, "client", "job", "modules", "submission", "widgets"},
+    "magics": {*_SPECS, "cell", "client", "job", "submission", "widgets"},
     "hub": {*_SPECS, "catalog", "images", "leases", "shim", "backends.local.capacity", "metrics"},
     "hub.service": {*_LOCAL, "hub", "server"},
     "up": {*_SPECS, "catalog", "images", "shim"},

@@ -65,6 +65,8 @@ def a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Note
     shell.colors = "nocolor"
     shell.run_line_magic("load_ext", "dllab_hub")
     yield Notebook(shell)
+    shell.run_line_magic("unload_ext", "dllab_hub")
+    assert "jobs" not in shell.magics_manager.magics["line"]
     atexit.unregister(shell.atexit_operations)
     shell.atexit_operations()
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
-from running_hub import GPUS, RunningHub, environment_with_images, marked, write_state
-
-from dllab_hub.testing.nvml import FakeNvml
+from running_hub import RunningHub, hub_with_gpus
 
 pytestmark = pytest.mark.browser
 
@@ -24,15 +22,8 @@ ARGS = [
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """A hub on a machine with two fake GPUs and one volume."""
-    tmp = tmp_path_factory.mktemp("hub")
-    (tmp / "volume").mkdir()
-    write_state(tmp / "state", tmp / "volume")
-    fake = FakeNvml.build(tmp / "nvml", gpus=GPUS)
-    running = RunningHub(tmp / "state", {**environment_with_images(tmp), **fake.env})
-    running.start()
-    yield running
-    running.stop()
-    assert [] == marked(f"DLLAB_HOME={tmp / 'state'}")
+    with hub_with_gpus(tmp_path_factory.mktemp("hub")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,17 @@ from browser_session import BrowserSession
 
 from dllab_hub import images
 from dllab_hub.state import StateDir
+from dllab_hub.testing.nvml import FakeNvml
 
-__all__ = ("GPUS", "RunningHub", "environment_with_images", "marked", "until", "write_state")
+__all__ = (
+    "GPUS",
+    "RunningHub",
+    "environment_with_images",
+    "hub_with_gpus",
+    "marked",
+    "until",
+    "write_state",
+)
 
 TOKEN = "a-token-for-the-tests"
 GPUS = 2
@@ -181,6 +191,19 @@ def environment_with_images(tmp: Path) -> dict[str, str]:
 
     (shipped.path / ".complete").write_text(f'{{"dllab_hub": "{__version__}"}}')
     return {**environ, "DLLAB_ENVS": str(shipped.path.parent)}
+
+
+@contextmanager
+def hub_with_gpus(tmp: Path) -> Iterator[RunningHub]:
+    """A hub in single-user mode, on a machine with fake GPUs and one volume."""
+    (tmp / "volume").mkdir()
+    write_state(tmp / "state", tmp / "volume")
+    fake = FakeNvml.build(tmp / "nvml", gpus=GPUS)
+    running = RunningHub(tmp / "state", {**environment_with_images(tmp), **fake.env})
+    running.start()
+    yield running
+    running.stop()
+    assert [] == marked(f"DLLAB_HOME={tmp / 'state'}"), "processes are left over"
 
 
 def write_state(home: Path, volume: Path) -> None:
