@@ -134,6 +134,24 @@ def test_another_version_renews_only_our_package(built: Built) -> None:
     assert __version__ == json.loads(marker.read_text())["dllab_hub"]
 
 
+def test_a_renewal_that_fails_costs_nothing(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image stays usable when its new kernel-side package cannot be installed."""
+
+    def no_network(self: builder.Builder) -> None:
+        raise Unavailable("no network")
+
+    marker = built.half.path / ".complete"
+    before = marker.read_text()
+    marker.write_text(json.dumps({"dllab_hub": "0.0.1"}))
+    monkeypatch.setattr(builder.Builder, "package", no_network)
+    with pytest.raises(Unavailable):
+        images.build(built.state, "tiny", lambda line: None)
+    ready = built.half.ready
+    marker.write_text(before)
+
+    assert ready
+
+
 def test_pytorch_is_shipped_at_its_pinned_version(state: StateDir) -> None:
     """The shipped image says what its requirements install."""
     [env] = [e for e in images.find(state) if e.image.name == "pytorch"]

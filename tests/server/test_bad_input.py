@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from urllib.parse import quote
+from http.client import HTTPConnection
+from urllib.parse import quote, urlsplit
 
 import pytest
 from served import Host
@@ -120,6 +121,21 @@ def test_bodies_that_are_no_wish(host: Host, count, body: bytes, kind: str) -> N
     refused(host, "POST", "jobs", content=body, headers={"Content-Type": kind})
 
     assert count(host) == before
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "1_0"])
+def test_a_length_that_is_no_number(host: Host, count, length: str) -> None:
+    """A Content-Length that is not a number is the sender's mistake, not a fault of ours."""
+    at = urlsplit(host.url)
+    connection = HTTPConnection(at.hostname or "", at.port, timeout=10)
+    connection.putrequest("POST", f"{at.path}jobs")
+    connection.putheader("Authorization", f"token {host.token}")
+    connection.putheader("Content-Length", length)
+    connection.endheaders()
+    answer = connection.getresponse()
+    connection.close()
+
+    assert 400 == answer.status
 
 
 @pytest.mark.parametrize("chunked", [False, True])

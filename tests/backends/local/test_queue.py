@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from dllab_hub.backends.local import readings
+from dllab_hub.errors import Unavailable
 from dllab_hub.leases import LeaseDir
 from dllab_hub.specs import JobState
 
@@ -55,6 +56,29 @@ async def test_a_lab_holds_the_gpus(local, a_state, make_sleeper):
 
     reasons = [event.reason for event in await local.backend.events("ada", job.id)]
     assert ["Submitted", "Queued"] == reasons[:2]
+
+
+async def test_trouble_that_passes_fails_nobody(local, make_sleeper, until):
+    """A job whose image is being renewed when its turn comes waits, and starts afterwards."""
+    backend = local.backend
+    first = await backend.submit("ada", make_sleeper("first", 2))
+    waiting = await backend.submit("ada", make_sleeper("next", 1))
+    launcher = backend._launcher
+    interpreter = launcher._interpreter
+
+    def renewed(image):
+        raise Unavailable("the environment is not built.")
+
+    launcher._interpreter = renewed
+    await backend.cancel("ada", first.id)
+
+    async def said():
+        return "not built" in (await backend.get("ada", waiting.id)).reason
+
+    await until(said)
+    assert JobState.PENDING is (await backend.get("ada", waiting.id)).state
+    launcher._interpreter = interpreter
+    await local.state(waiting, JobState.RUNNING)
 
 
 async def test_gpus_that_are_gone(a_state, running, make_sleeper, until):

@@ -11,7 +11,7 @@ import pytest
 
 from dllab_hub.backends.local.store import JOB_ID, Store
 from dllab_hub.errors import InvalidRequest, StorageFull
-from dllab_hub.specs import JobState, TrainingJob
+from dllab_hub.specs import Code, JobState, TrainingJob
 
 
 @pytest.fixture
@@ -127,6 +127,23 @@ def test_ten_thousand_jobs(store, make_job):
     assert "digits-0009999" == jobs[0].id
     assert "digits-0009949" == more[0].id
     assert 10 == len(bad)
+
+
+def test_a_page_is_bounded_in_bytes(store, make_job):
+    """Jobs with much code make a page shorter, and none of them is left out."""
+    code = Code(source="#" * 1_500_000)
+    for number in range(3):
+        job = make_job(number)
+        large = job.spec.model_copy(update={"code": code})
+        store.add(job.model_copy(update={"spec": large}))
+    found, after = [], None
+    for _ in range(3):
+        page, after = store.page("ada", frozenset(), 50, after)
+        found += [job.id for job in page]
+
+        assert 1 == len(page)
+    assert 3 == len(set(found))
+    assert None is after
 
 
 def test_a_page_of_the_same_moment(store, make_job):
