@@ -210,6 +210,8 @@ class LabMagics:
         """Stop asking the lab."""
         for view in self._polling.values():
             view.close()
+        for view in self._polling.values():
+            view.join(5)  # The client must not be closed under a question.
         self._polling.clear()
         if self._made is not None:
             self._made[1].close()

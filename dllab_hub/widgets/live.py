@@ -78,6 +78,11 @@ class Live(ABC):
         """Stop asking. What is shown stays."""
         self._closed.set()
 
+    def join(self, timeout: float) -> None:
+        """Wait, after `close`, for a question that is under way."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+
     @property
     def is_live(self) -> bool:
         """Whether the thread is at work."""
