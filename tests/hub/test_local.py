@@ -89,7 +89,9 @@ def test_a_server_that_cannot_start_says_why(hub: RunningHub) -> None:
 
     assert hub.server("doomed") is None
     assert 60 > time.monotonic() - began
-    assert "ended while it started: broken by its owner" in hub.hub_log()
+    # All of the log: on a busy machine its end is full of our own questions.
+    said = (hub.home / "hub" / "hub.log").read_text()
+    assert "ended while it started: broken by its owner" in said
     assert {None} == set(LeaseDir(hub.state.leases).held(UUIDS).values())
 
 
