@@ -163,9 +163,14 @@ class Gang:
             # The kernel hands out the eldest first. A rank that a signal ended is the likely cause
             # of errors in the others, so it goes first when several ended at once.
             running = {replica.pid: replica for replica in self._gang if replica.process}
-            for pid, code in sorted(reap(), key=lambda ended: ended[1] >= 0):
-                if replica := running.get(pid):
-                    self._end(replica, code)
+            codes = sorted(reap(), key=lambda ended: ended[1] >= 0)
+            ended = [(running[pid], code) for pid, code in codes if pid in running]
+            for replica, code in ended:  # All, before the first of them makes others end.
+                assert replica.process is not None
+                replica.process.returncode = code  # Or Popen would look for it itself.
+                replica.process = None  # Its number may be somebody else's from now on.
+            for replica, code in ended:
+                self._end(replica, code)
         if not self._cancelled and numbers & {signal.SIGTERM, signal.SIGINT}:
             if self._is_decided():
                 return
@@ -181,8 +186,6 @@ class Gang:
         return bool(self._gang) and all(replica.state == "SUCCEEDED" for replica in self._gang)
 
     def _end(self, replica: Replica, code: int) -> None:
-        assert replica.process is not None
-        replica.process.returncode = code  # Or Popen would look for it itself.
         self._pump(replica, _LEFT_IN_PIPE)
         asked = self._cancelled or self._failed is not None
         replica.end(code, time.time(), self._logs.tail(replica.name), asked=asked)

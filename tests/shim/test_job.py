@@ -303,6 +303,33 @@ def test_a_job_on_a_full_disk(job: MakeJob, small_disk: Path) -> None:
     assert ("FAILED", "worker-0 exited with code 5.") == (end["state"], end["reason"])
 
 
+def test_two_replicas_that_end_at_once(job: MakeJob) -> None:
+    """Both ends are recorded when the supervisor hears of them in one go, and none is signalled."""
+    made = job(
+        """
+        import os, sys, time
+        print("here", flush=True)
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        sys.exit(3)
+        """,
+        replicas=2,
+    ).start()
+    for name in ("worker-0", "worker-1"):
+        made.wait_for("here", name)
+    pids = [replica["pid"] for replica in made.replicas]
+    made.signal(signal.SIGSTOP)
+    (made.run / "workspace" / "go").touch()
+    for pid in pids:
+        until(lambda pid=pid: ") Z " in Path(f"/proc/{pid}/stat").read_text(), f"the end of {pid}")
+    made.signal(signal.SIGCONT)
+    end = made.end()
+
+    assert ("FAILED", "worker-0 exited with code 3.") == (end["state"], end["reason"])
+    assert ["FAILED", "CANCELLED"] == [replica["state"] for replica in made.replicas]
+    assert [3, 3] == [replica["exit_code"] for replica in made.replicas]
+
+
 def test_output_is_taken_to_the_end(job: MakeJob) -> None:
     """All that a replica wrote is in its log, however much and however fast it ended."""
     source = """
