@@ -131,7 +131,7 @@ async def test_the_kernel_is_the_images(lab: Lab) -> None:
         "os.getcwd() == os.environ['HOME'])\n",
         60,
     )
-    kernel.close()
+    await kernel.close()
 
     env = Path(said.split()[0])
     assert ["python3"] == list(specs)

@@ -171,7 +171,7 @@ for path in {closed!r}:
 """,
         60,
     )
-    kernel.close()
+    await kernel.close()
     sessions[bob].post(f"dllab/api/jobs/{job}/cancel", {})
     for user in machine.users:
         hub.end(user)

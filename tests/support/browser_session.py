@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
@@ -171,8 +172,6 @@ class Kernel:
                 return "".join(said)
 
     async def _receive(self, deadline: float, said: list[str]) -> dict[str, Any]:
-        import asyncio
-
         left = deadline - time.monotonic()
         try:
             raw = await asyncio.wait_for(self._socket.read_message(), max(left, 0.001))
@@ -183,6 +182,9 @@ class Kernel:
         message: dict[str, Any] = json.loads(raw)
         return message
 
-    def close(self) -> None:
-        """Close the socket; the kernel goes on."""
+    async def close(self) -> None:
+        """Close the socket and see it closed, before its loop ends; the kernel goes on."""
         self._socket.close()
+        async with asyncio.timeout(10):
+            while await self._socket.read_message() is not None:
+                pass

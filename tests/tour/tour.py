@@ -111,7 +111,7 @@ async def work(tour: Tour, session: BrowserSession) -> None:
         saw(f"{accuracy:.3f} (must be >= {ACCURACY})")
         if accuracy < ACCURACY:
             raise Refused("too low")
-    kernel.close()
+    await kernel.close()
 
 
 def curve(session: BrowserSession, job: str) -> str:
