@@ -10,6 +10,9 @@
         run/                          owned by the person, 0700: what the shim and replicas write
       labs/<id>/run/                  the same for a lab
       tensorboard/<owner slug>/<id>/  event files of each job
+      models/<owner slug>/<model>/<version>/   model.onnx and model.json, never changed
+      deployments/<owner slug>/<name>/         what serves a model: see `backends.local.serving`
+      sockets/                        where replicas and balancers listen
       leases/                         one lock file per GPU
       hub/                            JupyterHub's database, secrets and logs
       index.sqlite  journal.jsonl     index of all jobs, and the journal it is rebuilt from
@@ -17,11 +20,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ("StateDir",)
+
+#: Bytes that leave room for ``/<24 characters>/<16 characters>`` below it.
+_LONGEST_SOCKETS = 60
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,29 @@ class StateDir:
     def tensorboard(self) -> Path:
         """``<owner slug>/<job id>/`` below it hold event files."""
         return self.root / "tensorboard"
+
+    @property
+    def models(self) -> Path:
+        """``<owner slug>/<model>/<version>/`` below it hold published models."""
+        return self.root / "models"
+
+    @property
+    def deployments(self) -> Path:
+        """``<owner slug>/<name>/`` below it are deployments."""
+        return self.root / "deployments"
+
+    @property
+    def sockets(self) -> Path:
+        """Unix sockets: their names may have 107 bytes, so a long root has them elsewhere.
+
+        There the directory is named for root and user, and is used only while it belongs to the
+        user and nobody else can write to it.
+        """
+        path = self.root / "sockets"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKETS:
+            return path
+        key = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"dllab-{os.geteuid()}-{key}"
 
     @property
     def leases(self) -> Path:

@@ -11,7 +11,11 @@ import dllab_hub
 ROOT = Path(dllab_hub.__file__).parent
 _BASE = {"errors", "names", "state", "_version"}
 _SPECS = {*_BASE, "specs"}
-_SEAM = {"backends.Backend", "backends.base"}  # The interface, not a mechanism behind it.
+_SEAM = {
+    "backends.Backend",
+    "backends.base",
+    "backends.serving",
+}  # The interface, not a mechanism behind it.
 _LOCAL = {*_SPECS, "catalog", "images", "leases", "shim", "metrics", "backends"}
 
 #: part -> the other parts of the package it may import. Longest matching prefix wins.
@@ -41,13 +45,25 @@ ALLOWED: dict[str, set[str]] = {
     "submission": {*_SPECS, "modules"},
     "cell": {*_SPECS, "modules"},
     "tables": _SPECS,  # What a terminal and a screen reader get.
+    "export": _SPECS,  # A network in a notebook becomes a file.
     "job": {*_SPECS, "client", "tables"},
-    "widgets": {*_SPECS, "client", "job", "tables"},
-    "magics": {*_SPECS, "cell", "client", "job", "submission", "widgets"},
+    "deployed": {*_SPECS, "client", "tables"},
+    "widgets": {*_SPECS, "client", "deployed", "job", "tables"},
+    "magics": {*_SPECS, "cell", "client", "deployed", "export", "job", "submission", "widgets"},
     "hub": {*_SPECS, "catalog", "images", "leases", "shim", "backends.local.capacity", "metrics"},
     "hub.service": {*_LOCAL, "hub", "server"},
     "up": {*_SPECS, "catalog", "images", "shim"},
-    "cli": {*_SPECS, "images", "client", "job", "submission", "tables", "up", "metrics"},
+    "cli": {
+        *_SPECS,
+        "images",
+        "client",
+        "deployed",
+        "job",
+        "submission",
+        "tables",
+        "up",
+        "metrics",
+    },
 }
 
 

@@ -4,6 +4,8 @@ The public verbs are concrete: they check the wish, own the policy and are idemp
 may press twice. The private verbs are the mechanism, and all that a new backend writes:
 
     _submit  _get  _list  _cancel  _logs  _events  _checkpoints  _capacity
+
+Models and what serves them are the other half: `Serving`, as ``serving`` of each backend.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidRequest
 from ..specs import (
@@ -27,6 +30,9 @@ from ..specs import (
     TrainingSpec,
 )
 
+if TYPE_CHECKING:
+    from .serving import Serving
+
 __all__ = ("Backend", "MAX_LOG_BYTES", "MAX_PAGE")
 
 #: Most bytes of log one call returns.
@@ -41,7 +47,12 @@ class Backend(ABC):
     """Runs jobs for people. ``owner`` is the name of a person whom the caller has identified.
 
     A job of another owner does not exist as far as this interface can tell: `NotFound`.
+
+    Attributes:
+        serving: Keeps models and serves them.
     """
+
+    serving: Serving
 
     async def start(self) -> None:  # noqa: B027 - many backends have nothing to adopt
         """Make ready: adopt what runs already. Called once before any verb."""

@@ -1,5 +1,19 @@
 """Frozen value classes: what is wished for, what there is, what happened. No behaviour."""
 
+from .deployment import (
+    MAX_REPLICAS,
+    Deployment,
+    DeploymentPage,
+    DeploymentReplica,
+    DeploymentSpec,
+    DeploymentState,
+    Model,
+    ModelPage,
+    ModelVersion,
+    ReplicaState,
+    Tensor,
+    Traffic,
+)
 from .gpu import Capacity, Forecast, Gpu, GpuReport, GpuState, Holder, shortage
 from .lab import MAX_GPUS, Catalog, Image, LabSpec, Volume
 from .logs import JobPage, LogChunk
@@ -20,10 +34,16 @@ from .wire import Value
 __all__ = (
     "MAX_CODE_BYTES",
     "MAX_GPUS",
+    "MAX_REPLICAS",
     "Capacity",
     "Catalog",
     "Checkpoint",
     "Code",
+    "Deployment",
+    "DeploymentPage",
+    "DeploymentReplica",
+    "DeploymentSpec",
+    "DeploymentState",
     "Event",
     "Forecast",
     "Gpu",
@@ -35,9 +55,15 @@ __all__ = (
     "JobState",
     "LabSpec",
     "LogChunk",
+    "Model",
+    "ModelPage",
+    "ModelVersion",
     "Progress",
+    "ReplicaState",
     "ReplicaStatus",
     "Role",
+    "Tensor",
+    "Traffic",
     "TrainingJob",
     "TrainingSpec",
     "Value",

@@ -8,7 +8,11 @@ export const PluginIDs = {
   lab: 'dllab-hub:lab',
   sidebar: 'dllab-hub:sidebar',
   jobs: 'dllab-hub:jobs',
-  notifications: 'dllab-hub:notifications'
+  notifications: 'dllab-hub:notifications',
+  deployments: 'dllab-hub:deployments',
+  training: 'dllab-hub:training',
+  launcher: 'dllab-hub:launcher',
+  status: 'dllab-hub:status'
 } as const;
 
 /** Commands of the palette. Those about one job take its `id` and ask for it when it is missing. */
@@ -17,7 +21,13 @@ export const CommandIDs = {
   refresh: 'dllab:refresh',
   logs: 'dllab:open-logs',
   cancel: 'dllab:cancel-job',
-  board: 'dllab:open-tensorboard'
+  board: 'dllab:open-tensorboard',
+  train: 'dllab:new-training',
+  deploy: 'dllab:new-deployment',
+  openDeployment: 'dllab:open-deployment',
+  predict: 'dllab:predict',
+  scale: 'dllab:scale-deployment',
+  deleteDeployment: 'dllab:delete-deployment'
 } as const;
 
 /** One request to the lab's REST interface. */
