@@ -24,7 +24,7 @@ test: .make/test .make/browser .make/image ## run the tests (ARGS="-k form" and 
 test-long: .make/test .make/browser .make/image ## kill rounds, fuzzing, soaks
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
-tour: .make/test ## walk the whole product as a user would, for real
+tour: .make/test .make/browser ## walk the whole product as a user would, for real
 	@$(BIN)/python tests/tour/tour.py $(ARGS)
 
 check: .make/test ## lint and types, Python and TypeScript
@@ -33,7 +33,7 @@ check: .make/test ## lint and types, Python and TypeScript
 	@$(BIN)/mypy
 	@npm --prefix labextension run --silent lint
 
-bench: .make/test .make/image ## print the figures (AREA=launch|training|gpu|serving|frontend|kubernetes)
+bench: .make/test .make/browser .make/image ## print the figures (AREA=launch|training|gpu|serving|frontend|kubernetes)
 	@$(BIN)/python tests/benchmarks/bench.py $(AREA)
 
 format: .make/test ## format the Python code
@@ -86,6 +86,7 @@ clean: ## remove what the other targets made; the state of the lab (~/.local/sha
 	  else echo "Chromium is needed by the browser tests: install the package 'chromium' and run make again."; exit 1; fi; fi
 	@touch $@
 
-.make/image: .make/package
+.make/image: .make/package $(wildcard images/*/requirements.txt)
 	@$(BIN)/dllab env build pytorch
+	@$(BIN)/dllab env build serving
 	@touch $@

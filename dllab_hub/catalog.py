@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from . import images
-from .errors import DLLabError, InvalidRequest, Unavailable
+from .errors import DLLabError, InvalidRequest, NotFound, Unavailable
 from .specs import Catalog, Image
 from .state import StateDir
 
-__all__ = ("HERE", "interpreter", "load_catalog")
+__all__ = ("HERE", "interpreter", "load_catalog", "server_of")
 
 #: Name of the image that is the interpreter this program runs in.
 HERE = "here"
@@ -48,7 +48,7 @@ def load_catalog(state: StateDir, here: bool = False) -> Catalog:
         Unavailable: no image is built.
         DLLabError: ``catalog.toml`` is wrong; the message names the field.
     """
-    offered = [env.image for env in images.find(state) if env.ready]
+    offered = [env.image for env in images.find(state) if env.ready and not env.image.serves]
     if here:
         offered.append(_here())
     if not offered:
@@ -75,12 +75,32 @@ def interpreter(state: StateDir, image_name: str) -> Path:
     """The Python that runs kernels and workers of an image.
 
     Raises:
-        NotFound: no such image.
+        NotFound: no such image, or one that serves models and runs nothing else.
         Unavailable: its environment is not built.
     """
     if image_name == HERE:
         return Path(sys.executable)
+    names = [env.image.name for env in images.find(state) if not env.image.serves]
+    if image_name not in names:
+        hint = f"Choose one of: {', '.join(names)}."
+        raise NotFound("there is no such image.", hint=hint, field="image")
     return images.python_of(state, image_name)
+
+
+def server_of(state: StateDir, format: str) -> Path:
+    """The Python that serves models of a format, such as ``onnx``; of the first image by name.
+
+    Raises:
+        Unavailable: no image that serves it is built.
+    """
+    serving = [env for env in images.find(state) if format in env.image.serves]
+    for env in serving:
+        if env.ready:
+            return env.python
+    raise Unavailable(
+        f"no image that serves {format} is built.",
+        hint=f"Run: dllab env build {serving[0].image.name}" if serving else "",
+    )
 
 
 def _only(known: set[str], table: object, field: str) -> None:

@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from running_hub import make_image
 
-from dllab_hub.catalog import interpreter, load_catalog
-from dllab_hub.errors import DLLabError, NotFound, Unavailable
+from dllab_hub import images
+from dllab_hub.catalog import interpreter, load_catalog, server_of
+from dllab_hub.errors import DLLabError, InvalidRequest, NotFound, Unavailable
+from dllab_hub.specs import LabSpec
 from dllab_hub.state import StateDir
 
 
@@ -77,3 +80,42 @@ def test_the_interpreter_of_no_image_is_not_found(state: StateDir) -> None:
     """An unknown image has no interpreter."""
     with pytest.raises(NotFound, match="no such image"):
         interpreter(state, "nope")
+
+
+def test_an_image_that_serves_is_nobodys_lab(state: StateDir) -> None:
+    """It is in no catalog, cannot be picked by name, and runs no job."""
+    for name in ("pytorch", "serving"):
+        make_image(state, name, Path(sys.executable))
+    catalog = load_catalog(state)
+
+    assert ("pytorch", ["pytorch"]) == (
+        catalog.default_image,
+        [image.name for image in catalog.images],
+    )
+    with pytest.raises(InvalidRequest, match="Choose one of: pytorch"):
+        LabSpec(image="serving").check(catalog)
+    with pytest.raises(NotFound, match="Choose one of: pytorch"):
+        interpreter(state, "serving")
+
+
+def test_an_image_that_serves_is_no_first_image(state: StateDir) -> None:
+    """With nothing else built there is no lab."""
+    make_image(state, "serving", Path(sys.executable))
+
+    with pytest.raises(Unavailable, match="dllab env build pytorch"):
+        load_catalog(state)
+
+
+def test_what_serves_a_format(state: StateDir) -> None:
+    """The built image that serves it, the administrator's own too; else how to build one."""
+    with pytest.raises(Unavailable, match=r"no image that serves onnx.*dllab env build serving"):
+        server_of(state, "onnx")
+    source = state.root / "images" / "a-server"
+    source.mkdir(parents=True)
+    (source / "requirements.txt").touch()
+    about = 'title = "Mine"\nframework = "f"\nversion = "1"\nserves = ["onnx", "other"]\n'
+    (source / "image.toml").write_text(about)
+    make_image(state, "a-server", Path(sys.executable))
+
+    assert images.named(state, "a-server").python == server_of(state, "other")
+    assert images.named(state, "a-server").python == server_of(state, "onnx")

@@ -161,6 +161,16 @@ def test_pytorch_is_shipped_at_its_pinned_version(state: StateDir) -> None:
     assert not env.ready
 
 
+def test_the_serving_image_serves_onnx(state: StateDir) -> None:
+    """It is shipped, at the version that its requirements install, and says what it serves."""
+    env = images.named(state, "serving")
+    requirements = (env.source / "requirements.txt").read_text().splitlines()
+
+    assert ("onnx",) == env.image.serves
+    assert f"kserve=={env.image.version}.*" in requirements
+    assert () == images.named(state, "pytorch").image.serves
+
+
 def test_other_requirements_make_another_environment(state: StateDir) -> None:
     """A changed requirement never changes an environment that a lab may be using."""
     write_image(state, "a", "idna==3.6\n")
@@ -196,7 +206,15 @@ def test_pips_own_reason_is_told(state: StateDir) -> None:
     assert not any(env.ready for env in images.find(state))
 
 
-@pytest.mark.parametrize("about", ["title = ", 'title = "x"\n', "title = 3\nframework = 4\n"])
+@pytest.mark.parametrize(
+    "about",
+    [
+        "title = ",
+        'title = "x"\n',
+        "title = 3\nframework = 4\n",
+        'title = "x"\nframework = "x"\nversion = "1"\nserves = "onnx"\n',
+    ],
+)
 def test_a_broken_image_file_is_named(state: StateDir, about: str) -> None:
     """An administrator reads which file is wrong."""
     write_image(state, "broken", "", about)

@@ -19,7 +19,7 @@ from ..state import StateDir
 from .builder import Builder, Say
 from .environment import MARKER, ImageEnv, find, named, python_of
 
-__all__ = ("ImageEnv", "Say", "build", "find", "python_of")
+__all__ = ("ImageEnv", "Say", "build", "find", "named", "python_of")
 
 
 def build(state: StateDir, name: str, say: Say) -> ImageEnv:

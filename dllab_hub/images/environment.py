@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import DLLabError, NotFound, Unavailable
+from ..errors import DLLabError, InvalidRequest, NotFound, Unavailable
 from ..specs import Image
 from ..state import StateDir
 
@@ -98,11 +98,10 @@ def _read(state: StateDir, source: Path) -> ImageEnv:
         about: dict[str, Any] = tomllib.loads((source / "image.toml").read_text())
         requirements = (source / "requirements.txt").read_bytes()
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        fields = ("title", "framework", "version", "description")
-        image = Image(
-            name=source.name, python=python, **{key: about[key] for key in fields if key in about}
-        )
-    except (OSError, ValueError, TypeError) as exc:
+        fields = ("title", "framework", "version", "description", "serves")
+        given = {key: about[key] for key in fields if key in about}
+        image = Image.from_wire({"name": source.name, "python": python, **given})
+    except (OSError, ValueError, InvalidRequest) as exc:
         raise DLLabError(f"the image in {source} cannot be read: {exc}") from exc
     digest = hashlib.sha256(requirements + python.encode()).hexdigest()[:12]
     return ImageEnv(image, state.envs / f"{source.name}-{digest}", source)

@@ -28,6 +28,8 @@ class Image(Value):
         version: The framework's version.
         python: Python version, such as ``3.11``.
         description: One sentence.
+        serves: Formats of models that it serves, such as ``onnx``. An image that serves runs
+            replicas of deployments; it is nobody's lab and runs no job.
     """
 
     name: Name
@@ -36,6 +38,7 @@ class Image(Value):
     version: str
     python: str = ""
     description: str = ""
+    serves: tuple[str, ...] = ()
 
 
 class Volume(Value):

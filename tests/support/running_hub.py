@@ -18,7 +18,7 @@ import httpx
 import pytest
 from browser_session import BrowserSession
 
-from dllab_hub import images
+from dllab_hub import __version__, images
 from dllab_hub.state import StateDir
 from dllab_hub.testing.nvml import FakeNvml
 
@@ -27,6 +27,7 @@ __all__ = (
     "RunningHub",
     "environment_with_images",
     "hub_with_gpus",
+    "make_image",
     "marked",
     "until",
     "write_state",
@@ -169,28 +170,30 @@ class RunningHub:
 
 
 def environment_with_images(tmp: Path) -> dict[str, str]:
-    """The environment of a new ``dllab up``: with the built PyTorch image, or one around it.
+    """The environment of a new ``dllab up``: with the built images, or ones around interpreters.
 
-    ``make`` builds the image. A plain interpreter with torch (DLLAB_TEST_PYTHON) does as well: the
-    three links and a marker make an image of it.
+    ``make`` builds the images. Plain interpreters with torch (DLLAB_TEST_PYTHON) and with KServe
+    (DLLAB_TEST_SERVER) do as well: three links and a marker make an image of one.
     """
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("DLLAB_", "JUPYTERHUB_"))}
-    for env in images.find(StateDir.default()):
-        if env.image.name == "pytorch" and env.ready:
-            return {**environ, "DLLAB_ENVS": str(env.path.parent)}
-    python = os.environ.get("DLLAB_TEST_PYTHON")
-    if not python:
-        pytest.fail("no PyTorch environment: run make .make/image, or set DLLAB_TEST_PYTHON.")
-    [shipped] = [
-        env for env in images.find(StateDir(tmp, tmp / "envs")) if env.image.name == "pytorch"
-    ]
-    shipped.path.mkdir(parents=True)
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        (shipped.path / name).symlink_to(Path(python).parents[1] / name)
-    from dllab_hub import __version__
+    pythons = {"pytorch": "DLLAB_TEST_PYTHON", "serving": "DLLAB_TEST_SERVER"}
+    built = [env for env in images.find(StateDir.default()) if env.ready]
+    if pythons.keys() <= {env.image.name for env in built}:
+        return {**environ, "DLLAB_ENVS": str(built[0].path.parent)}
+    for image, variable in pythons.items():
+        if variable not in os.environ:
+            pytest.fail(f"no {image} environment: run make .make/image, or set {variable}.")
+        make_image(StateDir(tmp, tmp / "envs"), image, Path(os.environ[variable]))
+    return {**environ, "DLLAB_ENVS": str(tmp / "envs")}
 
-    (shipped.path / ".complete").write_text(f'{{"dllab_hub": "{__version__}"}}')
-    return {**environ, "DLLAB_ENVS": str(shipped.path.parent)}
+
+def make_image(state: StateDir, name: str, python: Path) -> None:
+    """The environment of an image, around an interpreter that is there already."""
+    env = images.named(state, name)
+    env.path.mkdir(parents=True)
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (env.path / part).symlink_to(python.parents[1] / part)
+    (env.path / ".complete").write_text(f'{{"dllab_hub": "{__version__}"}}')
 
 
 @contextmanager
