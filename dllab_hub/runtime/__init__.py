@@ -1,4 +1,6 @@
-"""What runs inside a worker: `checkpoint` and `report`. Standard library, and the framework.
+"""What runs inside a worker, `checkpoint` and `report`, or a replica, `model_server`.
+
+Standard library, and the framework of the image.
 
 Nothing is imported here; name the module you need:
 
