@@ -1,7 +1,8 @@
 """``dllab up``: everything that makes a lab on this machine, from an empty directory to an address.
 
 The first run says what it downloads and builds the image environment; the second takes seconds.
-It stays in the foreground; Ctrl-C ends the hub and the labs, never a job.
+It stays in the foreground; Ctrl-C ends the hub, the labs and what serves models, never a job.
+Deployments nobody could reach without the hub; the next start serves them again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from .. import images
-from ..errors import Unavailable
+from ..errors import DLLabError, Unavailable
 from ..shim import process
 from ..state import StateDir
 from .hub import Hub, end_previous
@@ -36,9 +37,12 @@ from .proxy import proxy_command
 
 __all__ = ("build_env", "up")
 
-_FIRST_IMAGE = "pytorch"
+#: What a new lab gets: somewhere to work, and what serves models.
+_FIRST_IMAGE, _SERVER = "pytorch", "serving"
 #: Restarts of a hub that was killed, before giving up, and seconds in which they are counted.
 _RESTARTS, _WINDOW = 5, 300.0
+#: Seconds for model servers to answer what they have been asked.
+_LAST_ANSWERS = 15.0
 
 
 def up(
@@ -132,11 +136,13 @@ def _welcome(settings: Settings, password: str) -> None:
         print("as this account: that keeps work apart, not people.")
     else:
         print("  user      the name of an account of this machine, with its password\n")
-    print("Ctrl-C stops the hub and the labs; training jobs go on.", flush=True)
+    print("Ctrl-C stops the hub, the labs and deployments; training jobs go on.", flush=True)
 
 
 def _farewell(state: StateDir) -> None:
-    jobs = dict(_running_jobs(state))
+    if served := _end_deployments(state):
+        _say(f"the next start serves them again: {', '.join(served)}")
+    jobs = dict(_running(state.jobs, "*/run/shim.json", 1))
     if not jobs:
         _say("stopped; nothing runs any more")
         return
@@ -147,22 +153,60 @@ def _farewell(state: StateDir) -> None:
     _say("or start the lab again to watch and cancel them")
 
 
-def _running_jobs(state: StateDir) -> Iterator[tuple[str, int]]:
-    for path in state.jobs.glob("*/run/shim.json"):
+def _end_deployments(state: StateDir) -> list[str]:
+    """End every replica and balancer; the names of the deployments that were served.
+
+    The lab service is gone by now, so nobody starts them again before the next ``dllab up``.
+    """
+    # Of a deployment each replica and the balancer have a shim. The service's own notes count: what
+    # a person's process says of itself could name any other.
+    shims = "*/*/units/*/launch.json"
+    running = list(_running(state.deployments, shims, 2))
+    for _, pid in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    give_up = time.monotonic() + _LAST_ANSWERS
+    while list(_running(state.deployments, shims, 2)):
+        if time.monotonic() > give_up:
+            _say("some of what served models has not ended yet; it will")
+            break
+        time.sleep(0.05)
+    return sorted({name for name, _ in running})
+
+
+def _running(folder: Path, pattern: str, depth: int) -> Iterator[tuple[str, int]]:
+    """Shims that are alive: what each is for, as so many parts of its path, and its pid."""
+    for path in folder.glob(pattern):
         try:
             identity = json.loads(path.read_text())
             if process.is_alive(identity):
-                yield path.parent.parent.name, int(identity["pid"])
+                name = "/".join(path.relative_to(folder).parts[:depth])
+                yield name, int(identity["pid"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # Being written, or not by a shim.
 
 
 def _build_images(state: StateDir) -> None:
-    """At least one image must be there; those that are get this version's kernel-side package."""
-    found = images.find(state)
-    ready = [env.image.name for env in found if env.ready]
-    for name in ready or [_FIRST_IMAGE]:
-        images.build(state, name, _say)
+    """One image to work in must be there, and one that serves should.
+
+    Those that are get this version's kernel-side package.
+    """
+    labs = [env for env in images.find(state) if not env.image.serves]
+    servers = [env for env in images.find(state) if env.image.serves]
+    wanted = [env for env in labs if env.ready] or [images.named(state, _FIRST_IMAGE)]
+    serving = [env for env in servers if env.ready] or [images.named(state, _SERVER)]
+    missing = [env.image.title for env in (*wanted, *serving) if not env.ready]
+    if missing:
+        _say(f"to be built before the lab starts, this once: {' and '.join(missing)}")
+    for env in wanted:
+        images.build(state, env.image.name, _say)
+    for env in serving:
+        try:
+            images.build(state, env.image.name, _say)
+        except DLLabError as exc:
+            _say(str(exc))
+            _say("the lab starts without it: models can be trained but not deployed, until this")
+            _say(f"has worked: dllab env build {env.image.name}")
 
 
 @contextlib.contextmanager

@@ -87,14 +87,11 @@ def machine() -> Iterator[Machine]:
             subprocess.run(["useradd", "--create-home", "-K", "HOME_MODE=0700", user], check=True)
             subprocess.run(["chpasswd"], input=f"{user}:{PASSWORD}", text=True, check=True)
         environ = environment_with_images(top / "images")
-        [built] = [
-            env
-            for env in images.find(StateDir(top, Path(environ["DLLAB_ENVS"])))
-            if env.image.name == "pytorch"
-        ]
-        [packages] = built.path.glob("lib/python*/site-packages")
-        venv_around(top / "envs" / built.path.name, [str(packages)])
-        shutil.copy(built.path / ".complete", top / "envs" / built.path.name)
+        for built in images.find(StateDir(top, Path(environ["DLLAB_ENVS"]))):
+            if built.ready:
+                [packages] = built.path.glob("lib/python*/site-packages")
+                venv_around(top / "envs" / built.path.name, [str(packages)])
+                shutil.copy(built.path / ".complete", top / "envs" / built.path.name)
         proxy = Path(environ["DLLAB_ENVS"]) / "configurable-http-proxy"
         if proxy.exists():  # Made by the other hub of these tests.
             (top / "envs" / proxy.name).symlink_to(proxy)

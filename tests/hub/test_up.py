@@ -15,6 +15,7 @@ import pytest
 from running_hub import RunningHub, environment_with_images, marked, until, write_state
 
 from dllab_hub.errors import Unavailable
+from dllab_hub.shim.process import identity
 from dllab_hub.state import StateDir
 from dllab_hub.up.installation import Settings, load_settings, make_directories, secret
 from dllab_hub.up.proxy import proxy_command
@@ -54,8 +55,6 @@ def test_a_running_job_survives_and_is_named(own: RunningHub) -> None:
     run.mkdir(parents=True)
     # What a shim writes about itself; this job is a plain sleep.
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as job:
-        from dllab_hub.shim.process import identity
-
         (run / "shim.json").write_text(json.dumps(identity(job.pid)))
         code = own.stop()
         alive = job.poll() is None
@@ -65,6 +64,48 @@ def test_a_running_job_survives_and_is_named(own: RunningHub) -> None:
     assert (0, True) == (code, alive)
     assert "1 training job goes on" in said
     assert f"long-1234567   cancel it with: kill {job.pid}" in said
+
+
+def test_deployments_end_with_the_hub(own: RunningHub) -> None:
+    """Ctrl-C ends what serves models, says that it comes back, and believes nobody's own words."""
+    own.start()
+    units = own.state.deployments / "ada" / "digits" / "units"
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    shims = [subprocess.Popen(command) for _ in range(2)]
+    stranger = subprocess.Popen(command)
+    for unit, shim in zip(("balancer", "replica-1"), shims, strict=True):
+        (units / unit / "run").mkdir(parents=True)
+        (units / unit / "launch.json").write_text(json.dumps(identity(shim.pid)))
+        (units / unit / "run" / "shim.json").write_text(json.dumps(identity(stranger.pid)))
+    code = own.stop()
+    ended = [shim.poll() for shim in shims]
+    alive = stranger.poll() is None
+    for process in (*shims, stranger):
+        process.kill()
+        process.wait()
+
+    said = own.log.read_text()
+    assert (0, [-signal.SIGTERM] * 2, True) == (code, ended, alive)
+    assert "the next start serves them again: ada/digits\n" in said
+    assert "stopped; nothing runs any more" in said
+
+
+def test_without_the_serving_image_the_lab_starts(own: RunningHub, tmp_path: Path) -> None:
+    """What is missing is said before, with the reason when it cannot be built; then it goes on."""
+    envs = tmp_path / "other-envs"
+    envs.mkdir()
+    for path in Path(own.environ["DLLAB_ENVS"]).iterdir():
+        if path.is_dir() and not path.name.startswith("serving-"):
+            (envs / path.name).symlink_to(path)
+    own.environ |= {"DLLAB_ENVS": str(envs), "PIP_NO_INDEX": "1"}
+    own.start()
+    own.stop()
+    said = own.log.read_text()
+
+    assert "to be built before the lab starts, this once: Model server\n" in said
+    assert "the environment of Model server could not be built: " in said
+    assert "dllab env build serving\n" in said
+    assert said.index("dllab env build serving\n") < said.index("  address ")
 
 
 def test_a_second_ctrl_c_does_not_leave_half(own: RunningHub) -> None:
