@@ -1,7 +1,8 @@
 """`Sampler`: one thread reads the GPUs, everybody gets the same report.
 
-However many ask, NVML is called once a second, and not at all when nobody asks. The event loop only
-ever looks at what the thread left for it, so a driver that is slow or hangs costs it nothing.
+However many ask or watch, NVML is called once a second, and not at all when nobody does. The event
+loop only ever looks at what the thread left for it, so a driver that is slow or hangs costs it
+nothing.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from typing import TypeAlias
 
-from ..specs import GpuReport, GpuState
+from ..specs import GpuHistory, GpuReport, GpuState
 from . import nvml
+from .history import History
 
 __all__ = ("Sampler",)
 
 _log = logging.getLogger(__name__)
+_Waiter: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 
 
 class Sampler:
@@ -53,8 +57,9 @@ class Sampler:
         self._latest: GpuReport | None = None
         self._taken = 0.0  # When `_latest` was.
         self._began: float | None = None  # When the read that is under way began.
-        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._waiting: set[_Waiter] = set()
         self._said: set[type[BaseException]] = set()
+        self._history = History()
 
     async def report(self) -> GpuReport:
         """The GPUs as of at most one interval ago.
@@ -62,23 +67,52 @@ class Sampler:
         Waits for a read when there is no such sample, at most ``patience`` seconds after that read
         began. When none comes, the last values in state STALE, with their age in the message.
         """
-        loop = asyncio.get_running_loop()
         with self._changed:
+            self._ask()
+            if self._is_fresh():
+                return self._now()
             now = self._clock()
-            self._asked = now
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(
-                    target=self._run, name="dllab-gpu-sampler", daemon=True
-                )
-                self._thread.start()
-            self._changed.notify_all()
-            if self._latest is not None and self._age() <= 1.5 * self._interval:
-                return self._latest
             wait = (self._began if self._began is not None else now) + self._patience - now
-            waiter = (loop, loop.create_future())
-            self._waiting.add(waiter)
+            waiter = self._waiter()
+        return await self._wait(waiter, wait)
+
+    async def follow(self) -> AsyncGenerator[GpuReport]:
+        """The GPUs now, and then every sample as it is taken; while none comes, that."""
+        yield await self.report()
+        while True:
+            with self._changed:
+                self._ask()
+                waiter = self._waiter()
+            yield await self._wait(waiter, 1.5 * self._interval)
+
+    def history(self) -> GpuHistory:
+        """The samples of the last ten minutes, as far as somebody asked or watched."""
+        return GpuHistory(period=self._interval, samples=self._history.samples())
+
+    def close(self) -> None:
+        """End the thread; does not wait for a read that is under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _ask(self) -> None:
+        """Keep the thread awake, or wake it, or start it."""
+        self._asked = self._clock()
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._run, name="dllab-gpu-sampler", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _waiter(self) -> _Waiter:
+        loop = asyncio.get_running_loop()
+        waiter = (loop, loop.create_future())
+        self._waiting.add(waiter)
+        return waiter
+
+    async def _wait(self, waiter: _Waiter, seconds: float) -> GpuReport:
+        """The next sample, or what is known when ``seconds`` have passed without one."""
         try:
-            async with asyncio.timeout(max(wait, 0.0)):
+            async with asyncio.timeout(max(seconds, 0.0)):
                 await waiter[1]
         except TimeoutError:
             pass  # What is known now is said below.
@@ -86,15 +120,13 @@ class Sampler:
             with self._changed:
                 self._waiting.discard(waiter)
         with self._changed:
-            if self._latest is not None and self._age() <= 1.5 * self._interval:
-                return self._latest
-            return self._stale()
+            return self._now()
 
-    def close(self) -> None:
-        """End the thread; does not wait for a read that is under way."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+    def _is_fresh(self) -> bool:
+        return self._latest is not None and self._age() <= 1.5 * self._interval
+
+    def _now(self) -> GpuReport:
+        return self._latest if self._latest is not None and self._is_fresh() else self._stale()
 
     def _age(self) -> float:
         return self._clock() - self._taken
@@ -126,6 +158,7 @@ class Sampler:
                     return
                 began = self._began = self._clock()
             report = self._sample()
+            self._history.add(report)
             with self._changed:
                 self._latest, self._taken, self._began = report, self._clock(), None
                 for loop, future in self._waiting:

@@ -14,7 +14,19 @@ from .deployment import (
     Tensor,
     Traffic,
 )
-from .gpu import Capacity, Forecast, Gpu, GpuReport, GpuState, Holder, shortage
+from .gpu import (
+    Capacity,
+    Forecast,
+    Gpu,
+    GpuHistory,
+    GpuReading,
+    GpuReport,
+    GpuSample,
+    GpuState,
+    GpuTick,
+    Holder,
+    shortage,
+)
 from .lab import MAX_GPUS, Catalog, Image, LabSpec, Volume
 from .logs import JobPage, LogChunk
 from .training import (
@@ -47,8 +59,12 @@ __all__ = (
     "Event",
     "Forecast",
     "Gpu",
+    "GpuHistory",
+    "GpuReading",
     "GpuReport",
+    "GpuSample",
     "GpuState",
+    "GpuTick",
     "Holder",
     "Image",
     "JobPage",

@@ -8,7 +8,19 @@ from typing import Literal, Self
 
 from .wire import Value
 
-__all__ = ("Capacity", "Forecast", "Gpu", "GpuReport", "GpuState", "Holder", "shortage")
+__all__ = (
+    "Capacity",
+    "Forecast",
+    "Gpu",
+    "GpuHistory",
+    "GpuReading",
+    "GpuReport",
+    "GpuSample",
+    "GpuState",
+    "GpuTick",
+    "Holder",
+    "shortage",
+)
 
 
 class GpuState(StrEnum):
@@ -90,6 +102,65 @@ class GpuReport(Value):
     time: float
     driver: str = ""
     gpus: tuple[Gpu, ...] = ()
+
+
+class GpuReading(Value):
+    """What changes about one GPU from moment to moment, in the units of `Gpu`."""
+
+    uuid: str
+    utilization: float | None = None
+    memory_used: int | None = None
+    temperature: int | None = None
+    power: float | None = None
+
+
+class GpuSample(Value):
+    """What all GPUs did at one moment.
+
+    Attributes:
+        time: Seconds since the epoch.
+        gpus: In index order.
+    """
+
+    time: float
+    gpus: tuple[GpuReading, ...]
+
+    @classmethod
+    def of(cls, report: GpuReport) -> Self:
+        """What a report says that is worth drawing."""
+        return cls(
+            time=report.time,
+            gpus=tuple(
+                GpuReading(
+                    uuid=gpu.uuid,
+                    utilization=gpu.utilization,
+                    memory_used=gpu.memory_used,
+                    temperature=gpu.temperature,
+                    power=gpu.power,
+                )
+                for gpu in report.gpus
+            ),
+        )
+
+
+class GpuHistory(Value):
+    """The first frame of the stream: what is known of the last minutes.
+
+    Attributes:
+        period: Seconds between two samples while somebody watches; there are gaps where nobody did.
+        samples: Oldest first.
+    """
+
+    type: Literal["history"] = "history"
+    period: float
+    samples: tuple[GpuSample, ...] = ()
+
+
+class GpuTick(Value):
+    """Every other frame of the stream: the GPUs now, as the person who watches may see them."""
+
+    type: Literal["gpus"] = "gpus"
+    report: GpuReport
 
 
 class Forecast(Value):

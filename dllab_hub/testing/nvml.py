@@ -37,6 +37,9 @@ _GPU: dict[str, str | int] = {
     "shutdown": 95,
     "power": 71500,
     "power_limit": 250000,
+    "pcie": 1000,
+    "pcie_generation": 4,
+    "pcie_width": 16,
 }
 
 
@@ -105,12 +108,15 @@ class FakeNvml:
         Args:
             gpu: Index of the GPU that ``values`` are of; None for the machine.
             **values: Of a GPU: uuid, name, utilization (percent), memory (``"USED TOTAL"``, bytes),
-                temperature, slowdown, shutdown (Celsius), power, power_limit (milliwatts), error
-                (NVML return code of every call about it); None: not supported.
+                temperature, slowdown, shutdown (Celsius), power, power_limit (milliwatts), pcie
+                (KiB/s), pcie_generation, pcie_width, error (NVML return code of every call about
+                it); None: not supported.
                 Of the machine: gpus (how many), driver (version), init_error (return code of
                 nvmlInit), delay_ms (every call takes so long), hang (1: calls do not return until
                 it is 0), memory_v2 (0: a driver too old for that function), driver_loads (another
-                number: the driver was loaded again, and NVML has to be initialised again).
+                number: the driver was loaded again, and NVML has to be initialised again), steady
+                (1: a process that initialises NVML from now on reads what it answers just then,
+                counts no calls, and a call costs as little as a driver's).
         """
         conf = self.directory / "nvml.conf"
         text = conf.read_text() if conf.exists() else ""

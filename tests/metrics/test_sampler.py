@@ -4,12 +4,13 @@ import asyncio
 import logging
 import threading
 import time
+from contextlib import aclosing
 
 import pytest
 
 from dllab_hub.metrics.nvml import Nvml
 from dllab_hub.metrics.sampler import Sampler
-from dllab_hub.specs import GpuReport, GpuState
+from dllab_hub.specs import Gpu, GpuReport, GpuState
 from dllab_hub.testing.nvml import FakeNvml
 
 
@@ -221,3 +222,60 @@ async def test_the_thread_ends_with_it() -> None:
         await asyncio.sleep(0.01)
 
     assert "dllab-gpu-sampler" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_who_follows_gets_each_sample_once() -> None:
+    """The first at once, then one for each read and none twice; the past has the same."""
+
+    class Counted(Reads):
+        def __call__(self) -> GpuReport:
+            super().__call__()
+            gpu = Gpu(index=0, uuid="GPU-0", name="H100")
+            return GpuReport(state=GpuState.OK, time=float(self.count), gpus=(gpu,))
+
+    sampler = Sampler(Counted(), interval=0.05)
+    seen = []
+    async with aclosing(sampler.follow()) as reports:
+        async for report in reports:
+            seen.append(report.time)
+            if len(seen) == 8:
+                break
+    past = sampler.history()
+    sampler.close()
+
+    assert [float(n) for n in range(1, 9)] == seen
+    assert seen == [sample.time for sample in past.samples][:8]
+    assert past.period == 0.05
+
+
+async def test_following_keeps_it_awake_and_leaving_lets_it_sleep() -> None:
+    """It is read for as long as somebody follows, and no longer."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.02, linger=0.1)
+    async with aclosing(sampler.follow()) as reports:
+        for _ in range(20):
+            await anext(reports)
+    followed = reads.count
+    await asyncio.sleep(0.3)
+    asleep = reads.count
+    await asyncio.sleep(0.2)
+    sampler.close()
+
+    assert 20 <= followed <= 25
+    assert asleep == reads.count
+
+
+async def test_who_follows_a_hung_driver_is_told() -> None:
+    """When no sample comes, the last values do, in state STALE, again and again."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.05)
+    async with aclosing(sampler.follow()) as reports:
+        assert GpuState.NO_GPU is (await anext(reports)).state
+        reads.go.clear()
+        states = [(await anext(reports)).state for _ in range(4)]
+        reads.go.set()
+        while (await anext(reports)).state is GpuState.STALE:
+            pass
+    sampler.close()
+
+    assert [GpuState.STALE] * 2 == states[2:]
