@@ -56,7 +56,7 @@ class _About(RequestHandler):  # type: ignore[misc]
         self.set_header("Cache-Control", "no-store")
         about = {
             "name": "dllab-hub lab service",
-            "about": "Training jobs and GPUs of this hub's labs. Open a lab to use it.",
+            "about": "Training jobs, models and GPUs of this hub's labs. Open a lab to use it.",
             "api": "dllab/api/openapi.yaml",
         }
         self.finish(json.dumps(about))
@@ -74,12 +74,12 @@ def application(lab: Lab, identity: HubIdentityProvider, prefix: str) -> Applica
     """The routes and nothing else.
 
     Args:
-        lab: What is served.
+        lab: What is served, endpoints included.
         identity: Who may come in.
         prefix: Path of the service at the hub, such as ``/services/dllab/``.
     """
     return Application(
-        [(prefix, _About), *routes(prefix)],
+        [(prefix, _About), *routes(prefix, lab.serve_url)],
         default_handler_class=_Elsewhere,
         log_function=partial(log_request, record_prometheus_metrics=False),
         base_url=prefix,
@@ -120,14 +120,17 @@ def main() -> int:
 
 async def _serve(host: str, port: int, os_users: bool) -> None:
     state = StateDir.default()
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/services/dllab/")
     lab = Lab(
         LocalBackend(state, os_users=os_users),
         Sampler(),
         mode="os-user" if os_users else "single-user",
         holders=partial(holders, LeaseDir(state.leases)),
+        serve_url=f"{prefix}serve/",
+        # On the disk of the models: a file that has come is moved there.
+        uploads=state.root / "uploads",
     )
     identity = HubIdentityProvider()
-    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/services/dllab/")
     server = HTTPServer(application(lab, identity, prefix), max_body_size=_NO_LIMIT)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

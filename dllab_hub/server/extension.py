@@ -10,6 +10,7 @@ import getpass
 import os
 import secrets
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
@@ -18,6 +19,7 @@ from jupyter_server.utils import url_path_join
 from ..state import StateDir
 from . import tensorboard
 from .lab import Lab
+from .relay import Relay
 from .routes import routes
 
 __all__ = ("LabExtension",)
@@ -34,13 +36,16 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
     def initialize_settings(self) -> None:
         """Construct everything once."""
         self._told: list[str] = []
-        self.lab = _remote(self._boards()) if os.environ.get(_ADDRESS) else self._local()
+        files = Path(self.serverapp.root_dir)
+        boards = self._boards()
+        far = os.environ.get(_ADDRESS)
+        self.lab = _remote(boards, files) if far else self._local(boards, files)
         self.settings["dllab"] = self.lab
 
     def initialize_handlers(self) -> None:
         """Add the routes."""
         app = self.serverapp.web_app
-        app.add_handlers(".*$", routes(app.settings["base_url"]))
+        app.add_handlers(".*$", routes(app.settings["base_url"], self.lab.serve_url))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """The port is bound now: kernels can be told of it. Does not wait for the backend."""
@@ -59,7 +64,7 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
         os.environ[name] = value
         self._told.append(name)
 
-    def _local(self) -> Lab:
+    def _local(self, boards: list[dict[str, str]], files: Path) -> Lab:
         # Imported here: a lab of a hub needs none of it.
         from ..backends.local import LocalBackend
         from ..backends.local.capacity import holders
@@ -74,8 +79,12 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
             # Without a token, because there is a password or no sign-in at all, kernels would be
             # refused: they have no cookies. They get one that opens these routes only.
             token="" if self.serverapp.identity_provider.token else secrets.token_hex(),
-            boards=self._boards(),
+            boards=boards,
             holders=partial(holders, LeaseDir(state.leases)),
+            serve_url=url_path_join(self.serverapp.base_url, "dllab/serve/"),
+            files=files,
+            # On the disk of the models: a file that has come is moved there.
+            uploads=state.root / "uploads",
         )
 
     def _boards(self) -> list[dict[str, str]]:
@@ -87,12 +96,14 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
         return [{"name": "tensorboard", "url": url, "logdir": str(tensorboard.logdir())}]
 
 
-def _remote(boards: list[dict[str, str]]) -> Lab:
+def _remote(boards: list[dict[str, str]], files: Path) -> Lab:
     from ..backends.remote import RemoteBackend
 
     token = os.environ.get(_TOKEN) or os.environ.get("JUPYTERHUB_API_TOKEN", "")
-    backend = RemoteBackend.at(os.environ[_ADDRESS], token)
-    return _Forwarding(backend, backend.gpus, kind="remote", boards=boards)
+    url = os.environ[_ADDRESS]
+    backend = RemoteBackend.at(url, token)
+    gpus = Relay(url, token, backend.gpus)
+    return _Forwarding(backend, gpus, kind="remote", boards=boards, files=files)
 
 
 class _Forwarding(Lab):

@@ -21,6 +21,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, authenticated, stream_request_body
 
 from ..backends.base import Backend
+from ..backends.serving import Serving
 from ..errors import AccessDenied, DLLabError, InvalidRequest, NotFound, TooLarge, Unavailable
 from ..specs import Value
 from .body import MAX_BODY_BYTES, read_object
@@ -30,6 +31,9 @@ from .query import Query
 __all__ = ("LabHandler", "Nowhere", "allowed")
 
 _T = TypeVar("_T")
+#: Of a body that is refused so much is let pass before the answer: the hub's proxy makes a 503 of
+#: an answer that comes before it has sent everything. What is larger still is cut off.
+_LET_PASS = 64 * 1024 * 1024
 _Verb = TypeVar("_Verb", bound=Callable[..., Awaitable[None]])
 
 
@@ -44,11 +48,13 @@ class LabHandler(APIHandler):  # type: ignore[misc]
     """Base of all routes.
 
     The body is taken in piece by piece, and not at all before it is known who sends it: too large
-    a one is refused as it comes, whatever the server's own limit is.
+    a one is refused and never kept, whatever the server's own limit is.
     """
 
     auth_resource = "dllab"
     _is_taken = False
+    _arrived = 0  # Bytes of the body.
+    _refused: DLLabError | None = None  # What is wrong with it.
 
     @property
     def lab(self) -> Lab:
@@ -60,6 +66,11 @@ class LabHandler(APIHandler):  # type: ignore[misc]
     def backend(self) -> Backend:
         """Where jobs run."""
         return self.lab.backend
+
+    @property
+    def serving(self) -> Serving:
+        """Where models are."""
+        return self.lab.backend.serving
 
     @property
     def owner(self) -> str:
@@ -79,14 +90,64 @@ class LabHandler(APIHandler):  # type: ignore[misc]
         length = self.request.headers.get("Content-Length", "0")
         if not re.fullmatch(r"[0-9]{1,19}", length, re.ASCII):
             raise InvalidRequest("the Content-Length is not a number.")
-        if int(length) > MAX_BODY_BYTES:
-            raise _too_large()
+        try:
+            await self.announced(int(length))
+        except DLLabError as exc:
+            if int(length) > _LET_PASS:
+                raise
+            self._refused = exc
         self._is_taken = True
 
-    def data_received(self, chunk: bytes) -> None:
-        """A piece of the body. Pieces that follow a refusal are not kept."""
-        if len(self._body) <= MAX_BODY_BYTES:
+    async def announced(self, length: int) -> None:
+        """Decide on a body of so many bytes before it comes; 0 says nothing about its length.
+
+        Raises:
+            TooLarge: it is larger than 8 MiB.
+        """
+        if length > MAX_BODY_BYTES:
+            raise self.too_large()
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """A piece of the body. Those of one that is refused are not kept."""
+        self._arrived += len(chunk)
+        if self._refused is None and self._arrived > MAX_BODY_BYTES:
+            self.refuse(self.too_large())
+        elif self._refused is None:
             self._body += chunk
+        else:
+            self.refuse(self._refused)
+        return None
+
+    def refuse(self, exc: DLLabError) -> None:
+        """Keep nothing of the body; answer now, and end the connection, if much of it has come."""
+        self._refused = exc
+        self._body.clear()
+        if self._arrived > _LET_PASS:
+            self._is_taken = False
+            self.send_error(exc.status, exc_info=(type(exc), exc, None))
+
+    def check_body(self) -> None:
+        """Nothing when the body was taken in, as far as it was kept.
+
+        Raises:
+            DLLabError: it was refused.
+        """
+        if self._refused is not None:
+            raise self._refused
+
+    @property
+    def body(self) -> bytes:
+        """All of the body.
+
+        Raises:
+            TooLarge: it is larger than 8 MiB.
+        """
+        self.check_body()
+        return bytes(self._body)
+
+    def too_large(self, limit: int = MAX_BODY_BYTES) -> TooLarge:
+        """The error for a body of more than ``limit`` bytes."""
+        return TooLarge(f"the request is larger than {limit // 1024 // 1024} MiB.")
 
     async def read(self, make: Callable[[dict[str, Any]], _T]) -> _T:
         """What ``make`` makes of the JSON object in the body; made in a thread.
@@ -95,9 +156,7 @@ class LabHandler(APIHandler):  # type: ignore[misc]
             InvalidRequest: it is none, or ``make`` says so.
             TooLarge: it is larger than 8 MiB.
         """
-        if len(self._body) > MAX_BODY_BYTES:
-            raise _too_large()
-        return await asyncio.to_thread(read_object, bytes(self._body), make)
+        return await asyncio.to_thread(read_object, self.body, make)
 
     def query(self, *known: str, repeatable: tuple[str, ...] = ()) -> Query:
         """The query; keys that are not named here are refused."""
@@ -152,10 +211,6 @@ class Nowhere(LabHandler):
         raise NotFound("there is nothing at this address.")
 
     put = post = patch = delete = head = get
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(f"the request is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.")
 
 
 def _of_status(status: int, exc: BaseException | None) -> DLLabError:

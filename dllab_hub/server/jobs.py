@@ -57,7 +57,7 @@ class Cancel(LabHandler):
     async def post(self, id: str) -> None:
         """End the job."""
         self.query()
-        if self._body:
+        if self.body:
             await self.read(_nothing)
         self.reply(await self.backend.cancel(self.owner, id))
 

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from .._version import __version__
 from ..backends.base import Backend
 from ..errors import DLLabError, Unavailable
-from ..specs import GpuReport, Holder
+from ..specs import Deployment, GpuReport, Holder
+from .stream import Feed, GpuSource, Stream, as_seen
 
-__all__ = ("GpuSource", "Lab")
+__all__ = ("Lab",)
 
 _LOG = logging.getLogger(__name__)
 #: Seconds between two attempts to start the backend.
 _RETRY = 2.0
 #: Seconds for which it is remembered who holds which GPU: asking means to try every lock.
 _HOLDERS_AGE = 1.0
-
-
-class GpuSource(Protocol):
-    """Whatever knows the GPUs of this machine."""
-
-    async def report(self) -> GpuReport:
-        """The GPUs now."""
 
 
 class Lab:
@@ -42,6 +40,11 @@ class Lab:
         token: Lets the kernels of this lab in where the host has no token of its own; or empty.
         boards: TensorBoards as the interface shows them: ``name``, ``url``, ``logdir``.
         holders: Who holds each of these GPUs, with all names. Blocks; called in a thread.
+        serve_url: Path of the endpoints at this host, with a slash at its end; empty when they are
+            not here.
+        files: Where the person's own files lie, if this host has any.
+        uploads: Of this lab alone: a file lies here while it comes, and all go when it starts. By
+            default a temporary directory.
     """
 
     def __init__(
@@ -55,6 +58,9 @@ class Lab:
         token: str = "",
         boards: Sequence[Mapping[str, str]] = (),
         holders: Callable[[Sequence[str]], Mapping[str, Holder]] | None = None,
+        serve_url: str = "",
+        files: Path | None = None,
+        uploads: Path | None = None,
     ) -> None:
         self.backend = backend
         self.kind = kind
@@ -62,7 +68,13 @@ class Lab:
         self.owner = owner
         self.token = token
         self.boards = tuple(boards)
+        self.serve_url = serve_url
+        self.files = files
+        self._uploads = uploads
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._gpus = gpus
+        #: What the GPUs do, as it happens; None where the source only answers.
+        self.stream = Stream(gpus, self._held) if isinstance(gpus, Feed) else None
         self._find_holders = holders
         self._holders: Mapping[str, Holder] = {}
         self._holders_at = 0.0
@@ -82,10 +94,30 @@ class Lab:
             self._starting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._starting
+        if self.stream is not None:
+            await self.stream.close()
         await self.backend.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
         close = getattr(self._gpus, "close", None)
         if close is not None:
             close()
+
+    @property
+    def uploads(self) -> Path:
+        """Where a file lies while it comes."""
+        if self._uploads is not None:
+            return self._uploads
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="dllab-")
+        return Path(self._scratch.name)
+
+    def located(self, deployment: Deployment) -> Deployment:
+        """The deployment with its URL, if it has none yet."""
+        if deployment.url or not self.serve_url:
+            return deployment
+        owner, name = quote(deployment.owner, safe=""), deployment.name
+        return deployment.model_copy(update={"url": f"{self.serve_url}{owner}/{name}/"})
 
     def check(self) -> None:
         """Nothing when the backend has started.
@@ -103,20 +135,17 @@ class Lab:
     async def report(self, owner: str) -> GpuReport:
         """The GPUs now, with their holders as ``owner`` may see them."""
         report = await self._gpus.report()
+        return as_seen(report, await self._held(report), owner)
+
+    async def _held(self, report: GpuReport) -> Mapping[str, Holder]:
+        """Who holds which of these GPUs, with all names."""
         if self._find_holders is None or not report.gpus:
-            return report
+            return {}
         if time.monotonic() - self._holders_at > _HOLDERS_AGE:
             self._holders_at = time.monotonic()  # Before the wait: one asks, others take the old.
             uuids = [gpu.uuid for gpu in report.gpus if gpu.uuid]
             self._holders = await asyncio.to_thread(self._find_holders, uuids)
-        return report.model_copy(
-            update={
-                "gpus": tuple(
-                    gpu.model_copy(update={"holder": _as_seen(self._holders.get(gpu.uuid), owner)})
-                    for gpu in report.gpus
-                )
-            }
-        )
+        return self._holders
 
     async def _start(self) -> None:
         said = ""
@@ -134,11 +163,10 @@ class Lab:
                     "the lab's job service does not start.", hint="The server's log says why."
                 )
             else:
+                if self._uploads is not None:
+                    # Nobody sends what a predecessor that was killed has left here.
+                    await asyncio.to_thread(shutil.rmtree, self._uploads, ignore_errors=True)
                 self._trouble = None
                 _LOG.info("The lab's job service has started.")
                 return
             await asyncio.sleep(_RETRY)
-
-
-def _as_seen(holder: Holder | None, owner: str) -> Holder | None:
-    return holder if holder is None or holder.owner == owner else Holder(kind=holder.kind)

@@ -7,29 +7,35 @@ come from the value classes themselves, and a test compares file, classes and ro
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from ..backends.base import MAX_LOG_BYTES, MAX_PAGE
 from ..specs import (
-    MAX_GPUS,
     Capacity,
     Catalog,
     Checkpoint,
+    Deployment,
+    DeploymentPage,
+    DeploymentSpec,
     Event,
+    GpuHistory,
     GpuReport,
+    GpuTick,
     JobPage,
     LogChunk,
+    ModelPage,
+    ModelVersion,
     TrainingJob,
     TrainingSpec,
 )
 from .handler import LabHandler, allowed
+from .operations import OPERATIONS, TEXT, Operation, object_of, ref
 
 __all__ = ("FILE", "ROUTES", "document")
 
@@ -50,117 +56,11 @@ class Description(LabHandler):
 ROUTES = ((r"openapi\.yaml", Description),)
 
 
-@dataclass(frozen=True)
-class _Operation:
-    """One verb at one address.
-
-    Attributes:
-        answer: Name of the schema, or the schema itself.
-        query: Parameters.
-        body: Name of the schema of the body, or an empty string.
-        status: Of a good answer.
-        errors: What else may be answered, besides what every address may.
-    """
-
-    summary: str
-    answer: str | dict[str, Any]
-    query: tuple[dict[str, Any], ...] = ()
-    body: str = ""
-    status: HTTPStatus = HTTPStatus.OK
-    errors: tuple[HTTPStatus, ...] = ()
-    media: str = "application/json"
-
-
-def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-def _whole(low: int | None = None, high: int | None = None, **more: Any) -> dict[str, Any]:
-    limits = {"minimum": low, "maximum": high}
-    return {"type": "integer", **{k: v for k, v in limits.items() if v is not None}, **more}
-
-
-def _list(key: str, item: dict[str, Any]) -> dict[str, Any]:
-    items = {"type": "array", "items": item}
-    return {"type": "object", "required": [key], "properties": {key: items}}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_TEXT = {"type": "string"}
-_OPERATIONS: dict[str, dict[str, _Operation]] = {
-    "status": {"get": _Operation("Who asks, and what answers", "Status")},
-    "catalog": {"get": _Operation("Images, volumes and limits", "Catalog")},
-    "capacity": {
-        "get": _Operation(
-            "GPUs free and held, and what a request for some would meet",
-            "Capacity",
-            query=(_query("gpus", "How many are wished for.", **_whole(0, MAX_GPUS)),),
-        )
-    },
-    "gpus": {"get": _Operation("What every GPU does now", "GpuReport")},
-    "jobs": {
-        "get": _Operation(
-            "Your jobs, newest first",
-            "JobPage",
-            query=(
-                _query("limit", "Most jobs in the answer.", **_whole(1, MAX_PAGE, default=50)),
-                _query("next", "`next` of the page before.", **_TEXT),
-                {
-                    **_query("state", "Only these.", type="array", items=_ref("JobState")),
-                    "explode": True,
-                },
-            ),
-        ),
-        "post": _Operation(
-            "Submit a job",
-            "TrainingJob",
-            body="TrainingSpec",
-            status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE),
-        ),
-    },
-    "jobs/{id}": {"get": _Operation("One job", "TrainingJob")},
-    "jobs/{id}/cancel": {
-        "post": _Operation("End a job; one that has ended is answered as it is", "TrainingJob")
-    },
-    "jobs/{id}/events": {
-        "get": _Operation("What happened, oldest first", _list("events", _ref("Event")))
-    },
-    "jobs/{id}/logs": {
-        "get": _Operation(
-            "A piece of what the job printed",
-            "LogChunk",
-            query=(
-                _query("replica", "Such as `worker-0`; all, merged, without it.", **_TEXT),
-                _query("attempt", "The newest without it.", **_whole(1)),
-                _query(
-                    "offset",
-                    "Where to start; negative counts from the end.",
-                    **_whole(-(2**62), 2**62, default=0),
-                ),
-                _query("limit", "Most bytes.", **_whole(1, MAX_LOG_BYTES, default=65536)),
-            ),
-        )
-    },
-    "jobs/{id}/checkpoints": {
-        "get": _Operation(
-            "Whole checkpoints, newest first", _list("checkpoints", _ref("Checkpoint"))
-        )
-    },
-    "tensorboards": {
-        "get": _Operation("TensorBoards of this host", _list("tensorboards", _ref("Board")))
-    },
-    "openapi.yaml": {"get": _Operation("This description", _TEXT, media="application/yaml")},
-}
-
-
 def document() -> dict[str, Any]:
     """The description in OpenAPI 3.1's terms."""
     schemas = (
-        Capacity, Catalog, Checkpoint, Event, GpuReport, JobPage, LogChunk, TrainingJob,
+        Capacity, Catalog, Checkpoint, Deployment, DeploymentPage, DeploymentSpec, Event,
+        GpuHistory, GpuReport, GpuTick, JobPage, LogChunk, ModelPage, ModelVersion, TrainingJob,
         TrainingSpec,
     )  # fmt: skip
     _, made = models_json_schema(
@@ -172,15 +72,17 @@ def document() -> dict[str, Any]:
             "title": "dllab-hub",
             "version": "1",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "description": "Training jobs and GPUs of a deep-learning lab. The same in a lab's "
-            "Jupyter server and in the lab service of a hub. What belongs to another person is "
-            "answered like what does not exist.",
+            "description": "Training jobs, models and GPUs of a deep-learning lab. The same in a "
+            "lab's Jupyter server and in the lab service of a hub. What belongs to another person "
+            "is answered like what does not exist. Below the `url` of a deployment, with the same "
+            "token, the model itself answers in the V1 protocol (`v1/models/{name}:predict`) and "
+            "in the Open Inference Protocol, V2 (`v2/models/{name}/infer`).",
         },
         "servers": [{"url": "."}],
         "security": [{"token": []}],
         "paths": {
             f"/{path}": {verb: _operation(path, verb, op) for verb, op in verbs.items()}
-            for path, verbs in _OPERATIONS.items()
+            for path, verbs in OPERATIONS.items()
         },
         "components": {
             "securitySchemes": {
@@ -195,7 +97,7 @@ def document() -> dict[str, Any]:
             "responses": {
                 "Error": {
                     "description": "Why not",
-                    "content": {"application/json": {"schema": _ref("Error")}},
+                    "content": {"application/json": {"schema": ref("Error")}},
                 }
             },
             "schemas": dict(sorted({**_tidy(made["$defs"]), **_SMALL}.items())),
@@ -203,13 +105,13 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(path: str, verb: str, op: _Operation) -> dict[str, Any]:
+def _operation(path: str, verb: str, op: Operation) -> dict[str, Any]:
     parameters = list(op.query)
     errors = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE}
-    if "{id}" in path:
-        parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": _TEXT})
+    for name in re.findall(r"{([a-z]+)}", path):
+        parameters.insert(0, {"name": name, "in": "path", "required": True, "schema": TEXT})
         errors.add(HTTPStatus.NOT_FOUND)
-    answer = _ref(op.answer) if isinstance(op.answer, str) else op.answer
+    answer = ref(op.answer) if isinstance(op.answer, str) else op.answer
     made: dict[str, Any] = {
         "operationId": "_".join([verb, *re.findall(r"[a-z]+", path)]),
         "summary": op.summary,
@@ -217,7 +119,8 @@ def _operation(path: str, verb: str, op: _Operation) -> dict[str, Any]:
     if parameters:
         made["parameters"] = parameters
     if op.body:
-        content = {"application/json": {"schema": _ref(op.body)}}
+        kinds = {"application/json": ref(op.body)} if isinstance(op.body, str) else op.body
+        content = {kind: {"schema": schema} for kind, schema in kinds.items()}
         made["requestBody"] = {"required": True, "content": content}
     made["responses"] = {
         str(op.status.value): {
@@ -232,29 +135,25 @@ def _operation(path: str, verb: str, op: _Operation) -> dict[str, Any]:
     return made
 
 
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
 _SMALL: dict[str, Any] = {
     "Board": {
-        **_object(name=_TEXT, url=_TEXT, logdir=_TEXT),
+        **object_of(name=TEXT, url=TEXT, logdir=TEXT),
         "description": "A TensorBoard: where it is, and the directory that it shows.",
     },
-    "Error": _object(
-        error=_object(
-            code={**_TEXT, "description": "Such as `not_found`."},
-            message={**_TEXT, "description": "One sentence."},
-            hint={**_TEXT, "description": "What to do; may be empty."},
-            field={**_TEXT, "description": "Dotted path of the offending field; may be empty."},
+    "Error": object_of(
+        error=object_of(
+            code={**TEXT, "description": "Such as `not_found`."},
+            message={**TEXT, "description": "One sentence."},
+            hint={**TEXT, "description": "What to do; may be empty."},
+            field={**TEXT, "description": "Dotted path of the offending field; may be empty."},
             line={"type": ["integer", "null"], "description": "In the submitted source, from 1."},
         )
     ),
-    "Status": _object(
-        user=_TEXT,
-        version={**_TEXT, "description": "Of dllab-hub."},
-        backend={**_TEXT, "description": "`local` or `remote`."},
-        mode={**_TEXT, "enum": ["single-user", "os-user"]},
+    "Status": object_of(
+        user=TEXT,
+        version={**TEXT, "description": "Of dllab-hub."},
+        backend={**TEXT, "description": "`local` or `remote`."},
+        mode={**TEXT, "enum": ["single-user", "os-user"]},
     ),
 }
 
@@ -284,8 +183,9 @@ def main() -> None:
     """Write the file."""
     import yaml
 
+    plain = json.loads(json.dumps(document()))  # What is there twice is written twice.
     FILE.write_text(
-        yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=100),
+        yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100),
         encoding="utf-8",
     )
     print(f"wrote {FILE}", file=sys.stderr)

@@ -6,7 +6,7 @@ import re
 
 from jupyter_server.utils import url_path_join
 
-from . import catalog, gpus, jobs, openapi, status, tensorboards
+from . import catalog, deployments, gpus, jobs, models, openapi, serve, status, tensorboards
 from .handler import LabHandler, Nowhere
 
 __all__ = ("routes",)
@@ -16,14 +16,24 @@ _ALL: tuple[tuple[str, type[LabHandler]], ...] = (
     *catalog.ROUTES,
     *gpus.ROUTES,
     *jobs.ROUTES,
+    *models.ROUTES,
+    *deployments.ROUTES,
     *tensorboards.ROUTES,
     *openapi.ROUTES,
     (r"(.*)", Nowhere),
 )
 
 
-def routes(base_url: str) -> list[tuple[str, type[LabHandler]]]:
-    """Patterns and handlers below ``{base_url}dllab/api/``."""
+def routes(base_url: str, serve_url: str = "") -> list[tuple[str, type[LabHandler]]]:
+    """Patterns and handlers below ``{base_url}dllab/api/``, and those of the endpoints.
+
+    Args:
+        base_url: Of the host.
+        serve_url: Path below which the endpoints are, with a slash at its end; empty for nowhere.
+    """
     # A base URL may hold characters that mean something in a pattern.
     base = re.escape(url_path_join(base_url, "dllab", "api"))
-    return [(f"{base}/{pattern}", handler) for pattern, handler in _ALL]
+    table = [(f"{base}/{pattern}", handler) for pattern, handler in _ALL]
+    if serve_url:
+        table += [(re.escape(serve_url) + pattern, handler) for pattern, handler in serve.ROUTES]
+    return table

@@ -46,10 +46,6 @@ def setup() -> dict[str, Any]:
         # A page left open must not keep an idle lab from being stopped.
         "update_last_activity": False,
         "new_browser_tab": False,
-        "launcher_entry": {
-            "enabled": os.environ.get("DLLAB_TENSORBOARD") != "0",
-            "title": "TensorBoard",
-            "icon_path": str(Path(__file__).with_name("tensorboard.svg")),
-            "category": "Other",
-        },
+        # Our own front end has a tile for it, beside those of training and serving.
+        "launcher_entry": {"enabled": False},
     }

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .memory import MemoryBackend
+    from .memory_serving import MemoryServing
     from .nvml import build_nvml
 
-__all__ = ("MemoryBackend", "build_nvml")
+__all__ = ("MemoryBackend", "MemoryServing", "build_nvml")
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +21,10 @@ def __getattr__(name: str) -> Any:
         from .memory import MemoryBackend
 
         return MemoryBackend
+    if name == "MemoryServing":
+        from .memory_serving import MemoryServing
+
+        return MemoryServing
     if name == "build_nvml":
         from .nvml import build_nvml
 

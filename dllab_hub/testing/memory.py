@@ -26,6 +26,7 @@ from ..specs import (
     TrainingSpec,
     shortage,
 )
+from .memory_serving import MemoryServing
 
 __all__ = ("MemoryBackend",)
 
@@ -50,11 +51,16 @@ class MemoryBackend(Backend):
         backend.write_log(job.id, "worker-0", "hello")
         backend.finish(job.id)
 
+    Attributes:
+        serving: Its models and deployments.
+
     Args:
         catalog: What jobs may name; by default the one image ``here``.
         gpus: UUIDs of the GPUs there are.
         clock: Seconds since the epoch.
     """
+
+    serving: MemoryServing
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class MemoryBackend(Backend):
         self._offered = catalog or Catalog(images=(_PYTHON,), default_image="here")
         self._gpus = tuple(gpus)
         self._clock = clock
+        self.serving = MemoryServing(clock=clock)
         self._records: dict[str, _Record] = {}
         self._held: dict[str, Holder] = {}  # By labs that the test made up.
 

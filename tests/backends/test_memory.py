@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from served import ONNX
 
-from dllab_hub.errors import InvalidRequest
-from dllab_hub.specs import Holder, JobState
+from dllab_hub.backends.serving import Call
+from dllab_hub.errors import InvalidRequest, Unavailable
+from dllab_hub.specs import DeploymentSpec, DeploymentState, Holder, JobState
 from dllab_hub.testing import MemoryBackend
 
 
@@ -60,3 +62,59 @@ async def test_only_an_end_is_an_end(memory, make_spec):
 
     with pytest.raises(InvalidRequest):
         memory.finish(job.id, JobState.RUNNING)
+
+
+class TestServing:
+    """Its models and deployments."""
+
+    @pytest.fixture
+    async def serving(self, memory, tmp_path):
+        """With one model, ``digits``."""
+        file = tmp_path / "net.onnx"
+        file.write_bytes(ONNX)
+        await memory.serving.publish("ada", "digits", file)
+        return memory.serving
+
+    async def test_a_model_gives_back_what_it_was_given(self, serving):
+        """Both protocols answer, and the traffic is counted."""
+        await serving.deploy("ada", DeploymentSpec(name="mine", model="digits"))
+        row = b'{"instances": [[1.0]]}'
+        v1 = await serving.call("ada", "mine", Call("POST", "v1/models/mine:predict", row))
+        bad = await serving.call("ada", "mine", Call("POST", "v1/models/mine:predict", b"{}"))
+        v2 = await serving.call(
+            "ada", "mine", Call("POST", "v2/models/mine/infer", b'{"inputs": [{"name": "x"}]}')
+        )
+
+        assert (200, b'{"predictions": [[1.0]]}') == (v1.status, v1.body)
+        assert (400, b'"outputs": [{"name": "x"}]' in v2.body) == (bad.status, True)
+        traffic = (await serving.get("ada", "mine")).traffic
+        assert (3, 1, 0) == (traffic.requests, traffic.rejected, traffic.failed)
+
+    async def test_failing_and_recovering(self, serving):
+        """Nothing answers while a test says so; then the replicas have been started again."""
+        await serving.deploy("ada", DeploymentSpec(name="mine", model="digits", replicas=2))
+        failed = serving.fail("ada", "mine", "it broke.")
+        assert (DeploymentState.FAILED, 0) == (failed.state, failed.ready)
+        with pytest.raises(Unavailable, match="it broke"):
+            await serving.call("ada", "mine", Call("GET", "v2/models/mine/ready"))
+
+        now = serving.recover("ada", "mine")
+        assert (DeploymentState.READY, 2, [1, 1]) == (
+            now.state, now.ready, [replica.restarts for replica in now.replicas],
+        )  # fmt: skip
+
+    async def test_numbers_of_replicas_are_not_used_again(self, serving):
+        """Scaling down keeps the newest; scaling up and replacing make new ones."""
+        spec = DeploymentSpec(name="mine", model="digits", replicas=2)
+        await serving.deploy("ada", spec)
+
+        def names(deployment):
+            return [replica.name for replica in deployment.replicas]
+
+        assert ["replica-2"] == names(await serving.scale("ada", "mine", 1))
+        assert ["replica-2", "replica-3"] == names(await serving.scale("ada", "mine", 2))
+        assert ["replica-4", "replica-5"] == names(await serving.deploy("ada", spec))
+        assert ["replica-1", "balancer"] == [
+            (await serving.logs("ada", "mine", replica=name)).replica
+            for name in ("replica-1", "balancer")
+        ]

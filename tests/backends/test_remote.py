@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from served import Host, lab_host
+from served import ONNX, Host, lab_host
 
 from dllab_hub.backends.remote import RemoteBackend
+from dllab_hub.backends.serving import Call
 from dllab_hub.errors import InvalidRequest, NotFound, Unavailable
-from dllab_hub.specs import Code, GpuState, JobState, TrainingSpec
+from dllab_hub.specs import Code, DeploymentSpec, GpuState, JobState, TrainingSpec
 
 PREFIX = "/services/dllab/dllab/api/"
+WISH = DeploymentSpec(name="digits", model="digits")
 SPEC = TrainingSpec(name="digits", image="here", code=Code(source="print('hello')"))
 
 
@@ -101,11 +104,95 @@ async def test_gpus(remote: RemoteBackend) -> None:
     assert (await remote.gpus.report()).state is GpuState.NO_GPU
 
 
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """A file with a model."""
+    file = tmp_path / "net.onnx"
+    file.write_bytes(ONNX)
+    return file
+
+
+async def test_every_verb_of_serving_is_one_request(remote: RemoteBackend, asked, net) -> None:
+    """Only where a person's endpoints are is asked once, before the first call."""
+    there, predict = remote.serving, Call("POST", "v1/models/digits:predict", b'{"instances": [1]}')
+    made = await there.publish("x", "digits", net)
+    await there.models("x")
+    await there.versions("x", "digits")
+    await there.deploy("x", WISH)
+    await there.scale("x", "digits", 2)
+    await there.list("x")
+    await there.logs("x", "digits", replica="replica-1")
+    await there.events("x", "digits")
+    replies = [await there.call("x", "digits", predict) for _ in range(2)]
+    await there.delete("x", "digits")
+
+    at, endpoint = "deployments/digits", "/services/dllab/serve/ada/digits/"
+    assert asked == [
+        "POST models/digits/versions", "GET models", "GET models/digits/versions",
+        "POST deployments", f"POST {at}/scale", "GET deployments", f"GET {at}/logs",
+        f"GET {at}/events", f"GET {at}", f"POST {endpoint}{predict.path.replace(':', '%3A')}",
+        f"POST {endpoint}{predict.path.replace(':', '%3A')}", f"DELETE {at}",
+    ]  # fmt: skip
+    assert (len(ONNX), ONNX) == (made.size, net.read_bytes())
+    assert {(200, b'{"predictions": [1]}', "1")} == {
+        (reply.status, reply.body, reply.headers["x-model-version"]) for reply in replies
+    }
+
+
+async def test_whose_endpoint_it_is(host: Host, remote: RemoteBackend, net) -> None:
+    """A deployment says where it is; another person's is not there."""
+    hers = RemoteBackend.at(host.url, "grace-token")
+    await remote.serving.publish("x", "mine", net)
+    made = await remote.serving.deploy("x", DeploymentSpec(name="mine", model="mine"))
+
+    assert ("ada", "/services/dllab/serve/ada/mine/") == (made.owner, made.url)
+    for question in (
+        hers.serving.get("ada", "mine"),
+        hers.serving.call("ada", "mine", Call("GET", "v2/models/mine/ready")),
+        hers.serving.deploy("ada", DeploymentSpec(name="mine", model="nosuch")),
+    ):
+        with pytest.raises((NotFound, InvalidRequest)):
+            await question
+    await hers.close()
+
+
+async def test_errors_of_a_model_and_of_the_lab(host: Host, remote: RemoteBackend, net) -> None:
+    """What the model server says is passed on; what the lab says before it is raised."""
+    await remote.serving.publish("x", "errors", net)
+    await remote.serving.deploy("x", DeploymentSpec(name="errors", model="errors"))
+    predict = "v1/models/errors:predict"
+
+    reply = await remote.serving.call("x", "errors", Call("POST", predict, b"{}"))
+    assert (400, True) == (reply.status, b"instances" in reply.body)
+    host.backend.serving.fail("ada", "errors", "replica-1 ended with exit code 1.")
+    with pytest.raises(Unavailable, match="exit code 1"):
+        await remote.serving.call("x", "errors", Call("POST", predict, b"{}"))
+    for name, path in (("nosuch", predict), ("errors", "../errors"), ("errors", "metrics")):
+        with pytest.raises(NotFound):
+            await remote.serving.call("x", name, Call("GET", path))
+
+
+async def test_a_file_that_is_no_model(remote: RemoteBackend, net) -> None:
+    """The far side looks at it."""
+    net.write_bytes(b"<html>")
+    with pytest.raises(InvalidRequest) as caught:
+        await remote.serving.publish("x", "none", net)
+    assert "model" == caught.value.field
+    with pytest.raises(NotFound):
+        await remote.serving.versions("x", "none")
+
+
 async def test_nobody_there() -> None:
     """A service that is down is `Unavailable`, for every verb."""
     backend = RemoteBackend.at("http://127.0.0.1:1/dllab/api/", "x")
     await backend.start()
-    for call in (backend.catalog(), backend.submit("x", SPEC), backend.gpus.report()):
+    for call in (
+        backend.catalog(),
+        backend.submit("x", SPEC),
+        backend.gpus.report(),
+        backend.serving.models("x"),
+        backend.serving.call("x", "digits", Call("GET", "v2")),
+    ):
         with pytest.raises(Unavailable, match="nothing answers"):
             await call
     await backend.close()

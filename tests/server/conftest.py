@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count as _count
+from pathlib import Path
 
 import pytest
-from served import Host, Loop, StubHub, jupyter_host, running_loop, service_host, stub_hub
+from served import ONNX, Host, Loop, StubHub, jupyter_host, running_loop, service_host, stub_hub
+from service_process import Start, a_port, starting
+
+from dllab_hub.client import Client
+
+_NUMBERS = _count(1)
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +77,62 @@ def a_job(host: Host, wish) -> str:
     answer = host.ask("POST", "jobs", json=wish())
     assert answer.status_code == 201
     return str(answer.json()["id"])
+
+
+@pytest.fixture
+def a_name() -> str:
+    """A name that no other test has."""
+    return f"model-{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def publish():
+    """Publishes a model's next version as a person does; its answer."""
+
+    def publish(host: Host, name: str, data: bytes = ONNX, **more):
+        headers = {"Content-Type": "application/octet-stream"}
+        return host.ask("POST", f"models/{name}/versions", content=data, headers=headers, **more)
+
+    return publish
+
+
+@pytest.fixture
+def a_model(host: Host, publish, a_name: str) -> str:
+    """Name of a model of ada's with one version."""
+    assert publish(host, a_name).status_code == 201
+    return a_name
+
+
+@pytest.fixture
+def a_deployment(host: Host, a_model: str) -> str:
+    """Name of a deployment of ada's of that model, with two replicas; the model's name too."""
+    wish = {"name": a_model, "model": a_model, "replicas": 2}
+    assert host.ask("POST", "deployments", json=wish).status_code == 201
+    return a_model
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody has."""
+    return a_port()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the services that are started say."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def start(tmp_path: Path, log: Path, port: int, a_hub: StubHub) -> Iterator[Start]:
+    """Starts the service in a process of its own; see `starting`."""
+    with starting(tmp_path, log, port, a_hub) as start:
+        yield start
+
+
+@pytest.fixture
+def client(port: int) -> Iterator[Client]:
+    """Ada's, of the service that was started."""
+    client = Client(f"http://127.0.0.1:{port}/services/dllab/dllab/api/", "ada-token")
+    yield client
+    client.close()

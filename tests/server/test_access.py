@@ -26,7 +26,8 @@ def refused(answer, *status: int) -> dict:
 def test_no_route_without_the_right_token(host: Host, token: str) -> None:
     """Without a token, and with a wrong one, every address of the live table refuses."""
     routes = list(host.patterns())
-    assert len(routes) >= 18
+    assert len(routes) >= 39
+    assert {"GET", "POST"} <= {method for method, path in routes if "/serve/" in path}
     for method, path in routes:
         headers = [(b"authorization", f"token {token}".encode())] if token else []
         answer = host.http.request(method, path, headers=headers)
@@ -160,6 +161,64 @@ def test_two_people(service: Host, wish) -> None:
     page = service.ask("GET", "jobs", params={"limit": 500}, token="grace-token").json()
     assert id not in [job["id"] for job in page["jobs"]]
     assert id in [job["id"] for job in service.ask("GET", "jobs?limit=500").json()["jobs"]]
+
+
+DEPLOYED = [
+    ("GET", "", None), ("POST", "/scale", {"replicas": 1}), ("GET", "/logs", None),
+    ("GET", "/events", None), ("POST", "/predict", {"instances": [1]}), ("DELETE", "", None),
+]  # fmt: skip
+
+
+def test_models_and_deployments_of_two_people(service: Host, a_hub, publish, a_name: str) -> None:
+    """Another person's model or deployment is answered, byte for byte, like one that never was."""
+    wish = {"name": a_name, "model": a_name}
+    assert publish(service, a_name).status_code == 201
+    assert service.ask("POST", "deployments", json=wish).status_code == 201
+    for method, rest, body in DEPLOYED:
+        for endpoint in (f"deployments/{a_name}{rest}", f"models/{a_name}/versions"):
+            hers = service.ask(method, endpoint, json=body, token="grace-token")
+            there = endpoint.replace(a_name, "nosuch")
+            none = service.ask(method, there, json=body, token="grace-token")
+            assert hers.status_code in (404, 405) or endpoint.startswith("models")
+            if (method, endpoint[0]) != ("POST", "m"):
+                refused(hers, 404, 405)
+                assert hers.content == none.content
+    for page in ("deployments", "models"):
+        found = service.ask("GET", f"{page}?limit=500", token="grace-token").json()[page]
+        assert a_name not in [each["name"] for each in found]
+    # The same names are hers to use, and change nothing of his.
+    assert 400 == service.ask("POST", "deployments", json=wish, token="grace-token").status_code
+    publish(service, a_name, token="grace-token")
+    publish(service, a_name, token="grace-token")
+    hers = service.ask("POST", "deployments", json=wish, token="grace-token").json()
+    his = service.ask("GET", f"deployments/{a_name}").json()
+    assert ("grace", 2, "ada", 1) == (hers["owner"], hers["version"], his["owner"], his["version"])
+    assert service.ask("DELETE", f"deployments/{a_name}", token="grace-token").is_success
+    assert "READY" == service.ask("GET", f"deployments/{a_name}").json()["state"]
+
+
+def test_endpoints_of_two_people(service: Host, publish, a_name: str) -> None:
+    """Another person's endpoint is not there, whoever it is asked as, under any of its names."""
+    publish(service, a_name)
+    service.ask("POST", "deployments", json={"name": a_name, "model": a_name})
+    body = {"instances": [1]}
+    for owner, token in (("ada", "grace-token"), ("grace", "ada-token"), ("grace", "grace-token")):
+        for method, path in (
+            ("GET", ""), ("GET", f"v2/models/{a_name}/ready"),
+            ("POST", f"v1/models/{a_name}:predict"), ("POST", f"v2/models/{a_name}/infer"),
+        ):  # fmt: skip
+            none = service.ask(method, service.endpoint("eve", "nosuch", path), json=body)
+            hers = service.ask(
+                method, service.endpoint(owner, a_name, path), json=body, token=token
+            )
+            refused(hers, 404)
+            assert hers.content == none.content
+    for token, status in (("ada-token", 200), ("wrong", 403)):
+        at = service.endpoint("ada", a_name, f"v1/models/{a_name}:predict")
+        assert status == service.ask("POST", at, json=body, token=token).status_code
+    assert 403 == service.http.post(at, json=body).status_code
+    assert 403 == service.http.post(at, json=body, params={"token": "ada-token"}).status_code
+    assert 1 == service.ask("GET", f"deployments/{a_name}").json()["traffic"]["requests"]
 
 
 def test_another_persons_page(service: Host, wish) -> None:

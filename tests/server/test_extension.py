@@ -14,12 +14,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psutil
 import pytest
 from jupyter_server.auth import passwd
-from served import Host, until
+from served import ONNX, Host, StubHub, until
 
 from dllab_hub.client import Client
 from dllab_hub.errors import DLLabError, Unavailable
@@ -244,6 +245,47 @@ def test_in_a_lab_of_a_hub(start: Start, service: Host) -> None:
     answer = server.api(f"dllab/api/jobs/{job.id}/logs?replica=worker-9")
     assert (answer.status_code, answer.json()["error"]["field"]) == (404, "replica")
     client.close()
+
+
+def test_models_in_a_lab_of_a_hub(start: Start, service: Host, a_hub: StubHub) -> None:
+    """A file of the lab becomes a model of the service, which serves it at its own address."""
+    a_hub.add("lin-token", "lin")
+    server = start(DLLAB_API_URL=service.url, JUPYTERHUB_API_TOKEN="lin-token")
+    with closing(server.client()) as client:
+        ready(client)
+    net = server.log.parent / "net.onnx"
+    net.write_bytes(ONNX)
+
+    def ask(method: str, path: str, **more: Any) -> httpx.Response:
+        return server.api(f"dllab/api/{path}", method=method, **more)
+
+    made = ask("POST", "models/digits/versions", json={"path": "net.onnx"})
+    assert (201, len(ONNX), ONNX) == (made.status_code, made.json()["size"], net.read_bytes())
+    assert 413 == ask("POST", "models/x/versions", json={"path": "x" * 9_000_000}).status_code
+    deployment = ask("POST", "deployments", json={"name": "digits", "model": "digits"}).json()
+    assert ("lin", "/services/dllab/serve/lin/digits/") == (deployment["owner"], deployment["url"])
+    assert [deployment] == ask("GET", "deployments").json()["deployments"]
+    predict = ask("POST", "deployments/digits/predict", json={"instances": [[1.5]]})
+    assert {"predictions": [[1.5]]} == predict.json()
+    refused = ask("POST", "deployments/digits/predict", json={"instances": []})
+    assert (400, "invalid_request") == (refused.status_code, refused.json()["error"]["code"])
+
+    at = service.endpoint("lin", "digits", "v1/models/digits:predict")
+    assert service.ask("POST", at, json={"instances": [1]}, token="lin-token").is_success
+    # The lab has no endpoint of its own: it ends with the lab.
+    assert 404 == server.api("dllab/serve/lin/digits/v2/models/digits/ready").status_code
+
+
+def test_endpoints_of_a_plain_jupyter_server(start: Start) -> None:
+    """They are at the server's own address, behind its own sign-in."""
+    server = start()
+    with closing(server.client()) as client:
+        ready(client)
+    at = f"dllab/serve/{quote(getpass.getuser())}/digits/v2/models/digits/ready"
+
+    assert "not_found" == server.api(at).json()["error"]["code"]
+    assert 403 == httpx.get(server.url + at, trust_env=False).status_code
+    assert {"models": [], "next": None} == server.api("dllab/api/models").json()
 
 
 def test_a_service_that_is_down(start: Start) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
-from served import NoGpus
+from served import ONNX, NoGpus
 
 from dllab_hub.errors import DLLabError, Unavailable
 from dllab_hub.server import lab as lab_module
 from dllab_hub.server.lab import Lab
-from dllab_hub.specs import Gpu, GpuReport, GpuState, Holder
+from dllab_hub.specs import DeploymentSpec, Gpu, GpuReport, GpuState, Holder
 from dllab_hub.testing import MemoryBackend
 
 
@@ -107,3 +108,34 @@ async def test_holders_as_one_may_see_them() -> None:
     assert ["digits", "", None] == [gpu.holder and gpu.holder.name for gpu in report.gpus]
     assert "" == report.gpus[1].holder.owner + report.gpus[1].holder.id
     assert [["GPU-0", "GPU-1", "GPU-2"]] == asked
+
+
+async def test_where_deployments_are(tmp_path: Path) -> None:
+    """A deployment without a URL is at this host, whatever its owner is called."""
+    memory = MemoryBackend()
+    (tmp_path / "net.onnx").write_bytes(ONNX)
+    await memory.serving.publish("Ada L/../é", "digits", tmp_path / "net.onnx")
+    made = await memory.serving.deploy("Ada L/../é", DeploymentSpec(name="mine", model="digits"))
+    here = Lab(memory, NoGpus(), serve_url="/x/serve/").located(made)
+
+    assert "/x/serve/Ada%20L%2F..%2F%C3%A9/mine/" == here.url
+    assert here == Lab(memory, NoGpus(), serve_url="/y/").located(here)
+    assert made == Lab(memory, NoGpus()).located(made)
+
+
+async def test_where_files_lie_while_they_come(tmp_path: Path) -> None:
+    """A directory of the lab's own, without what its predecessor has left, or a temporary one."""
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    (uploads / "upload-half.onnx").write_bytes(b"half")
+    lab = Lab(MemoryBackend(), NoGpus(), uploads=uploads)
+    lab.start()
+    await ready(lab)
+    assert (uploads, False) == (lab.uploads, uploads.exists())
+    await lab.close()
+
+    lab = Lab(MemoryBackend(), NoGpus())
+    scratch = lab.uploads
+    assert (scratch, 0o700) == (lab.uploads, scratch.stat().st_mode & 0o777)
+    await lab.close()
+    assert not scratch.exists()

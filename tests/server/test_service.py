@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from served import StubHub, until
+from served import until
+from service_process import Start, a_port, up
 
 from dllab_hub.client import Client
 from dllab_hub.errors import DLLabError, Unavailable
@@ -22,84 +19,6 @@ from dllab_hub.hub import service as service_module
 from dllab_hub.images import find
 from dllab_hub.specs import Code, JobState, TrainingSpec
 from dllab_hub.state import StateDir
-
-Start = Callable[..., psutil.Popen]
-
-
-def a_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@pytest.fixture
-def port() -> int:
-    """A port that nobody has."""
-    return a_port()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """What the services say."""
-    return tmp_path / "log"
-
-
-@pytest.fixture
-def start(tmp_path: Path, log: Path, port: int, a_hub: StubHub) -> Iterator[Start]:
-    """Starts the service with the environment of a hub-managed one."""
-    a_hub.add("ada-token", "ada")
-    started: list[psutil.Popen] = []
-
-    def start(command: tuple[str, ...] = (), **env: str) -> psutil.Popen:
-        own = {
-            "JUPYTERHUB_SERVICE_NAME": "dllab",
-            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
-            "JUPYTERHUB_SERVICE_PREFIX": "/services/dllab/",
-            "JUPYTERHUB_API_URL": a_hub.url,
-            "JUPYTERHUB_API_TOKEN": "its-own",
-            "DLLAB_HOME": str(tmp_path / "state"),
-            "DLLAB_ENVS": str(tmp_path / "state" / "envs"),
-            "DLLAB_OS_USERS": "0",
-        }
-        with log.open("ab") as file:
-            process = psutil.Popen(
-                [*command, sys.executable, "-P", "-m", "dllab_hub.hub.service"],
-                env={**os.environ, **own, **env},
-                cwd=tmp_path,
-                stdin=subprocess.DEVNULL,
-                stderr=file,
-                stdout=file,
-            )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.is_running():
-            process.terminate()
-            process.wait(10)
-
-
-@pytest.fixture
-def client(port: int) -> Iterator[Client]:
-    """Ada's."""
-    client = Client(f"http://127.0.0.1:{port}/services/dllab/dllab/api/", "ada-token")
-    yield client
-    client.close()
-
-
-def up(client: Client, process: psutil.Popen) -> dict[str, str]:
-    """The status, once there is one."""
-
-    def status() -> dict[str, str] | None:
-        assert process.poll() is None
-        try:
-            return client.status()
-        except Unavailable:
-            return None
-
-    found: dict[str, str] = until(status, 20)
-    return found
 
 
 def test_it_serves_and_ends(start: Start, client: Client, port: int, log: Path) -> None:
@@ -115,20 +34,6 @@ def test_it_serves_and_ends(start: Start, client: Client, port: int, log: Path) 
     assert process.wait(10) == 0
     assert "Traceback" not in log.read_text()
     assert "Unclosed" not in log.read_text()
-
-
-def test_a_stranger_cannot_fill_its_memory(
-    start: Start, client: Client, port: int, tmp_path: Path
-) -> None:
-    """What is sent to the public page is not kept, however much it is."""
-    process = start()
-    up(client, process)
-    before = process.memory_info().rss
-    with suppress(httpx.TransportError), httpx.Client(trust_env=False, timeout=30) as http:
-        http.post(f"http://127.0.0.1:{port}/services/dllab/", content=bytes(100 * 2**20))
-
-    assert process.memory_info().rss - before < 50 * 2**20
-    assert up(client, process)["user"] == "ada"
 
 
 def test_its_tokens_are_not_logged(start: Start, client: Client, port: int, log: Path) -> None:

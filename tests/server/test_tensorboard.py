@@ -253,17 +253,10 @@ class TestSetup:
         assert options.keys() <= set(ServerProcess.class_trait_names())
         assert entry.keys() <= set(LauncherEntry.class_trait_names())
         assert ServerProcess(name="tensorboard", **options).update_last_activity is False
-        assert Path(entry["icon_path"]).is_file()
 
-    @pytest.mark.parametrize(("value", "shown"), [(None, True), ("1", True), ("0", False)])
-    def test_the_tile_is_the_persons_choice(
-        self, monkeypatch: pytest.MonkeyPatch, value: str | None, shown: bool
-    ) -> None:
-        """A lab that was started without TensorBoard has no tile for it."""
-        if value is not None:
-            monkeypatch.setenv("DLLAB_TENSORBOARD", value)
-
-        assert tensorboard.setup()["launcher_entry"]["enabled"] is shown
+    def test_there_is_one_tile(self) -> None:
+        """The launcher shows the tile of our front end, and no second one of the proxy's."""
+        assert {"enabled": False} == tensorboard.setup()["launcher_entry"]
 
     def test_without_a_hub_it_is_the_directory_of_the_account(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 from jupyter_server.serverapp import ServerApp
 from jupyterhub.services.auth import HubAuth
+from stub_hub import SCOPE, Loop, StubHub, listen, running_loop, stop_server, stub_hub
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from traitlets.config import Config
 
@@ -27,13 +25,13 @@ from dllab_hub.specs import GpuReport, GpuState, JobState
 from dllab_hub.testing import MemoryBackend
 
 __all__ = (
-    "SCOPE", "Host", "StubHub", "browser", "jupyter_host", "lab_host", "running_loop",
+    "ONNX", "SCOPE", "Host", "StubHub", "browser", "jupyter_host", "lab_host", "running_loop",
     "service_host", "stub_hub", "until",
 )  # fmt: skip
 
-_T = TypeVar("_T")
-SCOPE = "access:services!service=dllab"
 PREFIX = "/services/dllab/"
+#: What the models of a `MemoryBackend` are made of: no more than its first look needs.
+ONNX = b"\x08\x0a a model"
 
 
 class NoGpus:
@@ -41,100 +39,6 @@ class NoGpus:
 
     async def report(self) -> GpuReport:
         return GpuReport(state=GpuState.NO_GPU, message="There is no GPU here.", time=1.0)
-
-
-class Loop:
-    """An event loop in a thread."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
-        self.loop.close()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
-
-
-@contextmanager
-def running_loop() -> Iterator[Loop]:
-    loop = Loop()
-    try:
-        yield loop
-    finally:
-        loop.stop()
-
-
-class StubHub:
-    """Answers ``/hub/api/user`` for tokens it was told.
-
-    It does not prove that a real hub answers like this: the tests of `dllab_hub.hub` do, on one.
-
-    Attributes:
-        models: Token -> the hub's model of whom it belongs to.
-        asked: How many times a token was asked for.
-        broken: Answer with 500 to everything.
-    """
-
-    def __init__(self) -> None:
-        self.models: dict[str, dict[str, Any]] = {}
-        self.asked = 0
-        self.broken = False
-        self.url = ""
-
-    def add(self, token: str, name: str, kind: str = "user", scopes: tuple[str, ...] = (SCOPE,)):
-        self.models[token] = {"kind": kind, "name": name, "scopes": list(scopes)}
-
-    def answer(self, token: str) -> tuple[int, Any]:
-        self.asked += 1
-        if self.broken:
-            return 500, {"message": "broken"}
-        model = self.models.get(token)
-        return (200, model) if model else (403, {"message": "no"})
-
-
-class _HubUser(RequestHandler):
-    def initialize(self, hub: StubHub) -> None:
-        self.hub = hub
-
-    def get(self) -> None:
-        token = self.request.headers.get("Authorization", "").removeprefix("token ")
-        status, body = self.hub.answer(token)
-        self.set_status(status)
-        self.finish(json.dumps(body))
-
-
-def _listen(server: HTTPServer) -> int:
-    sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
-    return int(sockets[0].getsockname()[1])
-
-
-@contextmanager
-def stub_hub(loop: Loop) -> Iterator[StubHub]:
-    hub = StubHub()
-
-    async def start() -> HTTPServer:
-        server = HTTPServer(Application([("/hub/api/user", _HubUser, {"hub": hub})]))
-        hub.url = f"http://127.0.0.1:{_listen(server)}/hub/api"
-        return server
-
-    server = loop.call(start())
-    yield hub
-    loop.call(_stop(server))
-
-
-async def _stop(server: HTTPServer) -> None:
-    server.stop()
-    await server.close_all_connections()
 
 
 class Host:
@@ -151,6 +55,8 @@ class Host:
         self.lab, self.app, self.loop = lab, app, loop
         self.origin = "/".join(url.split("/", 3)[:3])
         self.http = httpx.Client(base_url=url, trust_env=False, timeout=20)
+        # Who signs in with a cookie sends it by hand: nobody after them is signed in too.
+        self.http.event_hooks = {"response": [lambda _: self.http.cookies.clear()]}
 
     @property
     def backend(self) -> MemoryBackend:
@@ -164,20 +70,29 @@ class Host:
         )
 
     def patterns(self) -> Iterator[tuple[str, str]]:
-        """Method and an address for every route of ours in the live table, without ``{url}``."""
-        base = re.escape(self.url.removeprefix(self.origin))
-        found = 0
+        """Method and an address for every route of ours in the live table.
+
+        Those of the interface come without ``{url}``, those of endpoints with all of it.
+        """
+        api, serve = self.url.removeprefix(self.origin), self.lab.serve_url
+        found = dict.fromkeys((api, serve), 0)
         for rule in _all_rules(self.app):
             pattern = rule.matcher.regex.pattern.removesuffix("$")
-            if not pattern.startswith(base):
+            base = next((base for base in found if pattern.startswith(re.escape(base))), None)
+            if base is None:
                 continue
-            found += 1
-            path = pattern.removeprefix(base)
+            found[base] += 1
+            path = pattern.removeprefix(re.escape(base))
             path = path.replace("([^/]+)", "nosuch-bcdfghj").replace("(.*)", "nowhere")
+            path = path.replace("\\", "")
             for method in ("get", "post", "put", "patch", "delete"):
                 if getattr(rule.target, method) is not getattr(RequestHandler, method):
-                    yield method.upper(), path.replace("\\", "")
-        assert found
+                    yield method.upper(), path if base == api else f"{self.origin}{serve}{path}"
+        assert all(found.values())
+
+    def endpoint(self, owner: str, name: str, path: str = "") -> str:
+        """Where a deployment answers."""
+        return f"{self.origin}{self.lab.serve_url}{owner}/{name}/{path}"
 
     def end_new_jobs_after(self, seconds: float, state: str = "SUCCEEDED", text: str = "") -> None:
         """Let every job that is submitted from now on print ``text`` and end."""
@@ -228,7 +143,9 @@ def service_host(loop: Loop, hub: StubHub) -> Iterator[Host]:
     """The lab service's application; ``ada-token`` and ``grace-token`` may come in."""
     hub.add("ada-token", "ada")
     hub.add("grace-token", "grace")
-    lab = Lab(MemoryBackend(gpus=("GPU-0", "GPU-1")), NoGpus(), kind="memory")
+    lab = Lab(
+        MemoryBackend(gpus=("GPU-0", "GPU-1")), NoGpus(), kind="memory", serve_url=f"{PREFIX}serve/"
+    )
 
     async def start() -> tuple[Application, HTTPServer, int, HubIdentityProvider]:
         auth = HubAuth(api_url=hub.url, api_token="the-services-own", cache_max_age=30)
@@ -236,7 +153,7 @@ def service_host(loop: Loop, hub: StubHub) -> Iterator[Host]:
         app = application(lab, identity, PREFIX)
         server = HTTPServer(app, max_body_size=1 << 40)
         lab.start()
-        return app, server, _listen(server), identity
+        return app, server, listen(server), identity
 
     app, server, port, identity = loop.call(start())
     host = Host(f"http://127.0.0.1:{port}{PREFIX}dllab/api/", "ada-token", "ada", lab, app, loop)
@@ -244,7 +161,7 @@ def service_host(loop: Loop, hub: StubHub) -> Iterator[Host]:
     host.http.close()
 
     async def stop() -> None:
-        await _stop(server)
+        await stop_server(server)
         await lab.close()
         await identity.close()
 
@@ -275,11 +192,15 @@ def jupyter_host(loop: Loop, home: Path, base_url: str = "/user/ada@x/") -> Iter
         app.init_signal = lambda: None  # Only a main thread may handle signals.
         app.initialize(argv=[], new_httpserver=False)
         server = HTTPServer(app.web_app)
-        lab = Lab(MemoryBackend(gpus=("GPU-0", "GPU-1")), NoGpus(), kind="memory", owner="ada")
-        await app.web_app.settings["dllab"].close()
+        before = app.web_app.settings["dllab"]
+        lab = Lab(
+            MemoryBackend(gpus=("GPU-0", "GPU-1")), NoGpus(), kind="memory", owner="ada",
+            serve_url=before.serve_url, files=before.files, uploads=home / "uploads",
+        )  # fmt: skip
+        await before.close()
         app.web_app.settings["dllab"] = app.web_app.settings["dllab_hub"].lab = lab
         lab.start()
-        return app, server, _listen(server)
+        return app, server, listen(server)
 
     app, server, port = loop.call(start())
     url = f"http://127.0.0.1:{port}{app.base_url}dllab/api/"
@@ -288,7 +209,7 @@ def jupyter_host(loop: Loop, home: Path, base_url: str = "/user/ada@x/") -> Iter
     host.http.close()
 
     async def stop() -> None:
-        await _stop(server)
+        await stop_server(server)
         await app._cleanup()
 
     loop.call(stop())

@@ -1,0 +1,92 @@
+"""The endpoints themselves: ``serve/<owner>/<name>/...``, what the model server says as it says it.
+
+They lie beside ``dllab/api/`` and not below it: these are the addresses that programs are given.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..backends.serving import Call
+from ..errors import NotFound
+from ..specs import Deployment, ModelVersion
+from .handler import LabHandler, Nowhere, allowed
+
+__all__ = ("ROUTES",)
+
+#: Addresses of the two protocols; no other page of a model server is shown under the hub's name.
+_PATH = re.compile(r"v[12](/[A-Za-z0-9._:-]+)*")
+_PASSED_ON = ("Content-Type", "Accept")
+_PASSED_BACK = ("x-model-version",)
+#: What a browser draws is never under a model's control.
+_KINDS = {"application/json", "application/octet-stream", "text/plain"}
+
+
+class Serve(LabHandler):
+    """``serve/<owner>/<name>/<path>``."""
+
+    @allowed
+    async def get(self, owner: str, name: str, path: str = "") -> None:
+        """What the model server says; at the bare address, what there is to ask."""
+        if path:
+            await self._call("GET", owner, name, path)
+            return
+        self.query()
+        self._check_owner(owner)
+        there = self.lab.located(await self.serving.get(self.owner, name))
+        versions = await self.serving.versions(self.owner, there.spec.model)
+        model = next((each for each in versions if each.version == there.version), None)
+        self.reply(_about(there, model))
+
+    @allowed
+    async def post(self, owner: str, name: str, path: str = "") -> None:
+        """Ask the model."""
+        await self._call("POST", owner, name, path)
+
+    async def _call(self, method: str, owner: str, name: str, path: str) -> None:
+        self.query()
+        self._check_owner(owner)
+        if not _PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
+            raise NotFound("there is nothing at this address of the model.")
+        given = self.request.headers
+        headers = {key.lower(): given[key] for key in _PASSED_ON if key in given}
+        call = Call(method, path, self.body, headers)
+        reply = await self.serving.call(self.owner, name, call)
+        found = {key.lower(): value for key, value in reply.headers.items()}
+        for key in _PASSED_BACK:
+            if key in found:
+                self.set_header(key, found[key])
+        kind = found.get("content-type", "")
+        known = kind.partition(";")[0].strip().lower() in _KINDS
+        self.set_status(reply.status)
+        self.finish(reply.body, set_content_type=kind if known else "application/octet-stream")
+
+    def _check_owner(self, owner: str) -> None:
+        if owner != self.owner:
+            raise NotFound("there is no such deployment.")
+
+
+def _about(there: Deployment, model: ModelVersion | None) -> dict[str, Any]:
+    return {
+        "name": there.name,
+        "owner": there.owner,
+        "model": there.spec.model,
+        "version": there.version,
+        "state": there.state.value,
+        "reason": there.reason,
+        "inputs": [tensor.to_wire() for tensor in model.inputs] if model else [],
+        "outputs": [tensor.to_wire() for tensor in model.outputs] if model else [],
+        "example": model.example if model else "",
+        "urls": {
+            "v1": f"{there.url}v1/models/{there.name}:predict",
+            "v2": f"{there.url}v2/models/{there.name}/infer",
+        },
+    }
+
+
+ROUTES = (
+    (r"([^/]+)/([^/]+)", Serve),
+    (r"([^/]+)/([^/]+)/(.*)", Serve),
+    (r"(.*)", Nowhere),
+)

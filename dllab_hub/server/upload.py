@@ -1,0 +1,189 @@
+"""`Upload`: a file that grows as it arrives. Only threads touch the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import InvalidRequest, StorageFull, TooLarge, Unavailable
+
+__all__ = ("MAX_MODEL_BYTES", "Upload")
+
+#: Of one model. ONNX keeps more than 2 GiB in files of its own, which are not taken.
+MAX_MODEL_BYTES = 4 * 1024 * 1024 * 1024
+#: Bytes that are gathered before a thread writes them.
+_PIECE = 1024 * 1024
+#: Bytes of the disk that uploads leave alone: the lab itself needs some to go on.
+_LEFT = 64 * 1024 * 1024
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_dropped: set[asyncio.Task[None]] = set()  # A loop keeps no tasks by itself.
+
+
+class Upload:
+    """A new file of mode 0600 in a directory that is created when it is not there.
+
+    Everything that touches the disk may raise `StorageFull`, or `Unavailable` with what the
+    system says.
+
+    Args:
+        folder: Where.
+        limit: Most bytes.
+    """
+
+    def __init__(self, folder: Path, limit: int = MAX_MODEL_BYTES) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._gathered = bytearray()
+        self._size = 0
+        self._file: int | None = None
+        self._path: Path | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._is_over = False
+
+    async def expect(self, size: int) -> None:
+        """Look whether so many bytes may come.
+
+        Raises:
+            TooLarge: they are more than the limit.
+        """
+        self._check(size)
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._make, size)
+
+    async def add(self, piece: bytes) -> None:
+        """Append; of what comes after `discard` nothing is kept.
+
+        Raises:
+            TooLarge: they are more than the limit now.
+        """
+        self._check(self._size + len(self._gathered) + len(piece))
+        self._gathered += piece
+        if len(self._gathered) >= _PIECE:
+            await self._flush()
+
+    async def copy(self, root: Path, path: str) -> None:
+        """Append a file of the person's.
+
+        Args:
+            root: Their files; what lies elsewhere is refused, links followed.
+            path: Below the root.
+
+        Raises:
+            InvalidRequest: there is no such file, or it cannot be read.
+            TooLarge: it is larger than the limit.
+        """
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._copy, root, path)
+
+    async def finish(self) -> Path:
+        """The whole file. It may be moved away.
+
+        Raises:
+            InvalidRequest: nothing has come.
+        """
+        await self._flush()
+        if not self._size or self._path is None:
+            raise InvalidRequest("the file is empty.", field="model")
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._close)
+        return self._path
+
+    async def discard(self) -> None:
+        """Remove what is there; once or several times."""
+        self._is_over = True
+        self._gathered.clear()
+        async with self._one_at_a_time:
+            if self._path is not None:
+                await asyncio.to_thread(self._remove)
+
+    def drop(self) -> None:
+        """`discard`, for those who cannot wait."""
+        task = asyncio.get_running_loop().create_task(self.discard())
+        _dropped.add(task)
+        task.add_done_callback(_dropped.discard)
+
+    async def _flush(self) -> None:
+        async with self._one_at_a_time:
+            if not self._is_over:
+                piece, self._gathered = self._gathered, bytearray()
+                await asyncio.to_thread(self._write, piece)
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise TooLarge(f"the model is larger than {self._limit // 1024 // 1024} MiB.")
+
+    # In threads, one at a time.
+
+    def _make(self, size: int) -> int:
+        with _disk():
+            if self._file is None:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._file, name = tempfile.mkstemp(".onnx", "upload-", self._folder)
+                self._path = Path(name)
+            if shutil.disk_usage(self._folder).free - size < _LEFT:
+                raise _full()
+        return self._file
+
+    def _write(self, piece: bytes | bytearray) -> None:
+        file = self._make(len(piece))
+        with _disk(), memoryview(piece) as left:
+            done = 0
+            while done < len(piece):
+                done += os.write(file, left[done:])
+        self._size += len(piece)
+
+    def _copy(self, root: Path, path: str) -> None:
+        try:
+            found = (root / path).resolve(strict=True)
+            if not found.is_relative_to(root.resolve()):
+                raise InvalidRequest("must lie below the lab's own files.", field="path")
+            # Without waiting: opening a pipe would take until somebody writes to it.
+            opened = os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except (OSError, ValueError, RuntimeError):  # Of a NUL, and of links in a circle.
+            raise InvalidRequest("there is no file here that can be read.", field="path") from None
+        try:
+            there = os.fstat(opened)
+            if not stat.S_ISREG(there.st_mode):
+                raise InvalidRequest("must be a regular file.", field="path")
+            self._check(there.st_size)
+            self._make(there.st_size)
+            while piece := os.read(opened, _PIECE):
+                self._check(self._size + len(piece))
+                self._write(piece)
+        finally:
+            os.close(opened)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _remove(self) -> None:
+        self._close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._path = None
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """What the disk says, in our words."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in _NO_ROOM:
+            raise _full() from exc
+        raise Unavailable(f"the model cannot be kept: {exc.strerror}.") from exc
+
+
+def _full() -> StorageFull:
+    return StorageFull(
+        "the disk has no room for the model.", hint="Remove what is not needed any more."
+    )
