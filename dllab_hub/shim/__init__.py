@@ -17,6 +17,7 @@ __all__ = (
     "CHECKPOINTS",
     "EVENTS",
     "EXIT_RECORD",
+    "LOGS",
     "MARKER",
     "MERGED_LOG",
     "PLAN",
@@ -27,7 +28,8 @@ __all__ = (
     "WORKSPACE",
 )
 
-#: What a job is to do; written by whoever starts the shim.
+#: What a job is to do; written by whoever starts the shim. One with a ``command`` is a server: one
+#: process that is not meant to end, with a log of its own and nothing of a worker's environment.
 PLAN = "plan.json"
 #: Identity of the shim: see `process.identity`, and ``started``.
 SHIM = "shim.json"
@@ -49,5 +51,7 @@ CHECKPOINTS = "checkpoints"
 ATTEMPTS = "attempts"
 #: and this one beside them is all of them in order of arrival.
 MERGED_LOG = "all.log"
+#: A server has ``<name>.log`` below this one, for all attempts together.
+LOGS = "logs"
 #: Environment variable that marks every process below a shim with the id of what it belongs to.
 MARKER = "DLLAB_LEASE"

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import ATTEMPTS, CHECKPOINTS, EVENTS, STATE
+from . import ATTEMPTS, CHECKPOINTS, EVENTS, LOGS, STATE
 from .children import Signals, reap, start
 from .logs import Logs
 from .process import sweep
 from .record import NO_ROOM, Events, write_atomic
-from .replica import Replica, environment, free_port, replicas_of, workspace_of
+from .replica import Replica, command_of, environment, free_port, replicas_of, workspace_of
 
 __all__ = ("Gang",)
 
@@ -28,6 +28,8 @@ _STUCK = 10.0
 _PIECE = 64 * 1024
 #: Most bytes taken from a pipe whose replica has ended: a grandchild may write for ever.
 _LEFT_IN_PIPE = 4 * 1024 * 1024
+#: Bytes of a server's log, which never ends; the bytes before are kept once.
+_SERVER_LOG = 4 * 1024 * 1024
 
 
 class Gang:
@@ -74,7 +76,8 @@ class Gang:
         elif self._failed:
             state, reason = "FAILED", self._failed.why
             if restarts := self.attempt - 1:
-                reason += f" The job had been restarted {_times(restarts)}."
+                what = "It" if "command" in self._plan else "The job"
+                reason += f" {what} had been restarted {_times(restarts)}."
         else:
             state, reason = "SUCCEEDED", ""
         self._become(state, reason)
@@ -94,8 +97,11 @@ class Gang:
         before, self._failed = self._failed, None
         self._deadline, self._killed = None, False
         self._gang = replicas_of(self._plan, self.attempt)
-        directory = self._run / ATTEMPTS / str(self.attempt)
-        self._logs = Logs(directory, [replica.name for replica in self._gang])
+        names = [replica.name for replica in self._gang]
+        if "command" in self._plan:
+            self._logs = Logs(self._run / LOGS, names, limit=_SERVER_LOG)
+        else:
+            self._logs = Logs(self._run / ATTEMPTS / str(self.attempt), names)
         self._launch(before)
         while any(replica.process for replica in self._gang):
             for key, _ in self._selector.select(self._patience()):
@@ -132,15 +138,12 @@ class Gang:
 
     def _start(self, replica: Replica) -> None:
         workspace = workspace_of(self._plan, self._run)
-        script, *args = self._plan["argv"]
-        if script.startswith("-"):
-            script = f"./{script}"  # A file of this name, not an option of the interpreter.
         env = environment(self._plan, self._run, self._gang, replica, self._port)
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read, False)
         try:
             replica.process = start(
-                [self._plan["python"], script, *args], env=env, output=write, cwd=str(workspace)
+                command_of(self._plan), env=env, output=write, cwd=str(workspace)
             )
         except (OSError, ValueError) as exc:
             os.close(read)

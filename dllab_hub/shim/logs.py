@@ -1,4 +1,4 @@
-"""The logs of one attempt: each replica's bytes as they are, and all lines merged."""
+"""The logs of one attempt, or of a server: each replica's bytes as they are, all lines merged."""
 
 from __future__ import annotations
 
@@ -24,10 +24,19 @@ class Logs:
 
     Attributes:
         dropped: Bytes that were lost, over all replicas; the merged log does not count.
+
+    Args:
+        directory: Of the files.
+        replicas: Their names.
+        limit: Bytes after which a log is begun anew, and the one so far becomes ``<name>.log.1``;
+            there is no merged log then. By default logs grow.
     """
 
-    def __init__(self, directory: Path, replicas: Iterable[str]) -> None:
+    def __init__(
+        self, directory: Path, replicas: Iterable[str], *, limit: int | None = None
+    ) -> None:
         self.dropped = 0
+        self._limit = limit
         self._directory = directory
         self._files: dict[str, int] = {}
         self._tails = {name: bytearray() for name in replicas}
@@ -41,6 +50,8 @@ class Logs:
         tail += data
         if len(tail) > 2 * TAIL_BYTES:
             del tail[:-TAIL_BYTES]
+        if self._limit is not None:
+            return
         partial = self._partial[replica]
         partial += data
         whole, newline, rest = partial.rpartition(b"\n")
@@ -82,6 +93,8 @@ class Logs:
         """Bytes that could be written."""
         done = 0
         try:
+            if self._limit is not None and name in self._files:
+                self._turn(name, self._limit - len(data))
             if name not in self._files:
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -91,3 +104,10 @@ class Logs:
         except OSError:  # Full, over quota, or the directory was taken away.
             return done
         return done
+
+    def _turn(self, name: str, most: int) -> None:
+        """Begin a log anew when it has more than so many bytes."""
+        if os.fstat(self._files[name]).st_size > most:
+            path = self._directory / name
+            path.rename(path.with_name(f"{name}.1"))
+            os.close(self._files.pop(name))

@@ -14,7 +14,15 @@ from typing import Any
 
 from . import CHECKPOINTS, MARKER, REPORT, WORKSPACE
 
-__all__ = ("Replica", "environment", "free_port", "last_traceback", "replicas_of", "workspace_of")
+__all__ = (
+    "Replica",
+    "command_of",
+    "environment",
+    "free_port",
+    "last_traceback",
+    "replicas_of",
+    "workspace_of",
+)
 
 _HEADER = "Traceback (most recent call last):"
 #: Most lines of a message that goes on below the exception's own line, as those of C++ do.
@@ -34,6 +42,7 @@ class Replica:
         rank: Number within the gang.
         attempt: From 1.
         gpus: UUIDs of its GPUs.
+        label: What a server is called instead.
         state: Text of a ``JobState``.
         why: Sentence about its end, empty while it runs and when it went well.
         process: Set while it runs.
@@ -45,6 +54,7 @@ class Replica:
     rank: int
     attempt: int
     gpus: tuple[str, ...] = ()
+    label: str = ""
     state: str = "RUNNING"
     pid: int | None = None
     exit_code: int | None = None
@@ -59,7 +69,7 @@ class Replica:
     @property
     def name(self) -> str:
         """``worker-0``."""
-        return f"{self.role}-{self.index}"
+        return self.label or f"{self.role}-{self.index}"
 
     def wire(self) -> dict[str, Any]:
         """The same JSON as ``specs.ReplicaStatus.to_wire``; a test holds the two together."""
@@ -130,16 +140,27 @@ def replicas_of(plan: Mapping[str, Any], attempt: int) -> list[Replica]:
     if needed > len(gpus):
         raise ValueError(f"{needed} GPUs are needed and the job was given {len(gpus)}.")
     gang: list[Replica] = []
+    label = plan["name"] if "command" in plan else ""
     for role in plan["roles"]:
         for index in range(role["replicas"]):
             own, gpus = gpus[: role["gpus"]], gpus[role["gpus"] :]
-            gang.append(Replica(role["name"], index, len(gang), attempt, tuple(own)))
+            gang.append(Replica(role["name"], index, len(gang), attempt, tuple(own), label))
     return gang
 
 
 def workspace_of(plan: Mapping[str, Any], run: Path) -> Path:
     """Where the code lies and runs."""
     return Path(plan.get("workspace") or run / WORKSPACE)
+
+
+def command_of(plan: Mapping[str, Any]) -> list[str]:
+    """What a replica runs."""
+    if "command" in plan:
+        return list(plan["command"])
+    script, *args = plan["argv"]
+    if script.startswith("-"):
+        script = f"./{script}"  # A file of this name, not an option of the interpreter.
+    return [plan["python"], script, *args]
 
 
 def environment(
@@ -152,11 +173,18 @@ def environment(
     written for torchrun runs unchanged. As there, every replica that has GPUs sees all GPUs of the
     job, by rank, and picks its own with ``LOCAL_RANK``.
     """
+    env = {key: value for key, value in os.environ.items() if not key.startswith(_PRIVATE)}
+    env |= plan["env"]
+    # Tools of the image come first, as after `activate`.
+    path = env.get("PATH", os.defpath)
+    program = plan["command"][0] if "command" in plan else plan["python"]
+    env["PATH"] = f"{Path(program).parent}{os.pathsep}{path}"
+    env |= {MARKER: plan["id"], "PYTHONUNBUFFERED": "1"}
+    if "command" in plan:
+        return env | {"CUDA_VISIBLE_DEVICES": ""}
     size = str(len(gang))
     peers = [other for other in gang if other.role == replica.role]
     visible = [gpu for other in gang for gpu in other.gpus] if replica.gpus else []
-    env = {key: value for key, value in os.environ.items() if not key.startswith(_PRIVATE)}
-    env |= plan["env"]
     if len(gang) > 1:
         # As torchrun, a little less strict: n ranks that each use all cores only fight.
         cores = len(os.sched_getaffinity(0))
@@ -164,12 +192,7 @@ def environment(
         # Gloo listens on the address of the host's name, which other machines may reach, and goes
         # down with its interface. All ranks are here.
         env.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    # Tools of the image come first, as after `activate`.
-    path = env.get("PATH", os.defpath)
-    env["PATH"] = f"{Path(plan['python']).parent}{os.pathsep}{path}"
     return env | {
-        MARKER: plan["id"],
-        "PYTHONUNBUFFERED": "1",
         "CUDA_VISIBLE_DEVICES": ",".join(visible),
         "DLLAB_JOB_ID": plan["id"],
         "DLLAB_ROLE": replica.role,

@@ -1,4 +1,5 @@
-"""Places where jobs run. A contract test gets each of them, by name, as the fixture ``place``."""
+"""Places where jobs run and models are served. A contract test gets each of them, by name, as the
+fixture ``place`` or ``serving_place``."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from remote_place import remote_backend
+from serving_place import ServingPlace, end_all, local_serving
 
 import dllab_hub
 from dllab_hub.backends.base import Backend
@@ -169,6 +171,46 @@ async def _quiet(backend: LocalBackend) -> bool:
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A place with two GPUs."""
     async with PLACES[request.param](tmp_path / "state") as made:
+        yield made
+
+
+@asynccontextmanager
+async def memory_serving(root: Path, files: Path) -> AsyncIterator[ServingPlace]:
+    yield ServingPlace(MemoryBackend().serving, files)
+
+
+@asynccontextmanager
+async def serving_here(root: Path, files: Path) -> AsyncIterator[ServingPlace]:
+    state = StateDir(root, root / "envs")
+    try:
+        async with local_serving(state) as serving:
+            place = ServingPlace(serving, files)
+            yield place
+            await place.clear()
+    finally:
+        end_all(state)
+
+
+@asynccontextmanager
+async def serving_over_rest(root: Path, files: Path) -> AsyncIterator[ServingPlace]:
+    async with remote_backend() as (backend, _):
+        yield ServingPlace(backend.serving, files)
+
+
+#: Add a place here and every contract test of serving runs on it.
+SERVING_PLACES: dict[str, Callable[[Path, Path], AbstractAsyncContextManager[ServingPlace]]] = {
+    "memory": memory_serving,
+    "local": serving_here,
+    "remote": serving_over_rest,
+}
+
+
+@pytest.fixture(params=SERVING_PLACES)
+async def serving_place(
+    request: pytest.FixtureRequest, tmp_path: Path, onnx_models: Path
+) -> AsyncIterator[ServingPlace]:
+    """A place that keeps models and serves them."""
+    async with SERVING_PLACES[request.param](tmp_path / "state", onnx_models) as made:
         yield made
 
 

@@ -39,6 +39,7 @@ from .jobdir import JobDir, read_account
 from .launch import Launcher
 from .logs import read_log
 from .queue import Queue
+from .serving import LocalServing
 from .store import Store, disk_errors
 
 __all__ = ("LocalBackend",)
@@ -67,6 +68,8 @@ class LocalBackend(Backend):
         python: Interpreter of the shims and of the image ``here``; it can import this package.
     """
 
+    serving: LocalServing
+
     def __init__(
         self,
         state: StateDir,
@@ -93,6 +96,7 @@ class LocalBackend(Backend):
             python=python,
         )
         self._queue = Queue(state, self._store, self._leases, self._launcher, grace)
+        self.serving = LocalServing(state, os_users=os_users, python=python)
         self._keeper = ThreadPoolExecutor(1, "dllab-jobs")
         self._lock: int | None = None
         self._closed = False
@@ -109,6 +113,7 @@ class LocalBackend(Backend):
             StorageFull: there is no room for the index.
         """
         await self._keep(self._open)
+        await self.serving.start()
         self._watch = asyncio.create_task(self._run(), name="dllab-jobs")
 
     async def close(self) -> None:
@@ -120,6 +125,7 @@ class LocalBackend(Backend):
                     await task
         if self._closed:
             return
+        await self.serving.close()
         await self._keep(self._shut)
         self._closed = True
         await asyncio.to_thread(self._keeper.shutdown)
@@ -204,10 +210,13 @@ class LocalBackend(Backend):
             self._state.jobs,
             self._state.tensorboard,
             self._state.leases,
+            self._state.models,
+            self._state.deployments,
         ):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._os_users:  # Accounts pass through to their own directories, and see no names.
-            for path in (self._state.root, self._state.jobs, self._state.tensorboard):
+            through = (self._state.jobs, self._state.models, self._state.deployments)
+            for path in (self._state.root, self._state.tensorboard, *through):
                 path.chmod(0o711)
         self._lock = _take(self._state.root / "service.lock")
         try:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ...errors import InvalidRequest
-from ...specs import Event, TrainingJob
-from .account import Account
-from .rundir import MIB, RunDir, Unreadable
+from ...specs import TrainingJob
+from .shimdir import ShimDir, sync_folder, write_file
 
 __all__ = ("JobDir", "read_account", "read_job")
 
@@ -22,23 +18,8 @@ __all__ = ("JobDir", "read_account", "read_job")
 _BAD_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EILSEQ}
 
 
-class JobDir:
-    """``jobs/<id>/``, owned by the service; ``run/`` in it is the account's.
-
-    Args:
-        path: Of the directory.
-        account: Whom the job runs as.
-    """
-
-    def __init__(self, path: Path, account: Account) -> None:
-        self.path = path
-        self.account = account
-        self.run = RunDir(path / "run", account)
-
-    @property
-    def lock(self) -> Path:
-        """The shim of this job holds a lock on this file, exactly as long as it lives."""
-        return self.path / "shim.lock"
+class JobDir(ShimDir):
+    """``jobs/<id>/``: what a job is, and what runs."""
 
     def create(self, job: TrainingJob) -> None:
         """Make the whole directory; it appears at once, complete and on the disk, or not at all.
@@ -58,16 +39,16 @@ class JobDir:
                 "spec": job.spec.to_wire(),
                 "created": job.created,
             }
-            _write(new / "job.json", json.dumps(about).encode())
-            _write(new / "shim.lock", b"")
+            write_file(new / "job.json", json.dumps(about).encode())
+            write_file(new / "shim.lock", b"")
             run = new / "run"
             for folder in (run, run / "workspace", run / "checkpoints", run / "attempts"):
                 folder.mkdir(mode=0o700)
             _write_code(run / "workspace", job)
             for folder in (*(path for path in run.rglob("*") if path.is_dir()), run, new):
-                _sync(folder)
+                sync_folder(folder)
             new.rename(self.path)
-            _sync(self.path.parent)
+            sync_folder(self.path.parent)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -78,44 +59,6 @@ class JobDir:
         with suppress(FileNotFoundError):
             self.path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
-
-    def note(self, name: str, data: dict[str, Any]) -> None:
-        """Keep something of the service's own beside ``job.json``.
-
-        Raises:
-            OSError: it could not be written; what was there before still is.
-        """
-        _write(self.path / f".{name}", json.dumps(data).encode())
-        (self.path / f".{name}").rename(self.path / name)
-        _sync(self.path)
-
-    def noted(self, name: str) -> dict[str, Any] | None:
-        """What `note` kept, or None."""
-        try:
-            data = json.loads((self.path / name).read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return data if isinstance(data, dict) else None
-
-    def say(self, reason: str, message: str) -> None:
-        """Add an event that the service itself has to tell."""
-        line = json.dumps({"time": time.time(), "reason": reason, "message": message})
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        with open(os.open(self.path / "events.jsonl", flags, 0o600), "a") as file:
-            file.write(line + "\n")
-
-    def events(self) -> tuple[Event, ...]:
-        """What the shim and the service said, oldest first; a line that is no event is left out."""
-        lines: list[bytes] = []
-        with suppress(FileNotFoundError):
-            lines += (self.path / "events.jsonl").read_bytes().splitlines()
-        with suppress(Unreadable), self.run.opened("events.jsonl") as (fd, size):
-            lines += os.pread(fd, MIB, max(size - MIB, 0)).splitlines()
-        events = []
-        for line in lines:
-            with suppress(ValueError, RecursionError):
-                events.append(Event.from_wire(json.loads(line)))
-        return tuple(sorted(events, key=lambda event: event.time))
 
 
 def read_job(path: Path) -> TrainingJob:
@@ -159,26 +102,10 @@ def _write_code(workspace: Path, job: TrainingJob) -> None:
         path = workspace / name
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(path, text.encode())
+            write_file(path, text.encode())
         except (OSError, UnicodeEncodeError) as exc:
             if isinstance(exc, OSError) and exc.errno not in _BAD_NAMES:
                 raise
             raise InvalidRequest(
                 "a file cannot be written under its name beside the others.", field="code.files"
             ) from exc
-
-
-def _write(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -15,11 +15,12 @@ from ...shim.process import is_alive, uid_of
 from ...specs import JobState, ReplicaStatus, TrainingJob
 from . import readings
 from .jobdir import JobDir
-from .launch import is_locked
 from .readings import Status
 from .rundir import Unreadable
+from .shimdir import ShimDir
+from .shims import is_locked
 
-__all__ = ("has_shim", "look", "shim_of")
+__all__ = ("has_shim", "last_words", "look", "shim_of")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -57,8 +58,8 @@ def look(folder: JobDir, job: TrainingJob, cancelled_by: str = "") -> TrainingJo
     return _ended(seen, *_unrecorded(folder, cancelled_by), time.time())
 
 
-def has_shim(folder: JobDir) -> bool:
-    """Whether the job's shim lives. The kernel says so; a pid alone could be anybody's."""
+def has_shim(folder: ShimDir) -> bool:
+    """Whether the shim lives. The kernel says so; a pid alone could be anybody's."""
     if not is_locked(folder.lock):
         return False
     # Somebody may have got hold of the lock's descriptor from the shim.
@@ -66,8 +67,8 @@ def has_shim(folder: JobDir) -> bool:
     return known is None or is_alive(known)
 
 
-def shim_of(folder: JobDir) -> dict[str, Any] | None:
-    """Pid, start time and boot of the job's shim; None until it is known.
+def shim_of(folder: ShimDir) -> dict[str, Any] | None:
+    """Pid, start time and boot of the shim; None until it is known.
 
     The service's own note counts first. What the shim wrote itself lies in the person's directory,
     so it counts only while the process is the person's.
@@ -107,7 +108,7 @@ def _unrecorded(folder: JobDir, cancelled_by: str) -> tuple[JobState, str]:
     if noted.get("boot_id") and noted["boot_id"] != _BOOT_ID.read_text().strip():
         return JobState.LOST, "the machine was restarted while the job ran."
     if said is None:
-        return JobState.FAILED, f"the supervisor could not start: {_last_words(folder)}"
+        return JobState.FAILED, f"the supervisor could not start: {last_words(folder)}"
     return (
         JobState.LOST,
         "its supervisor was killed, so how the job ended is not known. "
@@ -115,7 +116,8 @@ def _unrecorded(folder: JobDir, cancelled_by: str) -> tuple[JobState, str]:
     )
 
 
-def _last_words(folder: JobDir) -> str:
+def last_words(folder: ShimDir) -> str:
+    """The last line that a shim said for itself."""
     try:
         with folder.run.opened("shim.log") as (fd, size):
             text = os.pread(fd, 4096, max(size - 4096, 0)).decode("utf-8", "replace")

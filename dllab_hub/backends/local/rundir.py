@@ -85,6 +85,13 @@ class RunDir:
                 os.unlink(name, dir_fd=folder)
             return self._create(folder, name)
 
+    def forget(self, *names: str) -> None:
+        """Remove files, or links, that are there."""
+        with self._folder(()) as folder:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+
     def read(self, *parts: str, limit: int = MIB) -> bytes:
         """The bytes of a small file.
 

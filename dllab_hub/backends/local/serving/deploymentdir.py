@@ -1,0 +1,189 @@
+"""`DeploymentDir`: the directory of one deployment, and the `Wish` that is kept in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ....errors import InvalidRequest
+from ....names import slug
+from ....specs import DeploymentSpec, Event
+from ..account import Account
+from ..shimdir import read_events, replace_file, say, sync_folder, write_file
+from ..store import disk_errors
+
+__all__ = ("BALANCER", "DeploymentDir", "Wish", "found")
+
+_LOG = logging.getLogger(__name__)
+#: Name of the unit that is the balancer.
+BALANCER = "balancer"
+_NEW, _GONE = ".new-", ".gone-"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """``deployment.json``.
+
+    Attributes:
+        id: 16 characters that no other deployment has had.
+        owner: Person.
+        account: Unix name the units run as, or None for the service's own user.
+        spec: What was wished for last.
+        version: Of the model, that the wish came to.
+        created: Seconds since the epoch.
+        updated: Of the last wish.
+        number: Of the newest replica.
+        deleting: It is to end.
+    """
+
+    id: str
+    owner: str
+    account: str | None
+    spec: DeploymentSpec
+    version: int
+    created: float
+    updated: float
+    number: int = 0
+    deleting: bool = False
+
+    @classmethod
+    def new(cls, owner: str, account: Account, spec: DeploymentSpec, version: int) -> Wish:
+        """The first of a deployment."""
+        now = time.time()
+        return cls(secrets.token_hex(8), owner, account.name, spec, version, now, now)
+
+    @property
+    def sentence(self) -> str:
+        """What was wished for."""
+        count = self.spec.replicas
+        replicas = "1 replica" if count == 1 else f"{count} replicas"
+        return f"version {self.version} of {self.spec.model}, {replicas}."
+
+    def again(self, spec: DeploymentSpec, version: int) -> Wish:
+        """Another one."""
+        return replace(self, spec=spec, version=version, deleting=False, updated=time.time())
+
+
+class DeploymentDir:
+    """``deployments/<owner slug>/<name>/``, the service's own; accounts pass through it.
+
+    Args:
+        path: Of the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def units(self) -> Path:
+        """A directory for each unit."""
+        return self.path / "units"
+
+    @property
+    def config(self) -> Path:
+        """What the balancer starts with."""
+        return self.path / "haproxy.cfg"
+
+    def create(self, wish: Wish) -> None:
+        """Make the directory, whole or not at all.
+
+        Raises:
+            StorageFull: there is no room; nothing was left behind.
+        """
+        with disk_errors():
+            home = self.path.parent
+            home.mkdir(mode=0o711, parents=True, exist_ok=True)
+            home.chmod(0o711)
+            new = self.path.with_name(f"{_NEW}{self.path.name}")
+            shutil.rmtree(new, ignore_errors=True)
+            try:
+                for folder in (new, new / "units"):
+                    folder.mkdir()
+                    folder.chmod(0o711)
+                write_file(new / "deployment.json", _dump(wish))
+                sync_folder(new)
+                new.rename(self.path)
+                sync_folder(home)
+            except BaseException:
+                shutil.rmtree(new, ignore_errors=True)
+                raise
+
+    def save(self, wish: Wish) -> None:
+        """Keep another wish.
+
+        Raises:
+            StorageFull: there is no room; what was there before still is.
+        """
+        with disk_errors():
+            replace_file(self.path / "deployment.json", _dump(wish))
+
+    def load(self) -> Wish:
+        """The wish.
+
+        Raises:
+            OSError: it cannot be read.
+            InvalidRequest: it is damaged, or of another directory.
+        """
+        try:
+            data = json.loads((self.path / "deployment.json").read_bytes())
+            wish = Wish(**{**data, "spec": DeploymentSpec.from_wire(data["spec"])})
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            raise InvalidRequest(f"{self.path / 'deployment.json'} is damaged: {exc!r}.") from exc
+        if (slug(wish.owner), wish.spec.name) != (self.path.parent.name, self.path.name):
+            raise InvalidRequest(f"{self.path / 'deployment.json'} is of another deployment.")
+        return wish
+
+    def unit_names(self) -> list[str]:
+        """Names of the units there are; what was cut short is cleared away."""
+        names = []
+        for path in self.units.iterdir():
+            if path.name.startswith("."):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                names.append(path.name)
+        return names
+
+    def remove_unit(self, name: str) -> None:
+        """Delete the directory of a unit whose shim is gone."""
+        gone = self.units / f"{_GONE}{name}"
+        (self.units / name).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Delete the directory; its name is free at once."""
+        gone = self.path.with_name(f"{_GONE}{self.path.name}-{secrets.token_hex(4)}")
+        self.path.rename(gone)
+        sync_folder(self.path.parent)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def say(self, reason: str, message: str) -> None:
+        """Add an event; a full disk loses it."""
+        try:
+            say(self.path / "events.jsonl", reason, message)
+        except OSError as exc:
+            _LOG.warning("%s: event %s is lost: %s", self.path, reason, exc)
+
+    def events(self) -> tuple[Event, ...]:
+        """What happened, oldest first."""
+        return read_events(self.path / "events.jsonl")
+
+
+def found(root: Path) -> Iterator[DeploymentDir]:
+    """The deployments below ``<root>/deployments``; what was cut short is cleared away."""
+    for home in sorted(root.iterdir()) if root.is_dir() else ():
+        for path in sorted(home.iterdir()):
+            if path.name.startswith((_NEW, _GONE)):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_dir():
+                yield DeploymentDir(path)
+
+
+def _dump(wish: Wish) -> bytes:
+    about = {key: value for key, value in vars(wish).items() if key != "spec"}
+    return json.dumps({**about, "spec": wish.spec.to_wire()}).encode()

@@ -1,0 +1,292 @@
+"""`LocalServing`: models and deployments on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from .... import catalog
+from ....errors import DLLabError, NotFound, Unavailable
+from ....names import slug
+from ....specs import (
+    Deployment,
+    DeploymentPage,
+    DeploymentSpec,
+    DeploymentState,
+    Event,
+    LogChunk,
+    Model,
+    ModelPage,
+    ModelVersion,
+)
+from ....state import StateDir
+from ...serving import Call, Reply, Serving
+from ..account import account_of, known_account
+from ..shims import Shims
+from ..store import disk_errors
+from .controller import Controller
+from .deploymentdir import DeploymentDir, Wish, found
+from .haproxy import binary
+from .inspection import inspect
+from .live import Live
+from .logs import read_log
+from .models import Models
+from .page import page
+
+__all__ = ("LocalServing",)
+
+_LOG = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+#: Seconds between two looks at a deployment while something changes, while nothing does, and after
+#: one that failed.
+_QUICK, _CALM, _LONG = 0.1, 0.5, 5.0
+#: Seconds that an answer waits for a look that takes long; it is the last one's then.
+_PATIENCE = 1.0
+#: Models that are inspected at a time: one of them may take much memory.
+_AT_ONCE = 2
+
+
+class LocalServing(Serving):
+    """Models and deployments on this machine; see the package.
+
+    It can be killed at any time: what runs goes on, and the next one takes it over. Each deployment
+    is looked after by itself, in threads: one that hangs keeps no other waiting.
+
+    Args:
+        state: Where everything lies.
+        os_users: Run what serves a person's models as the person's own account; needs root.
+        python: Interpreter of the shims; it can import this package.
+        interpreter: Gives the Python of the image that serves a format.
+    """
+
+    def __init__(
+        self,
+        state: StateDir,
+        *,
+        os_users: bool = False,
+        python: str = sys.executable,
+        interpreter: Callable[[StateDir, str], Path] = catalog.server_of,
+    ) -> None:
+        self._state = state
+        self._os_users = os_users
+        self._python = partial(interpreter, state, "onnx")
+        self._published = Models(state.models)
+        self._shims = Shims(os_users=os_users, python=python)
+        self._threads = ThreadPoolExecutor(8, "dllab-serving")
+        self._live: dict[tuple[str, str], Live] = {}
+        self._making = asyncio.Lock()
+        self._inspecting = asyncio.Semaphore(_AT_ONCE)
+        self._closed = False
+
+    async def start(self) -> None:
+        """Take over what runs."""
+        for controller in await self._thread(self._adopt):
+            self._tend(controller)
+
+    async def close(self) -> None:
+        """Let go. Everything runs on."""
+        if self._closed:
+            return
+        self._closed = True
+        for live in self._live.values():
+            if live.watch is not None:
+                live.watch.cancel()
+                with suppress(asyncio.CancelledError):
+                    await live.watch
+            await live.caller.close()
+        self._live.clear()
+        await asyncio.to_thread(self._threads.shutdown)
+
+    # Models.
+
+    async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
+        account = await self._thread(account_of, owner, self._os_users)
+        python = await self._thread(self._python)
+        draft = await self._thread(self._published.draft, owner, file, account)
+        try:
+            async with self._inspecting:
+                about = await inspect(python, draft.file, account)
+            return await self._thread(self._published.keep, owner, model, draft, about)
+        except BaseException:
+            await asyncio.to_thread(self._published.discard, draft)
+            raise
+
+    async def _models(self, owner: str, limit: int, after: str | None) -> ModelPage:
+        def read() -> ModelPage:
+            names, following = page(self._published.names(owner), limit, after)
+            found = ((name, self._published.versions(owner, name)) for name in names)
+            models = tuple(Model(name=n, owner=owner, versions=v) for n, v in found if v)
+            return ModelPage(models=models, next=following)
+
+        return await self._thread(read)
+
+    async def _versions(self, owner: str, model: str) -> tuple[ModelVersion, ...]:
+        found = await self._thread(self._published.versions, owner, model)
+        if not found:
+            raise NotFound("there is no such model.")
+        return found
+
+    # Deployments.
+
+    async def _deploy(self, owner: str, spec: DeploymentSpec) -> Deployment:
+        model = await self._thread(self._published.find, owner, spec.model, spec.version)
+        account = await self._thread(account_of, owner, self._os_users)
+        for part in (self._python, binary):  # Else it would fail again and again, later.
+            await self._thread(part)
+        async with self._making:
+            live = self._live.get((owner, spec.name))
+            if live is None or live.controller.gone:
+                folder = DeploymentDir(self._state.deployments / slug(owner) / spec.name)
+                wish = Wish.new(owner, account, spec, model.version)
+                live = self._tend(await self._thread(self._create, folder, wish))
+                return live.controller.seen  # The look that starts it is under way.
+        return await self._do(live, live.controller.deploy, spec, model.version)
+
+    async def _get(self, owner: str, name: str) -> Deployment:
+        return await self._look(self._find(owner, name))
+
+    async def _list(self, owner: str, limit: int, after: str | None) -> DeploymentPage:
+        mine = {name: live for (who, name), live in self._live.items() if who == owner}
+        names, following = page(sorted(mine), limit, after)
+        looks = (self._look(mine[name]) for name in names)
+        answers = await asyncio.gather(*looks, return_exceptions=True)
+        there = []
+        for answer in answers:
+            if isinstance(answer, Deployment):
+                there.append(answer)
+            elif not isinstance(answer, NotFound):  # It went while the others were looked at.
+                raise answer
+        return DeploymentPage(deployments=tuple(there), next=following)
+
+    async def _scale(self, owner: str, name: str, replicas: int) -> Deployment:
+        live = self._find(owner, name)
+        return await self._do(live, live.controller.scale, replicas)
+
+    async def _delete(self, owner: str, name: str) -> None:
+        live = self._find(owner, name)
+        await self._do(live, live.controller.delete)
+
+    async def _logs(
+        self, owner: str, name: str, replica: str | None, offset: int, limit: int
+    ) -> LogChunk:
+        controller = self._find(owner, name).controller
+        return await self._thread(
+            read_log, controller.folder, controller.account, replica, offset, limit
+        )
+
+    async def _events(self, owner: str, name: str) -> tuple[Event, ...]:
+        return await self._thread(self._find(owner, name).controller.folder.events)
+
+    async def _call(self, owner: str, name: str, call: Call) -> Reply:
+        live = self._find(owner, name)
+        reply = await live.caller.ask(call, lambda: live.controller.seen.ready > 0)
+        if reply is None:
+            seen = live.controller.seen
+            raise Unavailable(
+                f"{name} does not answer: {seen.reason or 'it is started again.'}",
+                hint="Its logs say more."
+                if seen.state is DeploymentState.FAILED
+                else "Try again in a moment.",
+            )
+        return reply
+
+    # Inside.
+
+    def _find(self, owner: str, name: str) -> Live:
+        live = self._live.get((owner, name))
+        if live is None or live.controller.gone:
+            raise NotFound("there is no such deployment.")
+        return live
+
+    async def _do(
+        self, live: Live, do: Callable[_P, Deployment], *args: _P.args, **kwargs: _P.kwargs
+    ) -> Deployment:
+        """Something with a deployment, when nothing else is done with it."""
+        async with live.lock:
+            if live.controller.gone:
+                raise NotFound("there is no such deployment.")
+            seen = await self._thread(do, *args, **kwargs)
+        live.wake.set()
+        return seen
+
+    async def _look(self, live: Live) -> Deployment:
+        """The deployment now; as it was a moment ago when a look takes long."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await live.lock.acquire()
+        except TimeoutError:
+            return live.controller.seen
+        try:
+            if live.controller.gone:
+                raise NotFound("there is no such deployment.")
+            return await self._thread(live.controller.tick)
+        finally:
+            live.lock.release()
+
+    async def _thread(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        if self._closed:
+            raise Unavailable("the lab's serving is closed.", hint="Start it again.")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: do(*args, **kwargs))
+
+    def _adopt(self) -> list[Controller]:
+        self._published.open()
+        taken = []
+        for folder in found(self._state.deployments):
+            try:
+                taken.append(self._controller(folder))
+            except (DLLabError, OSError):
+                _LOG.exception("The deployment in %s cannot be taken over.", folder.path)
+        return taken
+
+    def _create(self, folder: DeploymentDir, wish: Wish) -> Controller:
+        folder.create(wish)
+        folder.say("Deployed", wish.sentence)
+        try:
+            with disk_errors():
+                return self._controller(folder)
+        except BaseException:
+            folder.remove()
+            raise
+
+    def _controller(self, folder: DeploymentDir) -> Controller:
+        account = known_account(folder.path, folder.load().account)
+        return Controller(self._state, folder, account, self._published, self._shims, self._python)
+
+    def _tend(self, controller: Controller) -> Live:
+        wish = controller.wish
+        live = self._live[wish.owner, wish.spec.name] = Live(controller)
+        name = f"dllab-{wish.spec.name}"
+        live.watch = asyncio.create_task(self._watch(live), name=name)
+        return live
+
+    async def _watch(self, live: Live) -> None:
+        """Look at a deployment again and again until it is no more."""
+        controller = live.controller
+        while not controller.gone:
+            live.wake.clear()
+            pause = _LONG
+            try:
+                async with live.lock:
+                    if not controller.gone:
+                        await self._thread(controller.tick)
+                pause = _CALM if controller.is_settled else _QUICK
+            except Exception:
+                # Whatever it is, it must go on being looked after; the log has the traceback.
+                _LOG.exception("A look at %s failed; the next one follows.", controller.folder.path)
+            self._shims.reap()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await live.wake.wait()
+        key = controller.wish.owner, controller.wish.spec.name
+        if self._live.get(key) is live:
+            del self._live[key]
+        await live.caller.close()

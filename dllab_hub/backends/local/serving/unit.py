@@ -1,0 +1,261 @@
+"""`Unit`: one process of a deployment that is not meant to end, below a shim of its own.
+
+The shim starts it again at once, a few times, also while there is no service. When it has given up
+the service does, with pauses that grow. What the service knows of it is in ``unit.json``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ....shim import EVENTS, EXIT_RECORD, SHIM, STATE, WORKSPACE
+from ....shim.process import identity, send, sweep
+from .. import readings
+from ..account import Account
+from ..look import has_shim, last_words, shim_of
+from ..readings import Status
+from ..shimdir import ShimDir, sync_folder, write_file
+from ..shims import Shims
+
+__all__ = ("Known", "Seen", "Unit")
+
+_LOG = logging.getLogger(__name__)
+#: How often the shim starts it again by itself.
+_RESTARTS = 3
+#: Seconds it has to answer its last requests after SIGTERM.
+_GRACE = 10.0
+#: Seconds beyond that until its shim is killed.
+_PATIENCE = 5.0
+#: Longest pause in seconds before it is started again; the first is one second.
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass
+class Known:
+    """``unit.json``.
+
+    Attributes:
+        model: Name of the model it serves; empty for a balancer.
+        version: Of the model.
+        launched: Whether it was ever started.
+        restarts: How often it was started again before its shim of now.
+        failures: How often its shims gave up since it last worked.
+        due: When it is started next, seconds since the epoch; None while it is meant to run.
+        reason: Why it failed last.
+        draining: Whether it is on its way out.
+    """
+
+    model: str = ""
+    version: int = 0
+    launched: bool = False
+    restarts: int = 0
+    failures: int = 0
+    due: float | None = None
+    reason: str = ""
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is true of the process now.
+
+    Attributes:
+        alive: Whether its shim lives.
+        attempt: Of this shim, from 1.
+        pid: Of the process, or None while it is between two attempts.
+        started: Of this process, seconds since the epoch.
+        reason: What the shim says of it.
+    """
+
+    alive: bool
+    attempt: int = 1
+    pid: int | None = None
+    started: float | None = None
+    reason: str = ""
+
+
+class Unit:
+    """One process. One thread at a time.
+
+    Args:
+        path: ``units/<name>/``.
+        id: Marks its processes; differs from that of every other unit of this machine.
+        account: Whom it runs as.
+        shims: Start it.
+    """
+
+    def __init__(self, path: Path, id: str, account: Account, shims: Shims) -> None:
+        self.name = path.name
+        self.known = Known()
+        self._folder = ShimDir(path, account)
+        self._id = id
+        self._shims = shims
+        self._ending: float | None = None  # On the monotonic clock: then it is killed.
+        self._why = ""  # The service ends it, because of this.
+
+    @property
+    def folder(self) -> ShimDir:
+        """Its directory."""
+        return self._folder
+
+    def create(self, model: str = "", version: int = 0) -> None:
+        """Make the directory, whole or not at all."""
+        self.known = Known(model, version)
+        path = self._folder.path
+        new = path.with_name(f".new-{path.name}")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        new.chmod(0o711)
+        try:
+            write_file(new / "shim.lock", b"")
+            (new / "run").mkdir(mode=0o700)
+            (new / "run" / WORKSPACE).mkdir(mode=0o700)
+            ShimDir(new, self._folder.account).note("unit.json", asdict(self.known))
+            new.rename(path)
+            sync_folder(path.parent)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+
+    def load(self) -> None:
+        """Take over what a service before has known."""
+        noted = self._folder.noted("unit.json") or {}
+        names = {field.name for field in fields(Known)}
+        self.known = Known(**{key: value for key, value in noted.items() if key in names})
+        if shim := shim_of(self._folder):
+            self._shims.adopt(shim["pid"])
+
+    def keep(self, **changes: Any) -> None:
+        """Know something else from now on, also after the service has ended."""
+        for key, value in changes.items():
+            setattr(self.known, key, value)
+        try:
+            self._folder.note("unit.json", asdict(self.known))
+        except OSError as exc:
+            _LOG.warning("%s: unit.json could not be written: %s", self._folder.path, exc)
+
+    def look(self) -> Seen:
+        """What is true now. Only the lock says whether it lives: its other files may lie."""
+        run = self._folder.run
+        alive = has_shim(self._folder)
+        status = Status.of(run)
+        attempt = max(status.attempt, 1)
+        if alive:
+            process = status.replicas[0] if status.replicas else None
+            return Seen(
+                alive=True,
+                attempt=attempt,
+                pid=process.pid if process else None,
+                started=process.started if process else None,
+                reason=status.reason,
+            )
+        return Seen(alive=False, attempt=attempt, reason=self._end())
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it should be started now, while it does not run."""
+        if not self.known.launched:
+            return True
+        due = self.known.due
+        # A clock that was set back must not make the pause longer.
+        return due is not None and not 0 < due - time.time() <= _LONGEST_PAUSE
+
+    def hurry(self) -> None:
+        """End the pause before it is started again."""
+        if self.known.due is not None:
+            self.keep(due=time.time())
+
+    def start(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start it; nothing when it runs.
+
+        Raises:
+            DLLabError: it cannot be.
+            OSError: it cannot be.
+        """
+        run = self._folder.run
+        if has_shim(self._folder):
+            return
+        run.forget(STATE, SHIM, EXIT_RECORD, EVENTS)
+        plan = {
+            "id": self._id,
+            "name": self.name,
+            "command": list(command),
+            "env": dict(env),
+            "roles": [{"name": "server", "replicas": 1, "gpus": 0}],
+            "gpus": [],
+            "max_restarts": _RESTARTS,
+            "workspace": str(run.path / WORKSPACE),
+            "grace": _GRACE,
+        }
+        self._ending, self._why = None, ""
+        again = self.known.restarts + self.known.launched
+        self.keep(launched=True, due=None, restarts=again)
+        self._shims.start(self._folder, plan)
+
+    def failed(self, attempts: int, reason: str) -> None:
+        """It has ended, or could not be started: note when it is tried again."""
+        failures = self.known.failures + 1
+        pause = min(2.0 ** min(failures - 1, 10), _LONGEST_PAUSE)
+        self.keep(
+            restarts=min(self.known.restarts + attempts - 1, 10**6),
+            failures=failures,
+            due=time.time() + pause,
+            launched=True,
+            reason=reason or "it ended and did not say why.",
+        )
+
+    def end(self, why: str = "", *, at_once: bool = False) -> bool:
+        """Have it end: SIGTERM, and SIGKILL when it had its time; to be called until that is so.
+
+        Args:
+            why: Sentence for `look`, when this is its fault.
+            at_once: It cannot hear, or nothing is with it.
+
+        Returns:
+            Whether it is gone.
+        """
+        shim = shim_of(self._folder)
+        if not has_shim(self._folder):
+            if shim:
+                self._shims.collect(shim["pid"])
+            return True
+        now = time.monotonic()
+        if self._ending is None:
+            self._why = why
+            self._ending = now + (0 if at_once else _GRACE + _PATIENCE)
+            if shim and not at_once:
+                send(shim, signal.SIGTERM)
+        if now >= self._ending:
+            if shim:
+                send(shim, signal.SIGKILL)
+            self._sweep()
+        return False
+
+    def _sweep(self) -> None:
+        if left := sweep(self._id, uid=self._folder.account.uid, seconds=2):
+            _LOG.error("%s: processes %s cannot be killed.", self._folder.path, left)
+
+    def _end(self) -> str:
+        """Why there is no shim; empty when there never was one."""
+        if not self.known.launched or self.known.due is not None:
+            return self.known.reason
+        if self._why:
+            return self._why
+        end = readings.end(self._folder.run)
+        if end is not None:
+            return end.reason or f"{self.name} ended by itself."
+        self._sweep()
+        noted = self._folder.noted("launch.json") or {}
+        if noted.get("boot_id") != (identity(os.getpid()) or noted).get("boot_id"):
+            return "the machine was restarted."
+        if readings.identity(self._folder.run) is None:
+            return f"its supervisor could not start: {last_words(self._folder)}"
+        return f"the supervisor of {self.name} was killed."
