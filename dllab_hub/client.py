@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar
 
 from .errors import Unavailable
+from .serving import ServingClient
 from .specs import (
     Capacity,
     Catalog,
@@ -33,7 +34,7 @@ _SHORTEST, _LONGEST = 0.2, 1.0
 _PATIENCE = 60.0
 
 
-class Client:
+class Client(ServingClient):
     """Asks the lab's REST interface; every method is one request unless it says otherwise.
 
     >>> client = Client()                                                   # doctest: +SKIP
@@ -41,7 +42,8 @@ class Client:
     >>> client.wait(job.id).state                                           # doctest: +SKIP
     <JobState.SUCCEEDED: 'SUCCEEDED'>
 
-    Errors are those of `dllab_hub.errors`, as the lab raised them.
+    Errors are those of `dllab_hub.errors`, as the lab raised them. The verbs about models and
+    deployments are `ServingClient`'s.
 
     Args:
         url: Ends in ``/dllab/api/``; by default ``DLLAB_API_URL``, which every lab sets.
@@ -60,7 +62,7 @@ class Client:
             )
         if token is None:
             token = os.environ.get("DLLAB_API_TOKEN") or os.environ.get("JUPYTERHUB_API_TOKEN", "")
-        self._transport = Transport(url, token)
+        super().__init__(Transport(url, token))
 
     @property
     def url(self) -> str:

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,17 @@ from .modules import extra_files, local_modules, syntax_error
 from .names import NAME_RULE, check_name
 from .specs import MAX_GPUS, Code, Role, TrainingSpec
 
-__all__ = ("Words", "add_options", "filename_for", "in_words", "split_args", "to_spec", "whole")
+__all__ = (
+    "Words",
+    "add_options",
+    "filename_for",
+    "in_words",
+    "name_for",
+    "split_args",
+    "to_spec",
+    "valid_name",
+    "whole",
+)
 
 #: Field of the spec -> the option that sets it.
 _OPTIONS = {
@@ -30,6 +41,8 @@ _OPTIONS = {
     "env": "--env",
     "code.args": "arguments after --",
     "gpus": "--gpus",
+    "replicas": "--replicas",
+    "example": "--example",
 }
 
 
@@ -93,7 +106,7 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that describe a training."""
     add = parser.add_argument
-    add("--name", type=_name, metavar="N", help="name of the job; its id starts with it")
+    add("--name", type=valid_name, metavar="N", help="name of the job; its id starts with it")
     add("--image", metavar="I", help="framework image; see the list in `dllab env list`")
     add("--workers", type=whole(1, 1024), default=1, metavar="N", help="processes (default 1)")
     add("--gpus", type=whole(0, MAX_GPUS), default=0, metavar="N", help="GPUs for each worker")
@@ -218,8 +231,18 @@ def in_words(error: DLLabError) -> str:
     return " ".join(f"{where}{error.message} {error.hint}".split())
 
 
-def _name(text: str) -> str:
+def valid_name(text: str) -> str:
+    """Reads a name; argparse puts the option's name before the rule."""
     try:
         return check_name(text)
     except InvalidRequest:
         raise argparse.ArgumentTypeError(NAME_RULE.rstrip(".")) from None
+
+
+def name_for(text: str, default: str) -> str:
+    """A name that looks like the text.
+
+    >>> name_for("My_Train.v2", "train"), name_for("__", "train")
+    ('my-train-v2', 'train')
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or default

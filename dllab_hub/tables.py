@@ -1,13 +1,26 @@
-"""Jobs and GPUs as plain text: what terminals, ``nbconvert`` and screen readers get."""
+"""Jobs, deployments and GPUs as plain text, for terminals, ``nbconvert`` and screen readers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from .specs import GpuReport, GpuState, JobState, TrainingJob
+from .specs import Deployment, GpuReport, GpuState, JobState, Traffic, TrainingJob
 
-__all__ = ("age", "columns", "gpus_text", "job_text", "jobs_text", "progress", "saved", "size")
+__all__ = (
+    "age",
+    "columns",
+    "deployment_text",
+    "deployments_text",
+    "duration",
+    "gpus_text",
+    "job_text",
+    "jobs_text",
+    "progress",
+    "saved",
+    "size",
+    "traffic",
+)
 
 
 def age(seconds: float) -> str:
@@ -37,6 +50,17 @@ def size(count: int) -> str:
             return f"{amount:.1f} {unit}" if unit != "B" else f"{count} B"
         amount /= 1024
     return f"{amount:.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """A short time with a unit.
+
+    >>> duration(0.00042), duration(0.0312), duration(2.5)
+    ('0.42 ms', '31 ms', '2.5 s')
+    """
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1e3:.2g} ms" if seconds < 0.01 else f"{seconds * 1e3:.0f} ms"
 
 
 def progress(job: TrainingJob) -> str:
@@ -97,6 +121,72 @@ def jobs_text(jobs: Sequence[TrainingJob], now: float | None = None) -> str:
                 str(job.attempt),
                 progress(job).removeprefix("step "),
                 age(now - job.created),
+            )
+        )
+    return columns(rows)
+
+
+def traffic(seen: Traffic | None) -> str:
+    """``1204 requests, 12.5/s, 3.1 ms each, 2 failed``, or an empty string without a balancer."""
+    if seen is None:
+        return ""
+    facts = [f"{seen.requests} request{'' if seen.requests == 1 else 's'}"]
+    if seen.requests:
+        facts.append(f"{seen.rate:.1f}/s")
+    if seen.latency is not None:
+        facts.append(f"{duration(seen.latency)} each")
+    facts += [
+        f"{count} {word}"
+        for count, word in (
+            (seen.rejected, "rejected"),
+            (seen.failed, "failed"),
+            (seen.waiting, "waiting"),
+        )
+        if count
+    ]
+    return ", ".join(facts)
+
+
+def deployment_text(deployment: Deployment, now: float | None = None) -> str:
+    """Several lines about one deployment."""
+    now = time.time() if now is None else now
+    reason = f": {deployment.reason}" if deployment.reason else ""
+    lines = [
+        f"{deployment.name}  {deployment.state.value}{reason}",
+        f"  version {deployment.version} of {deployment.spec.model}, "
+        f"{deployment.ready} of {deployment.spec.replicas} ready, {age(now - deployment.created)}",
+    ]
+    if seen := traffic(deployment.traffic):
+        lines.append(f"  {seen}")
+    if deployment.url:
+        lines.append(f"  at {deployment.url}")
+    for replica in deployment.replicas:
+        facts = [f"version {replica.version}"]
+        if replica.restarts:
+            facts.append(f"{replica.restarts} restart{'' if replica.restarts == 1 else 's'}")
+        if replica.reason:
+            facts.append(replica.reason)
+        lines.append(f"  {replica.name}  {replica.state.value}  {', '.join(facts)}")
+    return "\n".join(lines)
+
+
+def deployments_text(deployments: Sequence[Deployment], now: float | None = None) -> str:
+    """One line for each deployment."""
+    if not deployments:
+        return "no deployments yet"
+    now = time.time() if now is None else now
+    rows = [("NAME", "STATE", "MODEL", "READY", "REQUESTS", "RATE", "AGE")]
+    for each in deployments:
+        seen = each.traffic
+        rows.append(
+            (
+                each.name,
+                each.state.value,
+                f"{each.spec.model}:{each.version}",
+                f"{each.ready}/{each.spec.replicas}",
+                "-" if seen is None else str(seen.requests),
+                "-" if seen is None else f"{seen.rate:.1f}/s",
+                age(now - each.created),
             )
         )
     return columns(rows)

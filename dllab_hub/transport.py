@@ -6,21 +6,28 @@ other side raised (see `errors`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
-from .errors import AccessDenied, DLLabError, InvalidRequest, Unavailable
+from .errors import AccessDenied, DLLabError, InvalidRequest, NotFound, Unavailable
 
-__all__ = ("AsyncTransport", "Transport", "path")
+__all__ = ("AsyncTransport", "RawAnswer", "Transport", "path")
 
 _T = TypeVar("_T")
 
 #: Seconds. A lab answers in milliseconds; a machine that swaps may need far longer.
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+#: Seconds for what takes its time: a large file that is looked through, a slow model.
+PATIENT = httpx.Timeout(600.0, connect=5.0)
+_PIECE = 1024 * 1024
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -32,6 +39,21 @@ def path(*segments: str) -> str:
     """
     # A bare ".." would be resolved by the URL library whatever its quoting.
     return "/".join(quote(s, safe="") if s.strip(".") else s.replace(".", "%2E") for s in segments)
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer as it came.
+
+    Attributes:
+        status: Of HTTP.
+        body: Without its transfer and content encoding.
+        headers: By lower-case name.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
 
 
 class _Face:
@@ -64,6 +86,24 @@ class _Face:
             "verify": not here and self.socket is None,
         }
 
+    def _beside(self, url_path: str) -> httpx.URL:
+        """An absolute path at the same origin, as an address; the token goes nowhere else."""
+        segments = unquote(url_path.partition("?")[0]).split("/")
+        try:
+            # The URL library would resolve the dots, and reach another route.
+            if url_path[:1] != "/" or not {".", ".."}.isdisjoint(segments):
+                raise ValueError(url_path)
+            return httpx.URL(self._options["base_url"]).copy_with(raw_path=url_path.encode("ascii"))
+        except (ValueError, httpx.InvalidURL):
+            raise NotFound("there is no such address.") from None
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.RequestError as exc:
+            raise self._silent(exc) from exc
+
     def _silent(self, exc: httpx.RequestError) -> Unavailable:
         hint = "It may be starting again: try once more, then ask who runs the lab."
         if isinstance(exc, httpx.ConnectError):
@@ -74,6 +114,31 @@ class _Face:
         else:
             said = "the answer broke off"
         return Unavailable(f"{said} at {self.url}.", hint=hint)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tuple[BinaryIO, dict[str, Any]]]:
+    """A file to send, and the rest of the request that sends it."""
+    try:
+        opened = file.open("rb")
+    except OSError as exc:
+        raise InvalidRequest(
+            f"{file.name} cannot be read: {(exc.strerror or str(exc)).lower()}.", field="file"
+        ) from exc
+    with opened as pieces:
+        size = str(pieces.seek(0, 2))  # Without it the far side refuses only after the last byte.
+        pieces.seek(0)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": size}
+        yield pieces, {"headers": headers, "timeout": PATIENT}
+
+
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        yield piece
+
+
+def _body(body: Any) -> dict[str, Any]:
+    return {"content" if isinstance(body, bytes) else "json": body}
 
 
 def _params(query: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +195,7 @@ class Transport(_Face):
             method: Such as ``GET``.
             path: Below the URL, from `path`.
             read: Such as ``TrainingJob.from_wire``.
-            body: Anything JSON can hold; None for no body.
+            body: Anything JSON can hold, or bytes that are JSON already; None for no body.
             query: Parameters; None leaves one out, a tuple repeats it.
 
         Raises:
@@ -138,11 +203,42 @@ class Transport(_Face):
             AccessDenied: it does not know the token.
             Unavailable: it does not answer, or not as a lab of this version does.
         """
-        try:
-            answer = self._http.request(method, path, json=body, params=_params(query))
-        except httpx.RequestError as exc:
-            raise self._silent(exc) from exc
+        with self._heard():
+            answer = self._http.request(method, path, **_body(body), params=_params(query))
         return _read(answer, read)
+
+    def upload(self, path: str, file: Path, read: Callable[[Any], _T]) -> _T:
+        """POST a regular file as ``application/octet-stream``, a piece at a time.
+
+        Path and ``read`` are those of `ask`. `InvalidRequest` when the file cannot be read.
+        """
+        with _opened(file) as (pieces, options), self._heard():
+            answer = self._http.post(path, content=pieces, **options)
+        return _read(answer, read)
+
+    def raw(
+        self,
+        method: str,
+        url_path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> RawAnswer:
+        """Send bytes to an address beside the interface; the answer as it came, whatever it says.
+
+        Args:
+            method: Such as ``POST``.
+            url_path: Absolute, at the same origin: begins with a slash.
+            body: Of the request.
+            headers: Beside the token.
+
+        Raises:
+            NotFound: there can be no such path.
+            Unavailable: nobody answers.
+        """
+        url = self._beside(url_path)
+        with self._heard():
+            answer = self._http.request(method, url, content=body, headers=headers, timeout=PATIENT)
+        return RawAnswer(answer.status_code, answer.content, dict(answer.headers))
 
     def close(self) -> None:
         """Close the connections."""
@@ -172,11 +268,30 @@ class AsyncTransport(_Face):
         self, method: str, path: str, read: Callable[[Any], _T], *, body: Any = None, **query: Any
     ) -> _T:
         """As `Transport.ask`."""
-        try:
-            answer = await self._http.request(method, path, json=body, params=_params(query))
-        except httpx.RequestError as exc:
-            raise self._silent(exc) from exc
+        with self._heard():
+            answer = await self._http.request(method, path, **_body(body), params=_params(query))
         return _read(answer, read)
+
+    async def upload(self, path: str, file: Path, read: Callable[[Any], _T]) -> _T:
+        """As `Transport.upload`."""
+        with _opened(file) as (opened, options), self._heard():
+            answer = await self._http.post(path, content=_pieces(opened), **options)
+        return _read(answer, read)
+
+    async def raw(
+        self,
+        method: str,
+        url_path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> RawAnswer:
+        """As `Transport.raw`."""
+        url = self._beside(url_path)
+        with self._heard():
+            answer = await self._http.request(
+                method, url, content=body, headers=headers, timeout=PATIENT
+            )
+        return RawAnswer(answer.status_code, answer.content, dict(answer.headers))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from served import Host, lab_host
+from served import ONNX, Host, lab_host
 
 from dllab_hub import __version__
 
@@ -29,10 +29,11 @@ def lab() -> Iterator[Host]:
 def dllab(tmp_path: Path) -> _Dllab:
     """Run the command in an empty directory, with an empty state."""
 
-    def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, said: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "dllab_hub.cli", *words],
             cwd=tmp_path,
+            input=said,
             env={**os.environ, "DLLAB_HOME": str(tmp_path / "state"), **env},
             capture_output=True,
             text=True,
@@ -48,6 +49,7 @@ def in_lab(dllab: _Dllab, lab: Host) -> _Dllab:
     """The same in a terminal of a lab."""
 
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """``said`` is what is typed at its questions."""
         return dllab(*words, **{"DLLAB_API_URL": lab.url, "DLLAB_API_TOKEN": lab.token, **env})
 
     return run
@@ -73,7 +75,10 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         said = dllab(*words)
 
         assert said.returncode == 0
-        for command in ("up", "env", "submit", "jobs", "logs", "cancel", "gpus", "doctor"):
+        for command in (
+            *("up", "env", "submit", "jobs", "logs", "cancel", "gpus", "doctor"),
+            *("deploy", "deployments", "predict", "scale", "undeploy"),
+        ):
             assert f"\n    {command} " in said.stdout
 
 
@@ -91,9 +96,20 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         (["cancel"], 2, "id"),
         (["up", "--port", "70000"], 2, "--port: must be a whole number from 0 to 65535"),
         (["env", "build"], 2, "IMAGE"),
-        (["env", "build", "nothing"], 1, "there is no such image. Choose one of: pytorch."),
+        (
+            ["env", "build", "nothing"],
+            1,
+            "there is no such image. Choose one of: pytorch, serving.",
+        ),
         (["jobs"], 1, "DLLAB_API_URL"),
         (["gpus"], 1, "DLLAB_API_URL"),
+        (["deploy"], 2, "FILE.onnx|MODEL[:VERSION]"),
+        (["deploy", "x", "--replicas", "33"], 2, "--replicas: must be a whole number from 1 to 32"),
+        (["deploy", "x", "--name", "A b"], 2, "--name: a name has"),
+        (["deploy", "x"], 1, "DLLAB_API_URL"),
+        (["predict", "x", "missing.json"], 2, "missing.json cannot be read: No such file"),
+        (["scale", "x", "0"], 2, "N: must be a whole number from 1 to 32"),
+        (["undeploy"], 2, "NAME"),
     ],
 )
 def test_an_error_is_one_line(dllab: _Dllab, words: list[str], code: int, message: str) -> None:
@@ -169,6 +185,73 @@ def test_gpus(in_lab: _Dllab) -> None:
     assert "state" in json.loads(in_lab("gpus", "--json").stdout)
 
 
+def test_a_models_life(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
+    """Deploy a file, see it, ask it, scale it, deploy it again, delete it."""
+    (tmp_path / "My_Net.onnx").write_bytes(ONNX)
+    (tmp_path / "rows.json").write_text("[[1, 2], [3, 4.5]]")
+    deployed = in_lab("deploy", "My_Net.onnx", "--replicas", "2", "--wait")
+
+    assert (0, "") == (deployed.returncode, deployed.stderr)
+    lines = deployed.stdout.splitlines()
+    assert ["my-net  READY", "  version 1 of my-net, 2 of 2 ready, 0 s"] == lines[:2]
+    assert "  at /services/dllab/serve/ada/my-net/" in lines
+    assert "  replica-2  READY  version 1" in lines
+    listed = in_lab("deployments").stdout.splitlines()
+    assert ["NAME", "STATE", "MODEL", "READY", "REQUESTS", "RATE", "AGE"] == listed[0].split()
+    assert ["my-net", "READY", "my-net:1", "2/2"] == listed[1].split()[:4]
+
+    assert [[1, 2], [3, 4.5]] == json.loads(in_lab("predict", "my-net", "rows.json").stdout)
+    piped = in_lab("predict", "my-net", "-", said='{"instances": [[7]]}')
+    assert "[[7]]\n" == piped.stdout
+    scaled = json.loads(in_lab("scale", "my-net", "1", "--json").stdout)
+    assert (1, 2) == (scaled["spec"]["replicas"], scaled["traffic"]["requests"])
+
+    in_lab("deploy", "My_Net.onnx")
+    assert 2 == lab.ask("GET", "deployments/my-net").json()["version"]
+    again = in_lab("deploy", "my-net:1", "--name", "old", "--json")
+    assert ("old", 1) == (json.loads(again.stdout)["name"], json.loads(again.stdout)["version"])
+
+    assert 1 == in_lab("undeploy", "old", said="n\n").returncode
+    assert "Add --yes." in in_lab("undeploy", "old").stderr
+    assert 0 == in_lab("undeploy", "old", said="y\n").returncode
+    said = in_lab("undeploy", "my-net", "--yes").stdout
+    assert "my-net is being deleted; the model my-net stays\n" == said
+    assert "no deployments yet\n" == in_lab("deployments").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "code", "message"),
+    [
+        (["deploy", "missing.onnx"], "", 2, "missing.onnx cannot be read: no such file"),
+        (["deploy", "text.onnx"], "", 2, "the file is not an ONNX model"),
+        (["deploy", "nothing"], "", 2, "you have no model nothing."),
+        (["deploy", "net:x"], "", 2, "'x' is no version"),
+        (["deploy", "net:7"], "", 2, "there are 1 versions"),
+        (["deploy", "../x"], "", 2, "a name has"),
+        (["predict", "nothing", "-"], "[[1]]", 1, "there is no such deployment"),
+        (["predict", "net", "-"], "[[1]", 2, "what came from stdin is not JSON: line 1"),
+        (["predict", "net", "-"], "[[NaN]]", 2, "row 0 holds nan"),
+        (["predict", "net", "-"], "7", 2, "must be rows"),
+        (["predict", "net", "-"], "[]", 2, "no row"),
+        (["predict", "net", "-"], "[" * 100_000, 2, "nested too deeply"),
+        (["scale", "nothing", "1"], "", 1, "there is no such deployment"),
+        (["undeploy", "nothing", "--yes"], "", 1, "there is no such deployment"),
+    ],
+)
+def test_a_model_that_is_wrong(
+    in_lab: _Dllab, tmp_path: Path, words: list[str], typed: str, code: int, message: str
+) -> None:
+    """What is wrong with a model, a name or rows is one line."""
+    (tmp_path / "text.onnx").write_text("print('hello')")
+    (tmp_path / "net.onnx").write_bytes(ONNX)
+    assert 0 == in_lab("deploy", "net.onnx").returncode
+    said = in_lab(*words, said=typed)
+
+    assert (code, "") == (said.returncode, said.stdout)
+    assert 1 == len(said.stderr.splitlines())
+    assert message in said.stderr
+
+
 def test_env_list(dllab: _Dllab, tmp_path: Path) -> None:
     """Images that are not built say how to build them."""
     said = dllab("env", "list", DLLAB_ENVS=str(tmp_path / "envs"))
@@ -176,7 +259,10 @@ def test_env_list(dllab: _Dllab, tmp_path: Path) -> None:
     assert said.returncode == 0
     assert "not built: dllab env build pytorch" in said.stdout
     listed = json.loads(dllab("env", "list", "--json", DLLAB_ENVS=str(tmp_path / "e")).stdout)
-    assert [(image["name"], image["ready"]) for image in listed] == [("pytorch", False)]
+    assert [(image["name"], image["ready"]) for image in listed] == [
+        ("pytorch", False),
+        ("serving", False),
+    ]
 
 
 def test_doctor_outside_of_a_lab(dllab: _Dllab, tmp_path: Path) -> None:

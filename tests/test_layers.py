@@ -40,14 +40,16 @@ ALLOWED: dict[str, set[str]] = {
     "server": {*_SPECS, *_SEAM, "metrics"},
     # The one place in the server that chooses a backend.
     "server.extension": {*_LOCAL, "server"},
-    "client": {*_SPECS, "transport"},
+    "rows": {"errors"},
+    "serving": {*_SPECS, "rows", "tables", "transport"},
+    "client": {*_SPECS, "serving", "transport"},
     "modules": _SPECS,
     "submission": {*_SPECS, "modules"},
     "cell": {*_SPECS, "modules"},
     "tables": _SPECS,  # What a terminal and a screen reader get.
     "export": _SPECS,  # A network in a notebook becomes a file.
     "job": {*_SPECS, "client", "tables"},
-    "deployed": {*_SPECS, "client", "tables"},
+    "deployed": {*_SPECS, "client", "rows", "tables"},
     "widgets": {*_SPECS, "client", "deployed", "job", "tables"},
     "magics": {*_SPECS, "cell", "client", "deployed", "export", "job", "submission", "widgets"},
     "hub": {*_SPECS, "catalog", "images", "leases", "shim", "backends.local.capacity", "metrics"},

@@ -83,16 +83,18 @@ def parrot() -> Iterator[Any]:
         yield handler
 
 
-def ask(face: str, url: str, *args: Any, token: str = "a-token", **more: Any) -> Any:
+def ask(
+    face: str, url: str, *args: Any, token: str = "a-token", verb: str = "ask", **more: Any
+) -> Any:
     """The same question through one of the two faces."""
     if face == "sync":
         with Transport(url, token) as transport:
-            return transport.ask(*args, **more)
+            return getattr(transport, verb)(*args, **more)
 
     async def run() -> Any:
         transport = AsyncTransport(url, token)
         try:
-            return await transport.ask(*args, **more)
+            return await getattr(transport, verb)(*args, **more)
         finally:
             await transport.close()
 
@@ -250,3 +252,98 @@ def test_an_id_is_one_segment(parrot: Any, face: str, id: str) -> None:
     assert ["", "x", "dllab", "api", "jobs"] == parts[:5]
     assert (7, "logs") == (len(parts), parts[6])
     assert not set("?#") & set(parts[5])
+
+
+def test_a_file_is_sent_in_pieces(parrot: Any, face: str, tmp_path: Path) -> None:
+    """A file arrives whole, with its length and as whoever sends it; the answer is read."""
+    file = tmp_path / "net.onnx"
+    file.write_bytes(bytes(range(256)) * 10_000)
+    parrot.answer = (201, '{"version": 3}', {})
+
+    answer = ask(face, parrot.url, path("models", "a/b", "versions"), file, dict, verb="upload")
+    assert {"version": 3} == answer
+    assert [("POST", "/x/dllab/api/models/a%2Fb/versions", "token a-token")] == [
+        seen[:3] for seen in parrot.seen
+    ]
+    assert file.read_bytes() == parrot.seen[0][3]
+
+
+def test_a_file_that_is_refused(parrot: Any, face: str, tmp_path: Path) -> None:
+    """A refusal before the last byte is read is heard; a file that is not there is not sent."""
+    handler = type("Early", (parrot,), {"rfile": None, "seen": []})
+
+    def refuse(self: Any) -> None:
+        """Answers without a look at the body, and hangs up."""
+        self.close_connection = True
+        text = json.dumps(TooLarge("too much.").to_wire()).encode()
+        self.send_response(413)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    handler.do_POST = refuse  # type: ignore[attr-defined]
+    file = tmp_path / "net.onnx"
+    file.write_bytes(b"x" * 100_000)
+    with serving(server := HTTPServer(("127.0.0.1", 0), handler), handler=handler):
+        url = f"http://127.0.0.1:{server.server_port}/"
+        with pytest.raises((TooLarge, Unavailable)):
+            ask(face, url, "models/m/versions", file, dict, verb="upload")
+
+    with pytest.raises(InvalidRequest, match=r"gone\.onnx cannot be read: no such file") as caught:
+        ask(face, parrot.url, "models/m/versions", tmp_path / "gone.onnx", dict, verb="upload")
+    assert "file" == caught.value.field
+    assert [] == parrot.seen
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 413, 503])
+def test_bytes_as_they_are(parrot: Any, face: str, status: int) -> None:
+    """What lies beside the interface is asked with the token; its answer comes unread."""
+    parrot.answer = (status, "no JSON", {"X-Model-Version": "2"})
+
+    answer = ask(
+        face, parrot.url, "POST", "/x/serve/ada/net/v1/models/net:predict?a=b", b"{}",
+        {"X-Mine": "1"}, verb="raw",
+    )  # fmt: skip
+    assert (status, b"no JSON", "2") == (
+        answer.status, answer.body, answer.headers["x-model-version"],
+    )  # fmt: skip
+    assert [
+        ("POST", "/x/serve/ada/net/v1/models/net:predict?a=b", "token a-token", b"{}")
+    ] == parrot.seen
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        "x",
+        "http://evil.example/",
+        "/a/../b",
+        "/a/%2e%2E/b",
+        "/..%2fb",
+        "/.",
+        "/a\nb",
+        "/\u00e9",
+    ],
+)
+def test_paths_that_lead_elsewhere(parrot: Any, face: str, where: str) -> None:
+    """No path leaves the origin, climbs, or smuggles a line: nothing is sent."""
+    with pytest.raises(NotFound):
+        ask(face, parrot.url, "GET", where, verb="raw")
+    assert [] == parrot.seen
+
+
+def test_a_path_that_looks_like_a_host(parrot: Any, face: str) -> None:
+    """Two slashes at the beginning name no other machine."""
+    assert 200 == ask(face, parrot.url, "GET", "//evil.example/x", verb="raw").status
+    assert "//evil.example/x".lstrip("/") == parrot.seen[0][1].lstrip("/")
+
+
+@pytest.mark.parametrize("verb", ["raw", "upload"])
+def test_nobody_takes_it(face: str, verb: str, tmp_path: Path) -> None:
+    """A closed port is said by the other two ways of asking, too."""
+    file = tmp_path / "x"
+    file.touch()
+    args = ("GET", "/x") if verb == "raw" else ("x", file, dict)
+    with pytest.raises(Unavailable, match="nothing answers"):
+        ask(face, "http://127.0.0.1:1/dllab/api/", *args, verb=verb)

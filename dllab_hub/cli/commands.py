@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ..errors import DLLabError, InvalidRequest
-from ..submission import Words, add_options, in_words, split_args, whole
-from . import jobs, machine
+from ..specs import MAX_REPLICAS
+from ..submission import Words, add_options, in_words, split_args, valid_name, whole
+from . import jobs, machine, models
 
 __all__ = ("run",)
 
@@ -95,6 +96,30 @@ def _parser() -> Words:
     cancel = command("cancel", jobs.cancel, "end a job")
     cancel.add_argument("id", help="an id or its start")
     cancel.add_argument("--json", action="store_true")
+
+    deploy = command("deploy", models.deploy, "serve a model; the same name again replaces it")
+    deploy.add_argument("what", metavar="FILE.onnx|MODEL[:VERSION]")
+    deploy.add_argument("--name", type=valid_name, metavar="N", help="of the deployment")
+    replicas = whole(1, MAX_REPLICAS)
+    deploy.add_argument("--replicas", type=replicas, default=1, metavar="N", help="processes")
+    deploy.add_argument("--wait", action="store_true", help="until all replicas answer")
+    deploy.add_argument("--json", action="store_true")
+
+    served = command("deployments", models.deployments, "list what you serve")
+    served.add_argument("--json", action="store_true")
+
+    predict = command("predict", models.predict, "ask a deployment about rows")
+    predict.add_argument("name", metavar="NAME", help="of the deployment")
+    predict.add_argument("file", metavar="FILE.json|-", help="a list of rows; - reads from stdin")
+
+    scale = command("scale", models.scale, "have more or fewer replicas")
+    scale.add_argument("name", metavar="NAME", help="of the deployment")
+    scale.add_argument("replicas", type=replicas, metavar="N")
+    scale.add_argument("--json", action="store_true")
+
+    undeploy = command("undeploy", models.undeploy, "serve no more; the model stays")
+    undeploy.add_argument("name", metavar="NAME", help="of the deployment")
+    undeploy.add_argument("--yes", action="store_true", help="do not ask")
 
     gpus = command("gpus", jobs.gpus, "show the GPUs and who holds them")
     gpus.add_argument("--json", action="store_true")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from typing import Any
 from ..client import Client
 from ..errors import InvalidRequest
 from ..job import Job, find_job
-from ..names import check_name
 from ..specs import JobState, TrainingJob
-from ..submission import to_spec
+from ..submission import name_for, to_spec
 from ..tables import gpus_text, job_text, jobs_text
 
 __all__ = ("cancel", "gpus", "jobs", "logs", "submit")
@@ -33,7 +31,7 @@ def submit(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     spec = to_spec(
         options,
         source,
-        name=_name_of(script),
+        name=name_for(script.stem, "train"),
         filename=script.name,
         root=script.absolute().parent,  # Where Python would look for its imports.
         args=args,
@@ -111,9 +109,3 @@ def _follow(client: Client, id: str, replica: str | None = None) -> int:
 
 def _print(options: argparse.Namespace, value: Any, text: str) -> None:
     print(json.dumps(value.to_wire(), indent=2) if options.json else text)
-
-
-def _name_of(script: Path) -> str:
-    """``My_Train.v2.py`` -> ``my-train-v2``."""
-    stem = re.sub(r"[^a-z0-9]+", "-", script.stem.lower()).strip("-")[:40].strip("-")
-    return check_name(stem or "train")

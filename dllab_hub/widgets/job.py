@@ -11,7 +11,7 @@ from ..job import Job
 from ..specs import JobState
 from ..tables import age, job_text, progress, saved
 from .live import Live
-from .log import Tail
+from .log import of_job
 from .markup import link, log, note, state, table
 
 __all__ = ("JobView",)
@@ -30,7 +30,7 @@ class JobView(Live):
     def __init__(self, job: Job, *, period: float = 1.0) -> None:
         super().__init__(period=period)
         self.job = job
-        self._tail = Tail(job.client, job.id)
+        self._tail = of_job(job)
         self._board: str | None = None
 
     def text(self) -> str:

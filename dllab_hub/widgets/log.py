@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import ipywidgets
 
 from ..job import Job, tail
+from ..specs import LogChunk
 from .live import Live
 from .markup import heading, log
 
-if TYPE_CHECKING:
-    from ..client import Client
+__all__ = ("LogView", "Tail", "of_job")
 
-__all__ = ("LogView", "Tail")
+_Which = TypeVar("_Which")
 
 _BYTES = 256 * 1024  # As much as `job.tail` shows first.
 
 
-class Tail:
+class Tail(Generic[_Which]):
     """The end of a log, read piece by piece.
 
     Attributes:
         text: At most the last 256 Ki characters.
         complete: Nothing more will come.
+
+    Args:
+        ask: Gives a piece of one of several logs, from an offset, of at most so many bytes.
     """
 
-    def __init__(self, client: Client, id: str, replica: str | None = None) -> None:
+    def __init__(self, ask: Callable[[_Which, int, int], LogChunk]) -> None:
         self.text = ""
         self.complete = False
-        self._client, self._id, self._replica = client, id, replica
-        self._attempt = 0
+        self._ask = ask
+        self._which: _Which | None = None
         self._offset = -_BYTES
 
-    def read(self, attempt: int) -> None:
-        """Fetch what is new. A new attempt starts an empty log."""
-        if attempt != self._attempt:
-            self.text, self._attempt, self._offset = "", attempt, -_BYTES
+    def read(self, which: _Which) -> None:
+        """Fetch what is new. Another log, as of a new attempt, starts empty."""
+        if which != self._which:
+            self.text, self._which, self._offset = "", which, -_BYTES
         for _ in range(16):  # A log that grows faster than this is shown later, not never.
-            chunk = self._client.logs(
-                self._id,
-                replica=self._replica,
-                attempt=attempt,
-                offset=self._offset,
-                limit=_BYTES,
-            )
+            chunk = self._ask(which, self._offset, _BYTES)
             self.text = (self.text + chunk.text)[-_BYTES:]
             self._offset, self.complete = chunk.next_offset, chunk.complete
             if not chunk.text or chunk.next_offset >= chunk.size:
                 break
+
+
+def of_job(job: Job, replica: str | None = None) -> Tail[int]:
+    """The log of a job; which, is the attempt."""
+    return Tail(
+        lambda attempt, offset, limit: job.client.logs(
+            job.id, replica=replica, attempt=attempt, offset=offset, limit=limit
+        )
+    )
 
 
 class LogView(Live):
@@ -73,7 +80,7 @@ class LogView(Live):
         super().__init__(period=period)
         self.job = job
         self._attempt, self._lines, self._replica = attempt, lines, replica
-        self._tail = Tail(job.client, job.id, replica)
+        self._tail = of_job(job, replica)
         self._first = tail(job.client, job.id, lines, replica=replica, attempt=attempt)
 
     def text(self) -> str:

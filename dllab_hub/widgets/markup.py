@@ -7,17 +7,35 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlsplit
 
-from ..specs import JobState
+from ..specs import DeploymentState, JobState, ReplicaState
 
-__all__ = ("bar", "heading", "link", "log", "note", "state", "state_cell", "table")
+__all__ = (
+    "State",
+    "bar",
+    "frame",
+    "heading",
+    "link",
+    "log",
+    "note",
+    "state",
+    "state_cell",
+    "table",
+)
 
+_BLUE, _GREEN = "var(--jp-brand-color1, #1976d2)", "var(--jp-success-color1, #2e7d32)"
+_RED, _AMBER = "var(--jp-error-color1, #c62828)", "var(--jp-warn-color1, #b26a00)"
+#: By the word: states of jobs, deployments and replicas that are called the same look the same.
 _COLOURS = {
-    JobState.RUNNING: "var(--jp-brand-color1, #1976d2)",
-    JobState.SUCCEEDED: "var(--jp-success-color1, #2e7d32)",
-    JobState.FAILED: "var(--jp-error-color1, #c62828)",
-    JobState.LOST: "var(--jp-error-color1, #c62828)",
-    JobState.RESTARTING: "var(--jp-warn-color1, #b26a00)",
+    JobState.RUNNING.value: _BLUE,
+    JobState.SUCCEEDED.value: _GREEN,
+    JobState.FAILED.value: _RED,
+    JobState.LOST.value: _RED,
+    JobState.RESTARTING.value: _AMBER,
+    DeploymentState.READY.value: _GREEN,
+    DeploymentState.DEGRADED.value: _AMBER,
+    DeploymentState.STARTING.value: _BLUE,
 }
+State = JobState | DeploymentState | ReplicaState
 _GREY = "var(--jp-ui-font-color2, #616161)"
 _CELL = "padding:1px 12px 1px 0;text-align:left;vertical-align:top"
 # Colours, cursor movement and window titles that programs send to terminals.
@@ -27,14 +45,14 @@ _CONTROL = re.compile(
 _PREFIX = re.compile(r"\[[a-z0-9-]+\] |")
 
 
-def state(value: JobState, reason: str = "") -> str:
+def state(value: State, reason: str = "") -> str:
     """The state in its colour, and why."""
-    colour = _COLOURS.get(value, _GREY)
+    colour = _COLOURS.get(value.value, _GREY)
     why = f" {escape(reason)}" if reason else ""
     return f'<b style="color:{colour}">{escape(value.value)}</b>{why}'
 
 
-def state_cell(value: JobState) -> str:
+def state_cell(value: State) -> str:
     """The state in its colour, for a table."""
     return _Html(state(value))
 
@@ -105,6 +123,20 @@ def _newest(line: str) -> str:
 
 def link(url: str | None, text: str) -> str:
     """A link that opens a new tab; nothing when there is no address a browser should follow."""
-    if not url or urlsplit(url).scheme not in {"", "http", "https"}:
+    if not url or not _followed(url):
         return ""
     return f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(text)}</a>'
+
+
+def frame(url: str, title: str, height: int) -> str:
+    """A page within the page; nothing when there is no address a browser should follow."""
+    if not _followed(url):
+        return ""
+    return (
+        f'<iframe src="{escape(url)}" title="{escape(title)}" width="100%" height="{height:d}" '
+        'style="border:1px solid var(--jp-border-color2, #ccc)"></iframe>'
+    )
+
+
+def _followed(url: str) -> bool:
+    return urlsplit(url).scheme in {"", "http", "https"}

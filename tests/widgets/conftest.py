@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import pytest
+from served import ONNX
 
+from dllab_hub.deployed import Deployed, deploy_file
 from dllab_hub.errors import DLLabError
 from dllab_hub.job import Job
 from dllab_hub.specs import Code, GpuReport, GpuState, Role, TrainingSpec
 from dllab_hub.testing import MemoryBackend
 
 OWNER = "ada"
+
+#: Verbs of the client about models -> verbs of the backend's serving.
+_SERVING = {
+    "publish": "publish",
+    "deploy": "deploy",
+    "deployment": "get",
+    "deployments": "list",
+    "deployment_logs": "logs",
+    "scale": "scale",
+    "delete": "delete",
+}
 
 
 class DirectClient:
@@ -35,7 +49,8 @@ class DirectClient:
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             self._ask()
-            return asyncio.run(getattr(self.backend, verb)(OWNER, *args, **kwargs))
+            place = self.backend.serving if verb in _SERVING else self.backend
+            return asyncio.run(getattr(place, _SERVING.get(verb, verb))(OWNER, *args, **kwargs))
 
         return call
 
@@ -64,6 +79,14 @@ def job(client: DirectClient) -> Job:
         name="digits", image="here", code=Code(source="pass"), roles=(Role(replicas=2),)
     )
     return Job(client, client.submit(spec))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def deployed(client: DirectClient, tmp_path: Path) -> Deployed:
+    """A deployment of two replicas."""
+    file = tmp_path / "net.onnx"
+    file.write_bytes(ONNX)
+    return deploy_file(client, file, "digits", 2)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Timer
 from typing import Any
 
-import ipywidgets
 import pytest
+from widget_looks import html, press, until
 
 from dllab_hub.errors import Unavailable
 from dllab_hub.job import Job
@@ -18,24 +18,6 @@ from dllab_hub.widgets import JobView, LogView
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
-def html(widget: ipywidgets.Widget) -> str:
-    """All text of a widget and what lies in it, as far as it is shown."""
-    if getattr(widget, "layout", None) is not None and widget.layout.display == "none":
-        return ""
-    if isinstance(widget, ipywidgets.Box):
-        return "\n".join(html(child) for child in widget.children)
-    if isinstance(widget, ipywidgets.Button):
-        return f"[{widget.description}{' (off)' if widget.disabled else ''}]"
-    return str(widget.value)
-
-
-def until(condition: Callable[[], object], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def view(job: Job) -> Iterator[JobView]:
     view = JobView(job, period=0.02)
@@ -43,20 +25,6 @@ def view(job: Job) -> Iterator[JobView]:
     view.close()
     if view.is_live:
         until(lambda: not view.is_live)
-
-
-def press(view: JobView, name: str) -> None:
-    """Press the button of that name, which must be visible."""
-    found = [b for b in buttons(view.widget) if b.description == name]
-    assert found, f"no button {name} in {html(view.widget)}"
-    assert found[0].layout.display != "none"
-    found[0].click()
-
-
-def buttons(widget: ipywidgets.Widget) -> list[ipywidgets.Button]:
-    if isinstance(widget, ipywidgets.Button):
-        return [widget]
-    return [b for child in getattr(widget, "children", ()) for b in buttons(child)]
 
 
 def test_text_is_complete_without_a_front_end(view: JobView, job: Job) -> None:

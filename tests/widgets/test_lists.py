@@ -1,16 +1,16 @@
-"""The list of jobs and the GPUs."""
+"""The lists of jobs and deployments, and the GPUs."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from widget_looks import html, until
 
+from dllab_hub.deployed import Deployed
 from dllab_hub.job import Job
 from dllab_hub.specs import Code, Gpu, GpuReport, GpuState, Holder, TrainingSpec
-from dllab_hub.widgets import GpuView, JobList
+from dllab_hub.widgets import DeploymentList, GpuView, JobList
 
 _GPU = Gpu(
     index=0,
@@ -24,13 +24,6 @@ _GPU = Gpu(
     holder=Holder(kind="lab", owner="ada", name="mine"),
 )
 _BLIND = Gpu(index=1, uuid="GPU-1", name="NVIDIA H100", holder=Holder(kind="job"))
-
-
-def until(condition: Callable[[], object], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.01)
 
 
 def test_no_jobs_yet(client: Any) -> None:
@@ -114,3 +107,28 @@ def test_a_forgotten_list_goes_quiet(client: Any) -> None:
     until(lambda: not view.is_live)
 
     assert "run the cell again" in widget.children[-1].value
+
+
+def test_no_deployments_yet(client: Any) -> None:
+    """An empty list says so, and live, how to make the first."""
+    view = DeploymentList(client, period=0.02)
+    assert "no deployments yet" == view.text()
+    assert "%deploy" in html(view.widget)
+    view.close()
+
+
+def test_deployments(client: Any, deployed: Deployed) -> None:
+    """State, version, replicas and traffic of each deployment follow what happens to it."""
+    view = DeploymentList(client, period=0.02)
+    lines = view.text().splitlines()
+    assert ["NAME", "STATE", "MODEL", "READY", "REQUESTS", "RATE", "AGE"] == lines[0].split()
+    assert ["digits", "READY", "digits:1", "2/2", "0", "0.0/s", "0"] == lines[1].split()[:7]
+
+    widget = view.widget
+    assert "2/2" in html(widget)
+    client.backend.serving.fail("ada", "digits", "replica-1 ended with exit code 1.")
+    until(lambda: "FAILED</b>" in html(widget))
+    assert "0/2" in html(widget)
+    client.delete("digits")
+    until(lambda: "No deployments yet" in html(widget))
+    view.close()

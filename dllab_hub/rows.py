@@ -1,0 +1,133 @@
+"""Rows for a model and rows from it: between what a notebook holds and what JSON holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from .errors import InvalidRequest, TooLarge
+
+__all__ = ("from_rows", "to_body")
+
+_FIELD = "instances"
+_FRAME = '{"instances":[%s]}'
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
+def to_body(instances: Any, most: int) -> bytes:
+    """The V1 request that asks about these rows.
+
+    Args:
+        instances: A list, an array, a tensor or a table of rows; or, for a model with several
+            inputs, a dict that has rows for each of them.
+        most: Bytes that a request may have.
+
+    Raises:
+        InvalidRequest: there is no row, or something that JSON and a model cannot take, such as a
+            NaN; the message says where.
+        TooLarge: these are too many rows; found out without looking at all of them.
+    """
+    rows = _plain(instances)
+    if isinstance(rows, Mapping):
+        rows = _turned(rows)
+    if not isinstance(rows, list):
+        raise InvalidRequest(
+            f"must be rows, not one {type(instances).__name__}.",
+            hint="One row is [row], or X[:1] of an array.",
+            field=_FIELD,
+        )
+    if not rows:
+        raise InvalidRequest("there is no row to ask about.", field=_FIELD)
+    texts: list[str] = []
+    length = len(_FRAME % "") - 1  # No comma stands before the first.
+    for number, row in enumerate(rows):
+        texts.append(_text(number, row))
+        length += len(texts[-1]) + 1
+        if length > most:
+            raise TooLarge(
+                f"a request of at most {most} bytes holds {number} of these {len(rows)} rows.",
+                hint="Ask about fewer rows at a time.",
+            )
+    return (_FRAME % ",".join(texts)).encode()
+
+
+def _text(number: int, row: Any) -> str:
+    try:
+        return _JSON.encode(row)
+    except ValueError as exc:
+        bad = _not_finite(row)
+        said = (
+            f"row {number} cannot be sent: {exc}."
+            if bad is None
+            else f"row {number} holds {bad}, which no model is asked about."
+        )
+        raise InvalidRequest(said, field=_FIELD) from None
+    except TypeError as exc:
+        raise InvalidRequest(f"a model takes numbers and strings: {exc}.", field=_FIELD) from None
+    except RecursionError:
+        raise InvalidRequest("lists lie in each other without end.", field=_FIELD) from None
+
+
+def from_rows(predictions: list[Any]) -> Any:
+    """Answers as numpy arrays, where numpy is there and they are regular; else as they are.
+
+    Of a model with several outputs it is a dict that has an array for each.
+    """
+    if find_spec("numpy") is None:
+        return predictions
+    if predictions and all(isinstance(row, dict) for row in predictions):
+        names = predictions[0].keys()
+        if all(row.keys() == names for row in predictions):
+            return {name: _array([row[name] for row in predictions]) for name in names}
+        return predictions
+    return _array(predictions)
+
+
+def _array(rows: list[Any]) -> Any:
+    import numpy
+
+    try:
+        return numpy.array(rows)
+    except ValueError:  # Rows of different lengths.
+        return rows
+
+
+def _plain(value: Any) -> Any:
+    """Lists, dicts and scalars in place of arrays, tensors, tables and columns."""
+    # A tensor's `values` is a method, of sparse ones only; a table's is an array.
+    if hasattr(value, "columns") and hasattr(value, "values"):
+        value = value.values
+    if hasattr(value, "detach"):
+        value = value.detach()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | range):
+        try:
+            return [_plain(item) for item in value]
+        except RecursionError:
+            raise InvalidRequest("lists lie in each other without end.", field=_FIELD) from None
+    return value
+
+
+def _turned(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows that have a value for each input, from inputs that have a value for each row."""
+    for name, column in columns.items():
+        if not isinstance(column, list):
+            raise InvalidRequest(f"{name} must be rows, not one value.", field=_FIELD)
+    counts = {name: len(column) for name, column in columns.items()}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise InvalidRequest(f"every input needs as many rows: there are {said}.", field=_FIELD)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _not_finite(value: Any) -> float | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((bad for item in inner if (bad := _not_finite(item)) is not None), None)

@@ -1,0 +1,140 @@
+"""`DeploymentView`: one deployment as it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import ipywidgets
+
+from ..deployed import Deployed
+from ..errors import NotFound
+from ..specs import MAX_REPLICAS, DeploymentReplica, DeploymentState, ReplicaState
+from ..tables import age, deployment_text, traffic
+from .live import Live
+from .log import Tail
+from .markup import link, log, note, state, state_cell, table
+
+__all__ = ("DeploymentView",)
+
+_LINES = 20
+
+
+class DeploymentView(Live):
+    """State, replicas, traffic, address and the end of a replica's log; scaling and deleting.
+
+    Args:
+        deployed: The handle; the view keeps its ``info`` fresh.
+        period: Seconds between two questions.
+    """
+
+    def __init__(self, deployed: Deployed, *, period: float = 1.0) -> None:
+        # It has no end of its own: a forgotten cell must not ask for days.
+        super().__init__(period=period, lasts=3600)
+        self.deployed = deployed
+        self._gone = False
+        self._tail: Tail[str] = Tail(
+            lambda replica, offset, limit: deployed.client.deployment_logs(
+                deployed.name, replica=replica, offset=offset, limit=limit
+            )
+        )
+
+    def text(self) -> str:
+        if self._gone:
+            return f"{self.deployed.name} is deleted"
+        return deployment_text(self.deployed.info)
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        self._state, self._facts = ipywidgets.HTML(), ipywidgets.HTML()
+        self._replicas, self._log = ipywidgets.HTML(), ipywidgets.HTML()
+        self._where = ipywidgets.HTML()
+        self._fewer = _button("−", "One replica less", lambda: self._scale(-1))
+        self._more = _button("+", "One replica more", lambda: self._scale(1))
+        self._count = ipywidgets.HTML()
+        self._ask = _button("Delete", "Serve it no more", lambda: self._confirm(True))
+        self._yes = _button("Yes, delete it", "The model stays", self._delete)
+        self._yes.button_style = "danger"
+        self._no = _button("No, keep it", "", lambda: self._confirm(False))
+        for narrow in (self._fewer, self._more):
+            narrow.layout.width = "40px"
+        self._buttons = ipywidgets.HBox(
+            [self._fewer, self._count, self._more, self._ask, self._yes, self._no]
+        )
+        self._confirm(False)
+        return [*(self._state, self._facts, self._where, self._replicas, self._log, self._buttons)]
+
+    def _read(self) -> bool:
+        try:
+            self.deployed.refresh()
+            if replica := self._shown():
+                self._tail.read(replica)
+        except NotFound:
+            self._gone = True
+        return not self._gone
+
+    def _shown(self) -> str | None:
+        """Whose log is of interest: the first replica that is in trouble, else the newest."""
+        replicas = self.deployed.info.replicas
+        troubled = (ReplicaState.FAILED, ReplicaState.RESTARTING)
+        names = [each.name for each in replicas if each.state in troubled]
+        return next(iter([*names, *(each.name for each in replicas[::-1])]), None)
+
+    def _draw(self) -> None:
+        if self._gone:
+            self._state.value = note(f"{self.deployed.name} is deleted; its model stays.")
+            self._facts.value = self._where.value = self._replicas.value = ""
+            self._log.value = ""
+            self._buttons.layout.display = "none"
+            return
+        info = self.deployed.info
+        now = time.time()
+        self._state.value = f"{state(info.state, info.reason)} {note(info.name)}"
+        facts = [
+            f"{info.ready} of {info.spec.replicas} ready",
+            f"version {info.version} of {info.spec.model}",
+            traffic(info.traffic),
+        ]
+        self._facts.value = note(" · ".join(fact for fact in facts if fact))
+        self._where.value = link(info.url, info.url) or note(info.url)
+        head = ("replica", "state", "version", "restarts", "age", "")
+        rows = [_row(replica, now) for replica in info.replicas]
+        self._replicas.value = table(head, rows) if rows else ""
+        self._log.value = log(self._tail.text, _LINES)
+        wanted = info.spec.replicas
+        self._count.value = note(f"{wanted} replica{'' if wanted == 1 else 's'}")
+        over = info.state is DeploymentState.DELETING
+        self._fewer.disabled = over or wanted <= 1
+        self._more.disabled = over or wanted >= MAX_REPLICAS
+        self._ask.disabled = over
+
+    def _scale(self, by: int) -> None:
+        wanted = self.deployed.info.spec.replicas + by
+        if 1 <= wanted <= MAX_REPLICAS:
+            self._try(lambda: self.deployed.scale(wanted))
+            self._draw()
+
+    def _confirm(self, asking: bool) -> None:
+        self._ask.layout.display = "none" if asking else ""
+        self._yes.layout.display = self._no.layout.display = "" if asking else "none"
+
+    def _delete(self) -> None:
+        self._confirm(False)
+        self._ask.disabled = True  # The next answer tells whether it may be pressed again.
+        self._try(self.deployed.delete)
+
+
+def _button(name: str, tooltip: str, does: Callable[[], None]) -> ipywidgets.Button:
+    button = ipywidgets.Button(description=name, tooltip=tooltip)
+    button.on_click(lambda _: does())
+    return button
+
+
+def _row(replica: DeploymentReplica, now: float) -> list[str]:
+    return [
+        replica.name,
+        state_cell(replica.state),
+        f"{replica.version}",
+        f"{replica.restarts}",
+        "" if replica.started is None else age(now - replica.started),
+        replica.reason,
+    ]

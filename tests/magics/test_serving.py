@@ -1,0 +1,242 @@
+"""Magics about serving. What they export is tested where PyTorch is: see ``test_export``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from notebooks import Notebook
+from served import ONNX, Host
+
+from dllab_hub.magics import serving as serving_module
+from dllab_hub.specs import DeploymentState
+
+
+@pytest.fixture
+def onnx(tmp_path: Path) -> Path:
+    """A model in the notebook's directory."""
+    file = tmp_path / "My_Net.onnx"
+    file.write_bytes(ONNX)
+    return file
+
+
+@pytest.fixture
+def digits(notebook: Notebook, onnx: Path) -> Notebook:
+    """A notebook that has deployed ``digits``."""
+    notebook.run("%deploy My_Net.onnx --name digits --replicas 2")
+    assert notebook.ok
+    return notebook
+
+
+class Network:
+    """Stands for a ``torch.nn.Module``: the tests' own Python has no PyTorch."""
+
+
+@pytest.fixture
+def torch(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """A ``torch`` whose export writes a file; what it was called with."""
+    called: list[tuple[object, ...]] = []
+
+    def export(module: object, example: object, path: Path, *, name: str) -> None:
+        called.append((module, example, name))
+        path.write_bytes(ONNX)
+
+    known = SimpleNamespace(nn=SimpleNamespace(Module=Network))
+    monkeypatch.setitem(serving_module.sys.modules, "torch", known)
+    monkeypatch.setattr(serving_module, "export", export)
+    return called
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%deploy", ["WHAT"]),
+        ("%deploy x.onnx --replicas two", ["--replicas", "from 1 to 32", "'two'"]),
+        ("%deploy x.onnx --replicas 33", ["--replicas", "from 1 to 32"]),
+        ("%deploy x.onnx --replica 2", ["no option --replica", "Did you mean --replicas?"]),
+        ("%deploy x.onnx --name Big_Net", ["--name", "lower-case"]),
+        ("%deploy x.onnx y.onnx", ["y.onnx is one word too many"]),
+        ("%deploy x.onnx --example 3", ["--example", "for a network only"]),
+        ("%deploy 7+1", ["7+1 is of type int", "torch.nn.Module", "ONNX file"]),
+        ("%deploy nets[0]", ["nets[0]: NameError: name 'nets' is not defined."]),
+        ("%deploy net --example x", ["net: NameError"]),
+        ("%deploy (1", ["(1: SyntaxError"]),
+        ("%deploy None.x", ["AttributeError"]),
+        ("%deployments all", ["all is one word too many"]),
+        ("%predict", ["NAME, EXPR"]),
+        ("%predict digits", ["EXPR"]),
+        ("%predict digits x +", ["x +: SyntaxError"]),
+        ("%predict digits -x", ["-x: NameError"]),
+        ("%scale digits", ["N"]),
+        ("%scale digits none", ["N: must be a whole number from 1 to 32"]),
+        ("%scale digits 0", ["from 1 to 32"]),
+        ("%undeploy", ["NAME"]),
+        ("%undeploy --yess x", ["no option --yess", "--yes"]),
+        ("%board --height 5", ["--height", "from 100"]),
+    ],
+)
+def test_a_wrong_line_is_one_line(outside: Notebook, line: str, words: list[str]) -> None:
+    """A wrong option, word or expression is one line within a second, and nobody is asked."""
+    began = time.monotonic()
+    said = outside.run(line)
+
+    assert time.monotonic() - began < 1
+    assert not outside.ok
+    assert 1 == len(said.splitlines())
+    for word in words:
+        assert word in said
+
+
+def test_a_file(digits: Notebook) -> None:
+    """A path is published and deployed; the view reads well as text, and the handle is there."""
+    info = digits.deployment.info
+    assert ("digits", 1, 2) == (info.spec.model, info.version, info.spec.replicas)
+    said = digits.run("%deploy My_Net.onnx")
+
+    assert said.startswith("my-net  READY")
+    assert ["text/plain"] == list(digits.result._repr_mimebundle_())
+    assert "my-net" == digits.deployment.name
+    digits.run("path = 'My_Net.onnx'\n%deploy path --name by-name")
+    assert ("by-name", True) == (digits.deployment.name, digits.ok)
+    digits.run("%deploy 'My_Net.onnx' --name quoted")
+    assert ("quoted", True) == (digits.deployment.name, digits.ok)
+
+
+def test_a_file_that_is_none(notebook: Notebook, tmp_path: Path) -> None:
+    """A file that is missing or not a model is one line."""
+    (tmp_path / "text.onnx").write_text("hello")
+
+    assert "gone.onnx cannot be read: no such file" in notebook.run("%deploy gone.onnx")
+    assert "not an ONNX model" in notebook.run("%deploy text.onnx")
+    assert not notebook.ok
+
+
+def test_a_published_model(digits: Notebook) -> None:
+    """``MODEL`` and ``MODEL:VERSION`` serve what is published, whatever else has that name."""
+    digits.run("%deploy My_Net.onnx --name digits")
+    digits.run("%deploy digits --name newest")
+    assert ("newest", 2) == (digits.deployment.name, digits.deployment.info.version)
+    digits.run("%deploy digits:1 --name oldest")
+    assert 1 == digits.deployment.info.version
+    digits.run("digits = {'data': 1}\n%deploy digits")
+    assert ("digits", 2, True) == (
+        digits.deployment.name, digits.deployment.info.version, digits.ok,
+    )  # fmt: skip
+
+    said = digits.run("%deploy nett")
+    assert "you have no model nett." in said
+    assert "there are 2 versions" in digits.run("%deploy digits:7")
+
+
+def test_a_network(notebook: Notebook, torch: list[tuple[object, ...]]) -> None:
+    """A module is exported with the example's value, spaces in the expression and all."""
+    notebook.shell.push({"Net": Network})
+    notebook.run("net = Net(); nets = {'big one': net}; x = [1, 2, 3]")
+    notebook.run("%deploy net --example x[:1] --replicas 2")
+    assert ("net", 2) == (notebook.deployment.name, notebook.deployment.info.spec.replicas)
+    notebook.run("%deploy nets['big one'] --example x + [4] --name digits")
+    assert "digits" == notebook.deployment.name
+    notebook.run("%deploy --example {'a': x, 'b': (x[0], 7)} --name net net")
+
+    net = notebook.shell.user_ns["net"]
+    assert [
+        (net, [1], "net"),
+        (net, [1, 2, 3, 4], "digits"),
+        (net, {"a": [1, 2, 3], "b": (1, 7)}, "net"),
+    ] == torch
+    assert 2 == notebook.deployment.info.version
+
+
+def test_a_network_without_an_example(notebook: Notebook, torch: list[tuple[object, ...]]) -> None:
+    """What is missing is named with how it is written; an example that fails is one line."""
+    notebook.shell.push({"net": Network()})
+
+    assert "--example: exporting net needs one. Such as --example x[:1]." == notebook.run(
+        "%deploy net"
+    )
+    assert "y[:1]: NameError" in notebook.run("%deploy net --example y[:1]")
+    assert [] == torch
+
+
+def test_deploy_and_wait(digits: Notebook) -> None:
+    """``--wait`` shows the view and returns when all replicas answer."""
+    said = digits.run("%deploy digits --wait")
+
+    assert digits.ok
+    assert said.endswith("digits: READY, 1 of 1 ready")
+    assert digits.result is None
+
+
+def test_predict(digits: Notebook) -> None:
+    """The answer is a value: it can be assigned, and ends where the expression ends."""
+    digits.run("x = [[1.5, 2], [3, 4]]")
+    digits.run("y = %predict digits x + [[ 5, 6 ]]")
+
+    assert digits.ok
+    assert [[1.5, 2], [3, 4], [5, 6]] == [list(row) for row in digits.shell.user_ns["y"]]
+    digits.run("z = %predict digits [{'a': row} for row in x]")
+    assert digits.ok
+    assert "there is no such deployment" in digits.run("%predict nothing x")
+    assert "must be rows" in digits.run("%predict digits 7")
+    assert "row 0 holds nan" in digits.run("%predict digits [[float('nan')]]")
+    assert not digits.ok
+
+
+def test_a_model_that_is_down(digits: Notebook, lab: Host) -> None:
+    """The reason why nothing answers is the one line."""
+    lab.backend.serving.fail("ada", "digits", "replica-1 ended with exit code 1.")
+
+    assert "replica-1 ended with exit code 1." in digits.run("%predict digits [[1]]")
+    assert "digits failed: replica-1 ended" in digits.run("_deployment.wait()")
+
+
+def test_list_and_scale(digits: Notebook) -> None:
+    """The list names every deployment; scaling shows the one that was scaled."""
+    digits.run("%deploy digits --name other")
+    listed = digits.run("%deployments").splitlines()
+    assert [["digits", "READY"], ["other", "READY"]] == [line.split()[:2] for line in listed[1:]]
+    assert "3 of 3 ready" in digits.run("%scale digits 3")
+    assert "there is no such deployment" in digits.run("%scale nothing 3")
+
+
+def test_undeploy_asks(digits: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a yes nothing is deleted; where nobody can be asked the line says what to add."""
+    answers = iter(["", "no", "y"])
+    monkeypatch.setattr("builtins.input", lambda question: next(answers))
+    assert digits.run("%undeploy digits").endswith("digits stays.")
+    assert digits.run("%undeploy digits").endswith("digits stays.")
+    assert DeploymentState.READY is digits.deployment.state
+    said = digits.run("%undeploy digits")
+    assert said.endswith("digits is being deleted; the model digits stays.")
+    assert "there is no such deployment" in digits.run("%undeploy digits --yes")
+
+    def nobody(question: str) -> str:
+        raise serving_module.StdinNotImplementedError(question)
+
+    monkeypatch.setattr("builtins.input", nobody)
+    digits.run("%deploy digits")
+    assert "Add --yes." in digits.run("%undeploy digits")
+    assert digits.run("%undeploy digits --yes").endswith("stays.")
+
+
+def test_board(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorBoard is a link and the page itself; where there is none the line says so."""
+    assert "there is no TensorBoard in this lab" in notebook.run("%board")
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
+    said = notebook.run("%board --height 300")
+
+    assert "TensorBoard is at /user/ada/tensorboard/" == said
+    bundle = notebook.result._repr_mimebundle_()
+    assert '<iframe src="/user/ada/tensorboard/"' in bundle["text/html"]
+    assert 'height="300"' in bundle["text/html"]
+
+
+@pytest.mark.parametrize("name", ["deploy", "deployments", "predict", "scale", "undeploy", "board"])
+def test_help(outside: Notebook, name: str) -> None:
+    """``--help`` prints the options and asks nobody."""
+    said = outside.run(f"%{name} --help")
+
+    assert outside.ok
+    assert f"usage: %{name}" in said

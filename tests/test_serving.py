@@ -1,0 +1,165 @@
+"""The half of `Client` about models, against a real server with models in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from served import ONNX, Host, jupyter_host, lab_host, running_loop
+
+from dllab_hub import Client
+from dllab_hub import serving as serving_module
+from dllab_hub.errors import InvalidRequest, NotFound, TooLarge, Unavailable
+from dllab_hub.specs import DeploymentSpec, DeploymentState
+
+SPEC = DeploymentSpec(name="digits", model="net", replicas=2)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """A lab service."""
+    with lab_host() as host:
+        yield host
+
+
+@pytest.fixture
+def client(host: Host) -> Iterator[Client]:
+    with closing(Client(host.url, host.token)) as client:
+        yield client
+
+
+@pytest.fixture
+def onnx(tmp_path: Path) -> Path:
+    """A file that the memory's serving takes for a model."""
+    file = tmp_path / "net.onnx"
+    file.write_bytes(ONNX + bytes(200_000))
+    return file
+
+
+def test_every_verb(host: Host, client: Client, onnx: Path) -> None:
+    """Publish, look, deploy, ask, scale, read, delete: each verb gives what the backend has."""
+    first = client.publish("net", onnx)
+    second = client.publish("net", str(onnx))
+    assert (1, 2, onnx.stat().st_size) == (first.version, second.version, first.size)
+    assert onnx.exists()
+    assert (second, first) == client.versions("net") == client.models().models[0].versions
+
+    made = client.deploy(SPEC)
+    assert (DeploymentState.READY, 2, 2) == (made.state, made.version, made.ready)
+    assert "/services/dllab/serve/ada/digits/" == made.url
+    assert made == client.deployment("digits") == client.deployments().deployments[0]
+    assert [[1.5], [2]] == client.predict("digits", [[1.5], [2]])
+    assert 1 == client.deployment("digits").traffic.requests  # type: ignore[union-attr]
+    assert 3 == client.scale("digits", 3).spec.replicas
+
+    host.backend.serving.write_log("ada", "digits", "replica-3", "hello\n")
+    assert client.deployment_logs("digits").text.endswith("hello\n")
+    assert "hello" not in client.deployment_logs("digits", replica="replica-1").text
+    assert "hello\n" == client.deployment_logs("digits", replica="replica-3", offset=-6).text
+    assert "Deployed" == client.deployment_events("digits")[0].reason
+    client.delete("digits")
+    with pytest.raises(NotFound):
+        client.deployment("digits")
+    assert 2 == len(client.versions("net"))
+
+
+def test_pages(client: Client, onnx: Path) -> None:
+    """``next`` of a page is ``after`` of the following one."""
+    for name in ("a", "b", "c"):
+        client.publish(name, onnx)
+        client.deploy(DeploymentSpec(name=name, model=name))
+
+    models = client.models(limit=2)
+    rest = client.models(limit=2, after=models.next)
+    assert ["a", "b", "c"] == [each.name for each in (*models.models, *rest.models)]
+    served = client.deployments(limit=1)
+    rest_served = client.deployments(after=served.next)
+    found = (*served.deployments, *rest_served.deployments)
+    assert ["a", "b", "c"] == [each.name for each in found]
+
+
+def test_what_the_lab_refuses(host: Host, client: Client, onnx: Path, tmp_path: Path) -> None:
+    """A file, a name or a number that is wrong is raised here as it was raised there."""
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(InvalidRequest, match="not an ONNX model"):
+        client.publish("net", tmp_path / "text.onnx")
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        client.publish("net", tmp_path / "gone.onnx")
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        client.publish("net", tmp_path)
+    for name in ("", "..", "a/b", "Net"):
+        with pytest.raises((InvalidRequest, NotFound)):
+            client.publish(name, onnx)
+        with pytest.raises(NotFound):
+            client.versions(name)
+        with pytest.raises(NotFound):
+            client.predict(name, [[1]])
+    with pytest.raises(InvalidRequest) as caught:
+        client.deploy(SPEC)
+    assert "model" == caught.value.field
+
+    client.publish("net", onnx)
+    client.deploy(SPEC)
+    with pytest.raises(InvalidRequest) as caught:
+        client.scale("digits", 0)
+    assert "replicas" == caught.value.field
+    with closing(Client(host.url, "grace-token")) as grace:
+        for ask in (grace.deployment, grace.delete, grace.versions, grace.deployment_events):
+            with pytest.raises(NotFound):
+                ask("digits")
+        with pytest.raises(NotFound):
+            grace.predict("digits", [[1]])
+
+
+def test_a_model_that_does_not_answer(host: Host, client: Client, onnx: Path) -> None:
+    """While no replica answers the reason is what the caller reads."""
+    client.publish("net", onnx)
+    client.deploy(SPEC)
+    host.backend.serving.fail("ada", "digits", "replica-1 ended with exit code 1.")
+
+    with pytest.raises(Unavailable, match="replica-1 ended with exit code 1"):
+        client.predict("digits", [[1]])
+
+
+def test_rows_that_do_not_travel(
+    host: Host, client: Client, onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NaN, and more than a request holds, are refused without one."""
+    client.publish("net", onnx)
+    client.deploy(SPEC)
+    with pytest.raises(InvalidRequest, match="row 0 holds nan"):
+        client.predict("digits", [[float("nan")]])
+    monkeypatch.setattr(serving_module, "_MOST", 1000)
+    with pytest.raises(TooLarge, match="at most 1000 bytes holds 164 of these 1000 rows") as caught:
+        client.predict("digits", [[1.0]] * 1000)
+    assert "fewer rows" in caught.value.hint
+    assert 0 == client.deployment("digits").traffic.requests  # type: ignore[union-attr]
+
+
+def test_what_the_model_server_says(host: Host, client: Client, onnx: Path) -> None:
+    """The sentence of a model server that refuses rows arrives as it is."""
+    client.publish("net", onnx)
+    client.deploy(SPEC)
+    answer = host.ask("POST", "deployments/digits/predict", json={"instances": 7})
+    said = json.loads(answer.text)["error"]["message"]
+
+    with pytest.raises(InvalidRequest) as caught:
+        client._transport.ask("POST", "deployments/digits/predict", dict, body=b'{"instances": 7}')
+    assert said == caught.value.message
+    assert "instances must be a list" in said
+
+
+def test_in_a_jupyter_server(tmp_path: Path, onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same verbs work without a hub; the address is the server's own."""
+    monkeypatch.setenv("DLLAB_HOME", str(tmp_path / "state"))
+    with (
+        running_loop() as loop,
+        jupyter_host(loop, tmp_path) as host,
+        closing(Client(host.url, host.token)) as client,
+    ):
+        client.publish("net", onnx)
+        assert client.deploy(SPEC).url.endswith("/dllab/serve/ada/digits/")
+        assert [[1]] == client.predict("digits", [[1]])
