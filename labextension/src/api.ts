@@ -1,9 +1,26 @@
-import type { IBoard, IGpuReport, IJob, IJobPage, ILogChunk } from './specs';
+import type {
+  IDeployment,
+  IDeploymentPage,
+  IDeploymentSpec,
+  IModelPage,
+  IModelVersion
+} from './serving';
+import type {
+  IBoard,
+  ICapacity,
+  ICatalog,
+  IEvent,
+  IGpuReport,
+  IJob,
+  IJobPage,
+  ILogChunk,
+  ITrainingSpec
+} from './specs';
 import type { Send } from './tokens';
 
 /** Which piece of which log. */
 export interface ILogQuery {
-  /** Such as `worker-0`; null for all replicas, merged. */
+  /** Such as `worker-0`; null for all replicas, merged (of a deployment: its newest replica). */
   replica: string | null;
   /** From 1; null for the newest. */
   attempt: number | null;
@@ -17,6 +34,15 @@ export interface ILogQuery {
 export class LabApi {
   constructor(private readonly _send: Send) {}
 
+  catalog(): Promise<ICatalog> {
+    return this._send('catalog');
+  }
+
+  /** What is free, and what a request for so many GPUs would meet. */
+  capacity(gpus: number | null = null): Promise<ICapacity> {
+    return this._send('capacity', { query: { gpus } });
+  }
+
   gpus(): Promise<IGpuReport> {
     return this._send('gpus');
   }
@@ -26,18 +52,79 @@ export class LabApi {
   }
 
   job(id: string): Promise<IJob> {
-    return this._send(`jobs/${encodeURIComponent(id)}`);
+    return this._send(at('jobs', id));
+  }
+
+  submit(spec: ITrainingSpec): Promise<IJob> {
+    return this._send('jobs', { method: 'POST', body: spec });
   }
 
   cancel(id: string): Promise<IJob> {
-    return this._send(`jobs/${encodeURIComponent(id)}/cancel`, { method: 'POST' });
+    return this._send(at('jobs', id, 'cancel'), { method: 'POST' });
   }
 
   logs(id: string, query: ILogQuery): Promise<ILogChunk> {
-    return this._send(`jobs/${encodeURIComponent(id)}/logs`, { query: { ...query } });
+    return this._send(at('jobs', id, 'logs'), { query: { ...query } });
   }
 
   async boards(): Promise<IBoard[]> {
     return (await this._send<{ tensorboards: IBoard[] }>('tensorboards')).tensorboards;
   }
+
+  models(limit: number, next: string | null = null): Promise<IModelPage> {
+    return this._send('models', { query: { limit, next } });
+  }
+
+  /** Newest first. */
+  async versions(model: string): Promise<IModelVersion[]> {
+    const path = at('models', model, 'versions');
+    return (await this._send<{ versions: IModelVersion[] }>(path)).versions;
+  }
+
+  /** Keep an ONNX file of the lab, at a path below its root, as the model's next version. */
+  publishPath(model: string, path: string): Promise<IModelVersion> {
+    return this._send(at('models', model, 'versions'), { method: 'POST', body: { path } });
+  }
+
+  deployments(limit: number, next: string | null = null): Promise<IDeploymentPage> {
+    return this._send('deployments', { query: { limit, next } });
+  }
+
+  deployment(name: string): Promise<IDeployment> {
+    return this._send(at('deployments', name));
+  }
+
+  deploy(spec: IDeploymentSpec): Promise<IDeployment> {
+    return this._send('deployments', { method: 'POST', body: spec });
+  }
+
+  scale(name: string, replicas: number): Promise<IDeployment> {
+    return this._send(at('deployments', name, 'scale'), { method: 'POST', body: { replicas } });
+  }
+
+  async deleteDeployment(name: string): Promise<void> {
+    await this._send(at('deployments', name), { method: 'DELETE' });
+  }
+
+  /** The log of a replica or of the `balancer`; these have no attempts. */
+  deploymentLogs(name: string, query: ILogQuery): Promise<ILogChunk> {
+    const { replica, offset, limit } = query;
+    return this._send(at('deployments', name, 'logs'), { query: { replica, offset, limit } });
+  }
+
+  /** Oldest first. */
+  async deploymentEvents(name: string): Promise<IEvent[]> {
+    return (await this._send<{ events: IEvent[] }>(at('deployments', name, 'events'))).events;
+  }
+
+  /** The model's answer to a V1 or V2 request; both are JSON text. */
+  predict(name: string, text: string): Promise<string> {
+    const path = at('deployments', name, 'predict');
+    return this._send(path, { method: 'POST', body: text, as: 'text' });
+  }
+}
+
+/** A path whose parts may hold any character. */
+function at(...parts: string[]): string {
+  return parts.map(encodeURIComponent).join('/');
 }

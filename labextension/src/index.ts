@@ -1,9 +1,22 @@
 /** The front end of dllab-hub: the plugins that JupyterLab loads. */
+import { deploymentsPlugin } from './deployments';
 import { jobsPlugin } from './jobs';
 import { labPlugin } from './lab';
+import { launcherPlugin } from './launcher';
 import { notificationsPlugin } from './notifications';
 import { sidebarPlugin } from './sidebar';
+import { statusPlugin } from './status';
+import { trainingPlugin } from './training';
 
 export { ILab } from './lab';
 
-export default [labPlugin, sidebarPlugin, jobsPlugin, notificationsPlugin];
+export default [
+  labPlugin,
+  sidebarPlugin,
+  jobsPlugin,
+  trainingPlugin,
+  deploymentsPlugin,
+  notificationsPlugin,
+  statusPlugin,
+  launcherPlugin
+];

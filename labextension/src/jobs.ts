@@ -3,12 +3,12 @@ import { ICommandPalette, InputDialog, MainAreaWidget, WidgetTracker } from '@ju
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { stateLabel } from './format';
 import { ILab } from './lab';
-import { boardLink } from './model/boards';
+import { boardLink, boardsLink } from './model/boards';
 import { type IJob, isTerminal } from './specs';
 import { CommandIDs, PluginIDs } from './tokens';
 import { commandActions } from './view/actions';
 import { confirmCancel, showLabError } from './view/cancel';
-import { labIcon } from './view/icons';
+import { boardIcon, labIcon } from './view/icons';
 import { JobTab } from './view/jobtab';
 
 export const jobsPlugin: JupyterFrontEndPlugin<void> = {
@@ -80,6 +80,15 @@ export const jobsPlugin: JupyterFrontEndPlugin<void> = {
       window.open(link, '_blank', 'noopener');
     };
 
+    const openBoards = async (): Promise<void> => {
+      const known = boards.boards.length > 0 ? boards.boards : await api.boards();
+      const link = boardsLink(known, app.serviceManager.serverSettings.baseUrl);
+      if (link === null) {
+        throw new Error(trans.__('No TensorBoard runs in this lab.'));
+      }
+      window.open(link, '_blank', 'noopener');
+    };
+
     const cancel = async (id: string): Promise<void> => {
       const job = await api.job(id); // What is lost is said from what is known now.
       if (isTerminal(job.state) || !(await confirmCancel(job, trans))) {
@@ -141,6 +150,18 @@ export const jobsPlugin: JupyterFrontEndPlugin<void> = {
       () => true,
       openBoard
     );
+
+    commands.addCommand(CommandIDs.boards, {
+      label: trans.__('TensorBoard'),
+      caption: trans.__('Show the curves of all jobs in a new browser tab'),
+      icon: boardIcon,
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: () =>
+        openBoards().catch(reason =>
+          showLabError(trans.__('TensorBoard cannot be opened'), reason, trans)
+        )
+    });
+    palette?.addItem({ command: CommandIDs.boards, category: trans.__('DL Lab') });
 
     void restorer?.restore(tracker, {
       command: CommandIDs.logs,

@@ -3,9 +3,13 @@ import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab
 import { Token } from '@lumino/coreutils';
 import { LabApi } from './api';
 import { BoardsModel } from './model/boards';
+import { DeploymentsModel } from './model/deployments';
 import { GpusModel } from './model/gpus';
 import { JobsModel } from './model/jobs';
+import { ModelsModel } from './model/models';
+import { Stream } from './model/stream';
 import { sender } from './request';
+import { opener } from './stream';
 import { DOMAIN, PluginIDs } from './tokens';
 
 /** The one connection to the lab that all parts of the page share. */
@@ -14,12 +18,14 @@ export interface ILab {
   readonly gpus: GpusModel;
   readonly jobs: JobsModel;
   readonly boards: BoardsModel;
+  readonly models: ModelsModel;
+  readonly deployments: DeploymentsModel;
   readonly trans: TranslationBundle;
 }
 
 export const ILab = new Token<ILab>(
   'dllab-hub:ILab',
-  'GPUs and training jobs of the lab, kept up to date while somebody watches them.'
+  'GPUs, training jobs, models and deployments of the lab, kept up to date while somebody watches them.'
 );
 
 export const labPlugin: JupyterFrontEndPlugin<ILab> = {
@@ -30,12 +36,15 @@ export const labPlugin: JupyterFrontEndPlugin<ILab> = {
   optional: [ITranslator],
   activate: (app, translator: ITranslator | null) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    const api = new LabApi(sender(app.serviceManager.serverSettings, trans));
+    const { serverSettings } = app.serviceManager;
+    const api = new LabApi(sender(serverSettings, trans));
     return {
       api,
-      gpus: new GpusModel(api),
+      gpus: new GpusModel(api, new Stream(opener(serverSettings), 'gpus/stream')),
       jobs: new JobsModel(api),
       boards: new BoardsModel(api),
+      models: new ModelsModel(api),
+      deployments: new DeploymentsModel(api),
       trans
     };
   }

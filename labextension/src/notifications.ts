@@ -1,61 +1,76 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { DisposableSet, type IDisposable } from '@lumino/disposable';
+import { tellDeployments } from './deploynews';
 import { ILab } from './lab';
 import type { IJob } from './specs';
 import { CommandIDs, PluginIDs } from './tokens';
 
 export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
   id: PluginIDs.notifications,
-  description: 'Tells when a training job ends or restarts.',
+  description:
+    'Tells when a training job ends or restarts, and when a model is served or no longer is.',
   autoStart: true,
   requires: [ILab],
   optional: [ISettingRegistry],
-  activate: (app, { jobs, trans }: ILab, registry: ISettingRegistry | null) => {
-    let wanted = true;
+  activate: (app, { deployments, jobs, trans }: ILab, registry: ISettingRegistry | null) => {
+    let following: IDisposable | null = null;
 
-    const tell = (message: string, job: IJob, type: Notification.TypeOptions): void => {
-      if (wanted) {
+    const tell = (
+      message: string,
+      type: Notification.TypeOptions,
+      label: string,
+      open: () => unknown
+    ): void => {
+      if (following !== null) {
         Notification.emit(message, type, {
           autoClose: type === 'error' ? false : 8000,
-          actions: [
-            {
-              label: trans.__('Open logs'),
-              callback: () => void app.commands.execute(CommandIDs.logs, { id: job.id })
-            }
-          ]
+          actions: [{ label, callback: () => void open() }]
         });
       }
     };
+    const tellJob = (message: string, { id }: IJob, type: Notification.TypeOptions): void =>
+      tell(message, type, trans.__('Open logs'), () =>
+        app.commands.execute(CommandIDs.logs, { id })
+      );
 
     jobs.ended.connect((_, job) => {
       switch (job.state) {
         case 'SUCCEEDED':
-          return tell(trans.__('%1 succeeded.', job.id), job, 'success');
+          return tellJob(trans.__('%1 succeeded.', job.id), job, 'success');
         case 'CANCELLED':
-          return tell(trans.__('%1 was cancelled.', job.id), job, 'info');
+          return tellJob(trans.__('%1 was cancelled.', job.id), job, 'info');
         case 'FAILED':
-          return tell(trans.__('%1 failed: %2', job.id, job.reason), job, 'error');
+          return tellJob(trans.__('%1 failed: %2', job.id, job.reason), job, 'error');
         default:
-          return tell(trans.__('%1 was lost: %2', job.id, job.reason), job, 'error');
+          return tellJob(trans.__('%1 was lost: %2', job.id, job.reason), job, 'error');
       }
     });
     jobs.restarted.connect((_, job) => {
-      tell(trans.__('%1 is being restarted: %2', job.id, job.reason), job, 'warning');
+      tellJob(trans.__('%1 is being restarted: %2', job.id, job.reason), job, 'warning');
     });
 
-    const apply = (settings: ISettingRegistry.ISettings): void => {
-      wanted = settings.get('notifications').composite !== false;
-      jobs.background = wanted;
-    };
+    tellDeployments(
+      deployments,
+      () => following !== null,
+      name => void app.commands.execute(CommandIDs.openDeployment, { name }),
+      trans
+    );
+
     void app.restored.then(async () => {
       const settings = await registry?.load(PluginIDs.sidebar);
-      if (settings === undefined) {
-        jobs.background = wanted;
-        return;
-      }
-      apply(settings);
-      settings.changed.connect(apply);
+      const apply = () => {
+        const wanted = settings?.get('notifications').composite !== false;
+        if (wanted && following === null) {
+          following = DisposableSet.from([jobs.follow(), deployments.follow()]);
+        } else if (!wanted) {
+          following?.dispose();
+          following = null;
+        }
+      };
+      apply();
+      settings?.changed.connect(apply);
     });
   }
 };

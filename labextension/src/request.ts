@@ -6,17 +6,24 @@ import type { IRequest, Send } from './tokens';
 
 /** A function that sends requests to the server of `settings`. */
 export function sender(settings: ServerConnection.ISettings, trans: TranslationBundle): Send {
-  return async <T>(path: string, { method = 'GET', query = {} }: IRequest = {}): Promise<T> => {
+  return async <T>(path: string, request: IRequest = {}): Promise<T> => {
+    const { method = 'GET', query = {}, body: sent, as } = request;
     const known = Object.entries(query).filter(([, value]) => value !== null);
     const tail = known.length
       ? `?${new URLSearchParams(known.map(([key, value]) => [key, String(value)]))}`
       : '';
     const url = URLExt.join(settings.baseUrl, 'dllab/api', path) + tail;
 
+    const init: RequestInit = { method };
+    if (sent !== undefined) {
+      init.body = typeof sent === 'string' ? sent : JSON.stringify(sent);
+      init.headers = { 'Content-Type': 'application/json' };
+    }
+
     let response: Response;
     let text: string;
     try {
-      response = await ServerConnection.makeRequest(url, { method }, settings);
+      response = await ServerConnection.makeRequest(url, init, settings);
       text = await response.text();
     } catch {
       throw new LabError(
@@ -24,6 +31,9 @@ export function sender(settings: ServerConnection.ISettings, trans: TranslationB
         trans.__('Check that it still runs and that you are connected.'),
         'unreachable'
       );
+    }
+    if (as === 'text' && response.ok && !response.redirected) {
+      return text as T;
     }
     const body = parse(text);
     if (response.ok && body !== undefined) {

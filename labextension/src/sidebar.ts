@@ -4,6 +4,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ILab } from './lab';
 import { CommandIDs, PluginIDs } from './tokens';
 import { commandActions } from './view/actions';
+import { deploymentActions } from './view/deployactions';
 import { labIcon } from './view/icons';
 import { Sidebar } from './view/sidebar';
 
@@ -25,22 +26,26 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
     const sidebar = new Sidebar({
       ...lab,
       translator: translator ?? nullTranslator,
-      actions: commandActions(commands)
+      actions: commandActions(commands),
+      serving: deploymentActions(commands)
     });
     shell.add(sidebar, 'left', { rank: 550, type: 'DL Lab' });
     restorer?.add(sidebar, sidebar.id);
 
     commands.addCommand(CommandIDs.open, {
       label: trans.__('Show DL Lab'),
-      caption: trans.__('Show GPUs and training jobs in the left area'),
+      caption: trans.__('Show GPUs, training jobs and models in the left area'),
       icon: labIcon,
       describedBy: { args: { type: 'object', properties: {} } },
       execute: () => shell.activateById(sidebar.id)
     });
     commands.addCommand(CommandIDs.refresh, {
-      label: trans.__('Refresh GPUs and Training Jobs'),
+      label: trans.__('Refresh GPUs, Training Jobs and Models'),
       describedBy: { args: { type: 'object', properties: {} } },
-      execute: () => [lab.gpus, lab.jobs, lab.boards].forEach(model => model.refresh())
+      execute: () =>
+        [lab.gpus, lab.jobs, lab.boards, lab.models, lab.deployments].forEach(model =>
+          model.refresh()
+        )
     });
     for (const command of [CommandIDs.open, CommandIDs.refresh]) {
       palette?.addItem({ command, category: trans.__('DL Lab') });

@@ -125,3 +125,47 @@ export function isTerminal(state: JobState): boolean {
 export function replicaName(replica: IReplica): string {
   return `${replica.role}-${replica.index}`;
 }
+
+/** A wish for a training, as `jobs` takes it; what is left out has the server's default. */
+export interface ITrainingSpec {
+  name: string;
+  image: string;
+  code: { source: string; filename: string; args: string[]; files: Record<string, string> };
+  roles: { name: string; replicas: number; gpus: number }[];
+  max_restarts?: number;
+  checkpoint_every?: number;
+  env?: Record<string, string>;
+}
+
+export interface IImage {
+  name: string;
+  title: string;
+  framework: string;
+  version: string;
+  python: string;
+  description: string;
+}
+
+/** What a lab or job may be made of. */
+export interface ICatalog {
+  images: IImage[];
+  volumes: { name: string; title: string; path: string; read_only: boolean }[];
+  default_image: string;
+  max_gpus: number;
+  max_replicas: number;
+}
+
+/** GPUs free and held; the forecast is for the number that was asked about. */
+export interface ICapacity {
+  total: number;
+  free: number;
+  holders: IHolder[];
+  forecast: { answer: 'now' | 'wait' | 'never'; message: string } | null;
+}
+
+/** One thing that happened to a job or deployment. */
+export interface IEvent {
+  time: number;
+  reason: string;
+  message: string;
+}

@@ -1,4 +1,5 @@
 /** Constants and interfaces only: importing this file has no effect. */
+import type { IDisposable } from '@lumino/disposable';
 
 /** Name of the translation catalogue. */
 export const DOMAIN = 'dllab_hub';
@@ -22,6 +23,7 @@ export const CommandIDs = {
   logs: 'dllab:open-logs',
   cancel: 'dllab:cancel-job',
   board: 'dllab:open-tensorboard',
+  boards: 'dllab:open-tensorboards',
   train: 'dllab:new-training',
   deploy: 'dllab:new-deployment',
   openDeployment: 'dllab:open-deployment',
@@ -32,10 +34,25 @@ export const CommandIDs = {
 
 /** One request to the lab's REST interface. */
 export interface IRequest {
-  method?: 'GET' | 'POST';
+  method?: 'GET' | 'POST' | 'DELETE';
   /** Values that are null are left out. */
   query?: Record<string, string | number | null>;
+  /** Sent as JSON; text is taken to be JSON already. */
+  body?: object | string;
+  /** `text`: the answer as it came, instead of what its JSON says. */
+  as?: 'text';
 }
 
 /** Sends a request to `dllab/api/<path>`; resolves to the decoded JSON or rejects with a LabError. */
 export type Send = <T>(path: string, request?: IRequest) => Promise<T>;
+
+/** What comes of a WebSocket. */
+export interface IListener {
+  /** The JSON of a text frame. */
+  message(frame: unknown): void;
+  /** It has ended, or could not be opened. */
+  closed(): void;
+}
+
+/** Opens the WebSocket `dllab/api/<path>`. Disposing the result closes it, and no more is told then. */
+export type Open = (path: string, listener: IListener) => IDisposable;

@@ -2,159 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-
-import dllab_hub
+from playwright.sync_api import Page, expect
+from running_lab import TOKEN, RunningLab
 
 pytestmark = pytest.mark.browser
-
-TOKEN = "a-token-of-the-test"
-BUILT = Path(dllab_hub.__file__).parent / "labextension"
-QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 SHORT = "import os\nprint('hello from rank', os.environ['RANK'], flush=True)\n"
 LONG = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 BROKEN = "raise ValueError('<b id=planted>of rank</b> ' + '0')\n"
 
 
-@dataclass
-class Lab:
-    """A running `jupyter lab` and its REST interface."""
-
-    url: str
-    http: httpx.Client
-
-    def submit(self, name: str, source: str, **more: Any) -> str:
-        """Submit a job; its id."""
-        spec = {
-            "name": name,
-            "image": "here",
-            "code": {"source": source},
-            "max_restarts": 0,
-            **more,
-        }
-        answer = self.http.post("dllab/api/jobs", json=spec)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
-
-    def cancel(self, id: str) -> None:
-        """End a job."""
-        self.http.post(f"dllab/api/jobs/{id}/cancel").raise_for_status()
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A plain `jupyter lab`, without a hub, with a state directory of its own."""
-    assert (BUILT / "package.json").is_file(), "build it first: npm --prefix labextension run build"
-    root = tmp_path_factory.mktemp("lab")
-    for name in ("home", "config/labconfig", "runtime", "share/labextensions", "work"):
-        (root / name).mkdir(parents=True)
-    (root / "share/labextensions/dllab-hub").symlink_to(BUILT)
-    (root / "config/labconfig/default_setting_overrides.json").write_text(json.dumps(QUIET))
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "DLLAB_"))}
-    env |= {
-        "HOME": str(root / "home"),
-        "JUPYTER_CONFIG_DIR": str(root / "config"),
-        "JUPYTER_RUNTIME_DIR": str(root / "runtime"),
-        "JUPYTER_PATH": str(root / "share"),
-        "JUPYTER_PREFER_ENV_PATH": "0",
-        "JUPYTER_TOKEN": TOKEN,
-        "DLLAB_HOME": str(root / "dllab"),
-        "PYTHONPATH": str(Path(dllab_hub.__file__).parents[1]),
-    }
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
-    command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
-    command += ["--ServerApp.jpserver_extensions={'dllab_hub': True}"]
-    command += [f"--ServerApp.root_dir={root / 'work'}"]
-    with (root / "log").open("wb") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        url = _address(server, root)
-        with httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"token {TOKEN}"},
-            trust_env=False,
-            timeout=30,
-        ) as http:
-            yield Lab(url, http)
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _address(server: subprocess.Popen[bytes], root: Path) -> str:
-    """Where the server listens, once it does."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end and server.poll() is None:
-        for path in (root / "runtime").glob("jpserver-*.json"):
-            url = str(json.loads(path.read_text())["url"]).replace("localhost", "127.0.0.1")
-            try:
-                if httpx.get(f"{url}api", trust_env=False, timeout=5).status_code == 200:
-                    return url
-            except httpx.HTTPError:
-                pass  # Not yet; asked again below.
-        time.sleep(0.2)
-    raise AssertionError("jupyter lab did not start:\n" + (root / "log").read_text()[-4000:])
-
-
-@pytest.fixture(scope="module")
-def browser_page(lab: Lab) -> Iterator[Page]:
-    """The page of the lab in a browser, with our panel open."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("DLLAB_TEST_CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
-        page = browser.new_page(viewport={"width": 1300, "height": 900})
-        page.set_default_timeout(30_000)
-        page.goto(f"{lab.url}lab?token={TOKEN}")
-        page.get_by_role("tab", name="DL Lab").click(timeout=60_000)
-        yield page
-        browser.close()
-
-
-@pytest.fixture
-def page(browser_page: Page) -> Iterator[Page]:
-    """The page, with what it complains about collected; complaints fail the test."""
-    complaints: list[str] = []
-
-    def on_console(message: Any) -> None:
-        if message.type == "error":
-            complaints.append(message.text)
-
-    def on_error(error: Any) -> None:
-        complaints.append(str(error))
-
-    browser_page.on("console", on_console)
-    browser_page.on("pageerror", on_error)
-    yield browser_page
-    browser_page.remove_listener("console", on_console)
-    browser_page.remove_listener("pageerror", on_error)
-    assert complaints == []
-
-
 def _row(page: Page, id: str) -> Any:
     return page.locator(f'[data-job="{id}"]')
 
 
-def test_a_machine_without_gpus_is_a_calm_state(page: Page, lab: Lab) -> None:
+def test_a_machine_without_gpus_is_a_calm_state(page: Page, lab: RunningLab) -> None:
     """The GPUs section lists GPUs, or says in one calm sentence why there is none."""
     report = lab.http.get("dllab/api/gpus").raise_for_status().json()
 
@@ -170,7 +36,18 @@ def test_no_job_yet(page: Page) -> None:
     expect(page.locator(".jp-dllab-Jobs")).to_contain_text("%%train --workers 2")
 
 
-def test_job_appears_and_its_log_can_be_read(page: Page, lab: Lab) -> None:
+def test_three_sections(page: Page) -> None:
+    """GPUs, Training and Models have a section each, with what can be done in its toolbar."""
+    panel = page.get_by_role("region", name="DL Lab", exact=True)
+
+    for label in ("GPUs", "Training", "Models"):
+        expect(panel.get_by_role("heading", name=label)).to_be_visible()
+    for label in ("New training", "New deployment", "Read the GPUs now", "Read the jobs now"):
+        expect(panel.get_by_role("button", name=label, exact=True)).to_be_visible()
+    expect(page.locator(".jp-dllab-Models")).to_contain_text("%deploy net --example x")
+
+
+def test_job_appears_and_its_log_can_be_read(page: Page, lab: RunningLab) -> None:
     """A job that was submitted elsewhere shows up, ends, and its log is one click away."""
     id = lab.submit("hello", SHORT, roles=[{"name": "worker", "replicas": 2}])
 
@@ -182,11 +59,12 @@ def test_job_appears_and_its_log_can_be_read(page: Page, lab: Lab) -> None:
     expect(log).to_have_text(re.compile(r"^hello from rank 0\s*$"))
 
 
-def test_live_log_and_cancel(page: Page, lab: Lab) -> None:
+def test_live_log_and_cancel(page: Page, lab: RunningLab) -> None:
     """Cancel says what is lost and cancels only when the person confirms it."""
     id = lab.submit("endless", LONG)
     try:
         expect(_row(page, id)).to_contain_text("Running", timeout=30_000)
+        expect(page.locator(".jp-dllab-Status")).to_contain_text("1 job")
         page.get_by_role("button", name=f"Logs of {id}").click()
         expect(page.get_by_role("log", name=f"Log of {id}")).to_contain_text("up")
         cancel = _row(page, id).get_by_role("button", name=f"Cancel {id}")
@@ -205,7 +83,7 @@ def test_live_log_and_cancel(page: Page, lab: Lab) -> None:
         lab.cancel(id)
 
 
-def test_failure_is_explained_and_harmless(page: Page, lab: Lab) -> None:
+def test_failure_is_explained_and_harmless(page: Page, lab: RunningLab) -> None:
     """The first failing replica's traceback is on top of the tab, as text and never as markup."""
     id = lab.submit("broken", BROKEN)
 
@@ -234,9 +112,70 @@ def test_commands_are_in_the_palette(page: Page) -> None:
     page.keyboard.press("Control+Shift+C")
     page.locator(".lm-CommandPalette-input").fill("DL Lab")
 
-    for label in ("Show DL Lab", "Cancel Training Job…", "Open Logs of Training Job…"):
+    for label in (
+        "Show DL Lab",
+        "New Training…",
+        "New Deployment…",
+        "Cancel Training Job…",
+        "Open Logs of Training Job…",
+    ):
         expect(page.locator(".lm-CommandPalette-itemLabel", has_text=label)).to_be_visible()
     page.keyboard.press("Escape")
+
+
+def test_status_bar_item(page: Page, lab: RunningLab) -> None:
+    """The status bar says in a few words what the lab does, and is a way to the panel."""
+    total = lab.http.get("dllab/api/capacity").raise_for_status().json()["total"]
+    item = page.locator(".jp-dllab-Status")
+    expect(item).to_have_text(f"GPU 0/{total}" if total else "No GPU")
+    expect(item).to_have_attribute("title", re.compile("No training is under way"))
+    page.get_by_role("tab", name="DL Lab").click()
+    expect(page.locator(".jp-dllab-Sidebar")).to_be_hidden()
+
+    item.focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".jp-dllab-Sidebar")).to_be_visible()
+
+
+def test_one_stream_while_the_panel_is_open(page: Page) -> None:
+    """The GPUs come by one WebSocket, which ends when the panel is closed."""
+    tab = page.get_by_role("tab", name="DL Lab")
+    tab.click()
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_websocket(lambda socket: "dllab/api/gpus/stream" in socket.url) as opened:
+        tab.click()
+    for _ in range(3):
+        opened.value.wait_for_event("framereceived")
+    page.get_by_text("Training", exact=True).click()  # Another section.
+    page.get_by_text("Training", exact=True).click()
+
+    assert len(sockets) == 1
+    assert len([url for url in asked if "dllab/api/gpus?" in url]) <= 1
+    with opened.value.expect_event("close"):
+        tab.click()
+    tab.click()
+
+
+def test_without_a_stream_the_gpus_are_asked_for(page: Page, lab: RunningLab) -> None:
+    """Where no WebSocket can be had the GPUs are read again and again, and the panel says so."""
+    browser = page.context.browser
+    assert browser is not None
+    other = browser.new_page()
+    other.route_web_socket(re.compile("gpus/stream"), lambda socket: socket.close())
+    other.goto(f"{lab.url}lab/workspaces/other?token={TOKEN}")
+    asked: list[str] = []
+    other.on("request", lambda request: asked.append(request.url))
+    other.get_by_role("tab", name="DL Lab").click(timeout=60_000)
+
+    expect(other.get_by_text("No live data comes through")).to_be_visible()
+    with other.expect_request(lambda request: "dllab/api/gpus?" in request.url):
+        pass
+    expect(other.locator(".jp-dllab-Trouble")).to_have_count(0)
+    other.close()
 
 
 def test_hidden_panel_asks_nothing(page: Page) -> None:

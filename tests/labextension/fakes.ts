@@ -9,7 +9,8 @@ const fill = (text: string, args: unknown[]) =>
 /** English, as the page shows it without a catalogue. */
 export const trans = {
   __: (text: string, ...args: unknown[]) => fill(text, args),
-  _n: (one: string, many: string, n: number) => fill(n === 1 ? one : many, [n])
+  _n: (one: string, many: string, n: number, ...more: unknown[]) =>
+    fill(n === 1 ? one : many, [n, ...more])
 } as unknown as TranslationBundle;
 
 export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob> = {}): IJob {

@@ -1,21 +1,14 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { LabError } from '../../labextension/src/errors';
-import { BoardsModel, boardLink } from '../../labextension/src/model/boards';
-import { GpusModel } from '../../labextension/src/model/gpus';
+import { BoardsModel, boardLink, boardsLink } from '../../labextension/src/model/boards';
+import { CapacityModel } from '../../labextension/src/model/capacity';
 import { firstFailure } from '../../labextension/src/model/job';
 import { JobsModel } from '../../labextension/src/model/jobs';
 import type { IJob, IReplica } from '../../labextension/src/specs';
 import { aJob, anApi, moment, settle } from './fakes';
 
-const report = (time: number, utilization: number | null = 0.5) => ({
-  state: 'ok',
-  message: '',
-  hint: '',
-  time,
-  driver: '1',
-  gpus: [{ index: 0, uuid: 'GPU-0', name: 'X', utilization }]
-});
+const free = (free: number) => ({ total: 9, free, holders: [], forecast: null });
 
 /** Move the clock and let what it started finish. */
 async function pass(t: TestContext, milliseconds: number): Promise<void> {
@@ -26,7 +19,7 @@ async function pass(t: TestContext, milliseconds: number): Promise<void> {
 test('a model is read only while somebody watches it', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let reads = 0;
-  const model = new GpusModel(anApi({ gpus: async () => report(++reads) }));
+  const model = new CapacityModel(anApi({ capacity: async () => free(++reads) }));
   t.after(() => model.dispose());
   await settle();
   await pass(t, 60_000);
@@ -35,27 +28,46 @@ test('a model is read only while somebody watches it', async t => {
   await settle();
   await pass(t, 0);
   assert.equal(reads, 1);
-  await pass(t, 2000);
-  await pass(t, 2000);
+  await pass(t, 5000);
+  await pass(t, 5000);
   assert.equal(reads, 3);
   watch.dispose();
-  await pass(t, 2000);
+  await pass(t, 5000);
   await pass(t, 60_000);
   assert.equal(reads, 3);
+});
+
+test('what is followed is read slowly while nobody looks', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let reads = 0;
+  const model = new CapacityModel(anApi({ capacity: async () => free(++reads) }));
+  t.after(() => model.dispose());
+  const follows = [model.follow(), model.follow()];
+  await settle();
+  await pass(t, 0);
+  assert.equal(reads, 1);
+  follows[0].dispose();
+  await pass(t, 14_000);
+  assert.equal(reads, 1);
+  await pass(t, 1000);
+  assert.equal(reads, 2);
+  follows[1].dispose();
+  await pass(t, 60_000);
+  assert.equal(reads, 2);
 });
 
 test('a failing read keeps the last values, tells why and is tried less often', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let reads = 0;
   let broken = false;
-  const gpus = async () => {
+  const capacity = async () => {
     reads += 1;
     if (broken) {
       throw new LabError('gone.', '', 'unavailable', 503);
     }
-    return report(reads);
+    return free(reads);
   };
-  const model = new GpusModel(anApi({ gpus }));
+  const model = new CapacityModel(anApi({ capacity }));
   t.after(() => model.dispose());
   const watch = model.watch();
   await settle();
@@ -65,7 +77,7 @@ test('a failing read keeps the last values, tells why and is tried less often', 
     await pass(t, 1000);
   }
   assert.equal(model.error?.message, 'gone.');
-  assert.equal(model.report?.time, 1);
+  assert.equal(model.capacity?.free, 1);
   assert.ok(reads > 2 && reads < 15, `${reads} reads in a minute`);
   broken = false;
   model.refresh();
@@ -80,19 +92,6 @@ async function read(model: { refresh(): void }): Promise<void> {
   model.refresh();
   await moment();
 }
-
-test('the history of a GPU covers the last minute', async t => {
-  let time = 0;
-  const model = new GpusModel(anApi({ gpus: async () => report((time += 20)) }));
-  t.after(() => model.dispose());
-  for (let i = 0; i < 6; i++) {
-    await read(model);
-  }
-  assert.deepEqual(
-    model.history('GPU-0').map(sample => sample.time),
-    [80, 100, 120]
-  );
-});
 
 test('each ending and each relaunch of a job is told once', async t => {
   let jobs: IJob[] = [aJob('a'), aJob('b', 'SUCCEEDED')];
@@ -167,6 +166,16 @@ test('a board of many jobs is opened at the one that was asked for', () => {
   assert.equal(link('tensorboard/', '/tb/ada/'), filtered);
   assert.equal(link('/tensorboard/', '/tb/ada/a-1/'), 'http://h/tensorboard/');
   assert.equal(link('javascript:alert(1)', '/tb/ada'), null);
+});
+
+test('the board of all jobs is the one that shows the most', () => {
+  const boards = [
+    { name: 'one', url: '/one/', logdir: '/tb/ada/a' },
+    { name: 'all', url: '/all/', logdir: '/tb/ada' }
+  ];
+  assert.equal(boardsLink(boards, 'http://h/'), 'http://h/all/');
+  assert.equal(boardsLink([], 'http://h/'), null);
+  assert.equal(boardsLink([{ name: 'x', url: 'javascript:0', logdir: '' }], 'http://h/'), null);
 });
 
 test('the first failure is the cause, not those that were ended because of it', () => {

@@ -30,16 +30,25 @@ export class BoardsModel extends Live {
 
 /** Address that shows this job on a board, or null when the board's own is not one to open. */
 export function boardLink(board: IBoard, job: IJob, base: string): string | null {
-  const url = new URL(board.url, base);
-  if (!/^https?:$/.test(url.protocol)) {
-    return null;
-  }
-  if (trimmed(board.logdir) !== trimmed(job.tensorboard)) {
+  const url = addressOf(board, base);
+  if (url !== null && trimmed(board.logdir) !== trimmed(job.tensorboard)) {
     // The board shows more than this job: TensorBoard reads which runs to show from its address.
     url.searchParams.set('runFilter', job.id);
     url.hash = 'timeseries';
   }
-  return url.href;
+  return url?.href ?? null;
+}
+
+/** Address of the board that shows the most, or null when there is none to open. */
+export function boardsLink(boards: readonly IBoard[], base: string): string | null {
+  const widest = [...boards].sort((a, b) => a.logdir.length - b.logdir.length)[0];
+  return widest === undefined ? null : (addressOf(widest, base)?.href ?? null);
+}
+
+/** What a board says of its address may be no page. */
+function addressOf(board: IBoard, base: string): URL | null {
+  const url = new URL(board.url, base);
+  return /^https?:$/.test(url.protocol) ? url : null;
 }
 
 function holds(directory: string, path: string): boolean {

@@ -1,49 +1,105 @@
+import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import type { LabApi } from '../api';
 import type { IGpuReport } from '../specs';
+import { GpuHistory, type IPoint, type ISample } from './history';
 import { Live } from './live';
+import type { Stream, StreamState } from './stream';
 
-/** How far back the history goes, seconds. */
-export const WINDOW = 60;
+/** Milliseconds between two questions while the stream cannot be had. */
+export const PACE = 2000;
 
-/** Utilization of one GPU at one time; null when the driver did not tell. */
-export interface ISample {
-  time: number;
-  utilization: number | null;
-}
-
-/** The GPUs of the machine, and the last minute of their utilization. */
+/**
+ * The GPUs of the machine, and the last minutes of their utilization.
+ *
+ * They come by one stream, which is open while somebody watches. While it cannot be opened they are
+ * asked for instead, and `asks` says so.
+ */
 export class GpusModel extends Live {
-  constructor(private readonly _api: LabApi) {
+  constructor(
+    private readonly _api: LabApi,
+    private readonly _stream: Stream
+  ) {
     super('gpus');
+    _stream.frames.connect((_, frame) => this._onFrame(frame as IFrame));
+    _stream.stateChanged.connect(this._onState, this);
   }
 
   report: IGpuReport | null = null;
 
-  /** The last minute of one GPU, oldest first. It survives closing the panel, with a gap. */
-  history(uuid: string): readonly ISample[] {
-    return this._history.get(uuid) ?? [];
+  /** Whether GPUs are asked for because no stream can be had. */
+  get asks(): boolean {
+    return this.watched && this._stream.state === 'broken';
+  }
+
+  /** The last minutes of one GPU, oldest first. It survives closing the panel, with a gap. */
+  history(uuid: string): readonly IPoint[] {
+    return this._history.of(uuid);
+  }
+
+  override dispose(): void {
+    this._stream.stateChanged.disconnect(this._onState, this);
+    super.dispose();
+  }
+
+  override watch(): IDisposable {
+    const watching = super.watch(); // The first picture does not wait for the stream.
+    const wanting = this._stream.want();
+    return new DisposableDelegate(() => {
+      watching.dispose();
+      wanting.dispose();
+    });
+  }
+
+  override refresh(): void {
+    this._stream.retry();
+    super.refresh();
   }
 
   protected async read(): Promise<boolean> {
-    const before = this.report;
-    this.report = await this._api.gpus();
-    const { time, gpus } = this.report;
-    if (before !== null && before.time === time && before.state === this.report.state) {
-      return false;
-    }
-    for (const { uuid, utilization } of gpus) {
-      const kept = this.history(uuid).filter(sample => sample.time > time - WINDOW);
-      if (kept.length === 0 || kept[kept.length - 1].time < time) {
-        kept.push({ time, utilization });
-      }
-      this._history.set(uuid, kept);
-    }
-    return true;
+    return this._take(await this._api.gpus());
   }
 
   protected pace(): number | null {
-    return this.watched ? 2000 : null;
+    return this.asks ? PACE : null;
   }
 
-  private readonly _history = new Map<string, ISample[]>();
+  private _onFrame(frame: IFrame): void {
+    if (frame?.type === 'history') {
+      frame.samples.forEach(({ time, gpus }) => this._history.add(time, gpus));
+    } else if (frame?.type === 'gpus') {
+      const news = this._take(frame.report) || this.error !== null;
+      this.error = null;
+      if (news) {
+        this.announce();
+      }
+    }
+  }
+
+  private _onState(_: Stream, state: StreamState): void {
+    if (state === 'broken' && this.watched) {
+      super.refresh();
+      this.announce();
+    } else {
+      this.setPace();
+    }
+  }
+
+  /** Whether it is something else than what is known. */
+  private _take(report: IGpuReport): boolean {
+    const before = this.report;
+    if (before !== null && before.time === report.time && before.state === report.state) {
+      return false;
+    }
+    this.report = report;
+    this._history.add(report.time, report.gpus);
+    return true;
+  }
+
+  private readonly _history = new GpuHistory();
 }
+
+/** What the stream tells; later servers may tell more. */
+type IFrame =
+  | null
+  | { type: 'history'; samples: { time: number; gpus: ISample[] }[] }
+  | { type: 'gpus'; report: IGpuReport };

@@ -5,8 +5,6 @@ import { Live } from './live';
 
 /** Jobs of one page. */
 const PAGE = 20;
-/** Milliseconds between two reads while nobody looks and notifications are wanted. */
-const BACKGROUND = 15_000;
 
 /** The person's jobs, newest first: the newest page and as many older ones as were asked for. */
 export class JobsModel extends Live {
@@ -22,6 +20,11 @@ export class JobsModel extends Live {
     return this._next !== null;
   }
 
+  /** How many of them may still change. */
+  get alive(): number {
+    return (this.jobs ?? []).filter(job => !isTerminal(job.state)).length;
+  }
+
   /** A job that was seen alive has ended. */
   get ended(): ISignal<this, IJob> {
     return this._ended;
@@ -30,14 +33,6 @@ export class JobsModel extends Live {
   /** A job that was seen alive is being launched again. */
   get restarted(): ISignal<this, IJob> {
     return this._restarted;
-  }
-
-  /** Whether to read slowly while nobody looks, so that endings are noticed. */
-  set background(wanted: boolean) {
-    if (wanted !== this._background) {
-      this._background = wanted;
-      this.refresh();
-    }
   }
 
   /** Read one page more. Rejects with a LabError. */
@@ -80,18 +75,11 @@ export class JobsModel extends Live {
     this._take([...head.jobs, ...again], whole ? [] : undefined);
     this._seen = JSON.stringify([head, again]);
     // Lengths of time grow while a job lives.
-    return before !== this._seen || this._alive;
+    return before !== this._seen || this.alive > 0;
   }
 
   protected pace(): number | null {
-    if (this.watched) {
-      return this._alive ? 1000 : 2000;
-    }
-    return this._background ? BACKGROUND : null;
-  }
-
-  private get _alive(): boolean {
-    return (this.jobs ?? []).some(job => !isTerminal(job.state));
+    return this.watched ? (this.alive > 0 ? 1000 : 2000) : null;
   }
 
   /** Put fresh jobs in place of what was known of them and tell what happened to them. */
@@ -113,7 +101,6 @@ export class JobsModel extends Live {
 
   private readonly _ended = new Signal<this, IJob>(this);
   private readonly _restarted = new Signal<this, IJob>(this);
-  private _background = false;
   private _next: string | null = null;
   private _paged = false;
   private _seen = '';

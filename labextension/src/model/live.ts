@@ -5,11 +5,13 @@ import { LabError } from '../errors';
 
 /** Longest wait between two tries while the server does not answer, milliseconds. */
 const MAX_WAIT = 30_000;
+/** Milliseconds between two reads of what is followed while nobody looks. */
+const LEISURE = 15_000;
 
 /**
  * Something on the server that is read again and again while somebody watches it.
  *
- * A subclass writes `read` and `pace`. No watcher and no pace means no timer and no request; a failed
+ * A subclass writes `read` and `pace`. No pace and no follower means no timer and no request; a failed
  * read is kept in `error`, leaves the last values as they are and is retried with backoff.
  */
 export abstract class Live implements IDisposable {
@@ -20,7 +22,7 @@ export abstract class Live implements IDisposable {
       factory: () => this._tick(),
       frequency: { interval: Poll.NEVER, max: Poll.NEVER, backoff: true },
       // A tick that was due when the last watcher left reads nothing.
-      standby: () => (this._asked || this.pace() !== null ? 'when-hidden' : true)
+      standby: () => (this._asked || this._interval !== null ? 'when-hidden' : true)
     });
   }
 
@@ -54,25 +56,45 @@ export abstract class Live implements IDisposable {
     this.refresh();
     return new DisposableDelegate(() => {
       this._watchers -= 1;
-      this._setPace();
+      this.setPace();
+    });
+  }
+
+  /** Read slowly also while nobody looks, until the result is disposed: so that news is noticed. */
+  follow(): IDisposable {
+    this._followers += 1;
+    this.refresh();
+    return new DisposableDelegate(() => {
+      this._followers -= 1;
+      this.setPace();
     });
   }
 
   /** Read now, then go on at the pace there is. */
   refresh(): void {
     this._asked = true;
-    this._setPace();
+    this.setPace();
     void this._poll.refresh();
   }
 
   /** Read the server once; resolves to whether anything is worth drawing. */
   protected abstract read(): Promise<boolean>;
 
-  /** Milliseconds until the next read, or null for no further read. */
+  /** Milliseconds until the next read, or null when no further read is needed. */
   protected abstract pace(): number | null;
 
   protected announce(): void {
     this._changed.emit();
+  }
+
+  /** Go on at the pace that is right now. */
+  protected setPace(): void {
+    const interval = this._interval ?? Poll.NEVER;
+    this._poll.frequency = { interval, max: Math.max(interval, MAX_WAIT), backoff: true };
+  }
+
+  private get _interval(): number | null {
+    return this.pace() ?? (this._followers > 0 ? LEISURE : null);
   }
 
   /** One read; those who ask while it is under way share it. */
@@ -99,13 +121,8 @@ export abstract class Live implements IDisposable {
       }
       throw this.error; // The poll backs off.
     } finally {
-      this._setPace();
+      this.setPace();
     }
-  }
-
-  private _setPace(): void {
-    const interval = this.pace() ?? Poll.NEVER;
-    this._poll.frequency = { interval, max: Math.max(interval, MAX_WAIT), backoff: true };
   }
 
   private readonly _changed = new Signal<this, void>(this);
@@ -114,4 +131,5 @@ export abstract class Live implements IDisposable {
   /** Whether `refresh` was called and nothing has been read since. */
   private _asked = false;
   private _watchers = 0;
+  private _followers = 0;
 }

@@ -13,7 +13,7 @@ const ROUNDS = 4;
 /** The log of one job: its end, followed live by byte offsets. */
 export class LogModel extends Live {
   constructor(
-    private readonly _api: LabApi,
+    private readonly _api: Pick<LabApi, 'logs'>,
     readonly id: string
   ) {
     super(`log:${id}`);

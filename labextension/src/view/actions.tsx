@@ -9,6 +9,8 @@ export interface IJobActions {
   openLogs(id: string): void;
   openBoard(id: string): void;
   cancel(id: string): void;
+  /** Open the form for a new one. */
+  create(): void;
 }
 
 /** The commands of the palette as buttons. */
@@ -16,7 +18,8 @@ export function commandActions(commands: CommandRegistry): IJobActions {
   return {
     openLogs: id => void commands.execute(CommandIDs.logs, { id }),
     openBoard: id => void commands.execute(CommandIDs.board, { id }),
-    cancel: id => void commands.execute(CommandIDs.cancel, { id })
+    cancel: id => void commands.execute(CommandIDs.cancel, { id }),
+    create: () => void commands.execute(CommandIDs.train)
   };
 }
 

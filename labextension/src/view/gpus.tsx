@@ -1,7 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { gib, holderLabel, percent } from '../format';
-import type { GpusModel, ISample } from '../model/gpus';
+import { type GpusModel, PACE } from '../model/gpus';
+import type { IPoint } from '../model/history';
 import type { IGpu } from '../specs';
 import { Bar } from './bar';
 import { Facts, Notice, Trouble } from './notice';
@@ -13,6 +14,14 @@ export function Gpus({ model, trans }: { model: GpusModel; trans: TranslationBun
   return (
     <div className="jp-dllab-Gpus">
       <Trouble model={model} trans={trans} />
+      {model.asks && model.error === null ? (
+        <p className="jp-dllab-Gpus-asks jp-dllab-facts" role="status">
+          {trans.__(
+            'No live data comes through, so the GPUs are read every %1 seconds.',
+            PACE / 1000
+          )}
+        </p>
+      ) : null}
       {report === null && model.error === null ? <Notice message={trans.__('Reading…')} /> : null}
       {report !== null && report.state !== 'ok' && model.error === null ? (
         <Notice message={report.message} hint={report.hint} />
@@ -23,7 +32,7 @@ export function Gpus({ model, trans }: { model: GpusModel; trans: TranslationBun
             <GpuRow
               key={gpu.uuid}
               gpu={gpu}
-              samples={model.history(gpu.uuid)}
+              points={model.history(gpu.uuid)}
               end={report.time}
               trans={trans}
             />
@@ -36,13 +45,13 @@ export function Gpus({ model, trans }: { model: GpusModel; trans: TranslationBun
 
 interface IGpuRowProps {
   gpu: IGpu;
-  samples: readonly ISample[];
-  /** Time of the newest sample. */
+  points: readonly IPoint[];
+  /** Time of the report. */
   end: number;
   trans: TranslationBundle;
 }
 
-function GpuRow({ gpu, samples, end, trans }: IGpuRowProps) {
+function GpuRow({ gpu, points, end, trans }: IGpuRowProps) {
   const holder = holderLabel(gpu.holder, trans);
   const facts = [heat(gpu, trans), power(gpu, trans), holder].filter(fact => fact !== '');
   return (
@@ -50,9 +59,7 @@ function GpuRow({ gpu, samples, end, trans }: IGpuRowProps) {
       <div className="jp-dllab-Gpu-title">
         <span className="jp-dllab-Gpu-index">{gpu.index}</span>
         <span className="jp-dllab-Gpu-name">{gpu.name.replace(/^NVIDIA /, '')}</span>
-        {gpu.error ? null : (
-          <Sparkline samples={samples} end={end} label={history(samples, trans)} />
-        )}
+        {gpu.error ? null : <Sparkline points={points} end={end} label={history(points, trans)} />}
       </div>
       {gpu.error ? (
         <p className="jp-dllab-warn">{gpu.error}</p>
@@ -114,14 +121,14 @@ function power(gpu: IGpu, trans: TranslationBundle): string {
 }
 
 /** The sparkline in words. */
-function history(samples: readonly ISample[], trans: TranslationBundle): string {
-  const known = samples.flatMap(sample => sample.utilization ?? []);
-  if (known.length === 0) {
-    return trans.__('Utilization over the last minute: not known');
+function history(points: readonly IPoint[], trans: TranslationBundle): string {
+  if (points.length === 0) {
+    return trans.__('Utilization over the last minutes: not known');
   }
+  const known = points.map(point => point.utilization);
   const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
   return trans.__(
-    'Utilization over the last minute: %1 % on average, %2 % at most',
+    'Utilization over the last 2 minutes: %1 % on average, %2 % at most',
     percent(mean),
     percent(Math.max(...known))
   );

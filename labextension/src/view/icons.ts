@@ -11,3 +11,37 @@ export const labIcon = new LabIcon({
   </g>
 </svg>`
 });
+
+/** A rising curve that starts: a new training. */
+export const trainIcon = new LabIcon({
+  name: 'dllab-hub:train',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161">
+    <path d="M3 3h2v16h16v2H3z"/>
+    <path d="M7.7 17.3l-1.4-1.4 4.2-5 3.5 2.6 4.3-6.2 1.7 1.1-5.6 8-3.6-2.7z"/>
+    <path d="M9 3l5 3-5 3z"/>
+  </g>
+</svg>`
+});
+
+/** A box with an arrow that leaves it: a model that is served. */
+export const deployIcon = new LabIcon({
+  name: 'dllab-hub:deploy',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161">
+    <path d="M5 10h4v2H6v8h12v-8h-3v-2h4a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V11a1 1 0 0 1 1-1z"/>
+    <path d="M11 17V5.8L8.4 8.4 7 7l5-5 5 5-1.4 1.4L13 5.8V17z"/>
+  </g>
+</svg>`
+});
+
+/** Curves on a board: TensorBoard. */
+export const boardIcon = new LabIcon({
+  name: 'dllab-hub:board',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161">
+    <path d="M4 3h16a2 2 0 0 1 2 2v11a2 2 0 0 1-2 2h-7v2h3v2H8v-2h3v-2H4a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2zm0 2v11h16V5z"/>
+    <path d="M6.8 8l1.9-.7c.9 2.6 2.4 4 4.7 4.6 1.1.3 2.3.4 3.8.4v2c-1.7 0-3.1-.1-4.3-.5C9.9 13 7.9 11 6.8 8z"/>
+  </g>
+</svg>`
+});

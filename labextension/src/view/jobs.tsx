@@ -32,6 +32,10 @@ export function Jobs({ model, boards, actions, showMore, trans }: IJobsProps) {
           )}
         >
           <code className="jp-dllab-command">%%train --workers 2</code>
+          <p className="jp-dllab-dim">{trans.__('Or train with a Python file of your lab:')}</p>
+          <button type="button" className="jp-dllab-Button" onClick={() => actions.create()}>
+            {trans.__('New training…')}
+          </button>
         </Notice>
       ) : null}
       {jobs !== null && jobs.length > 0 ? (

@@ -7,8 +7,7 @@ import type { LogModel } from '../model/log';
 import { replicaName } from '../specs';
 import { Trouble } from './notice';
 
-interface IProps {
-  job: JobModel;
+interface IControlsProps {
   log: LogModel;
   follows: boolean;
   toggle: () => void;
@@ -16,37 +15,52 @@ interface IProps {
   trans: TranslationBundle;
 }
 
-/** Which log is shown, how far it is, and the way to the rest of it. */
-export function LogBar({ job, log, follows, toggle, showEarlier, trans }: IProps) {
+interface IProps extends IControlsProps {
+  job: JobModel;
+}
+
+/** Which log of a job is shown, how far it is, and the way to the rest of it. */
+export function LogBar({ job, ...controls }: IProps) {
+  const { log, trans } = controls;
   const names = (job.job?.replicas ?? []).map(replicaName);
   const attempts = Array.from({ length: log.newest }, (_, index) => index + 1);
   return (
+    <LogControls {...controls}>
+      <HTMLSelect
+        aria-label={trans.__('Replica')}
+        value={log.replica ?? ''}
+        onChange={event => log.choose(event.target.value || null, log.attempt)}
+      >
+        <option value="">{trans.__('All replicas')}</option>
+        {names.map(name => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </HTMLSelect>
+      <HTMLSelect
+        aria-label={trans.__('Attempt')}
+        value={String(log.attempt ?? '')}
+        onChange={event => log.choose(log.replica, Number(event.target.value) || null)}
+      >
+        <option value="">{trans.__('Newest attempt')}</option>
+        {attempts.map(attempt => (
+          <option key={attempt} value={attempt}>
+            {trans.__('Attempt %1', attempt)}
+          </option>
+        ))}
+      </HTMLSelect>
+    </LogControls>
+  );
+}
+
+/** What the bar above any log has, behind the choice of the log. */
+export function LogControls(props: IControlsProps & { children: React.ReactNode }) {
+  const { log, follows, toggle, showEarlier, trans, children } = props;
+  return (
     <>
       <div className="jp-dllab-LogBar" role="toolbar" aria-label={trans.__('Log')}>
-        <HTMLSelect
-          aria-label={trans.__('Replica')}
-          value={log.replica ?? ''}
-          onChange={event => log.choose(event.target.value || null, log.attempt)}
-        >
-          <option value="">{trans.__('All replicas')}</option>
-          {names.map(name => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </HTMLSelect>
-        <HTMLSelect
-          aria-label={trans.__('Attempt')}
-          value={String(log.attempt ?? '')}
-          onChange={event => log.choose(log.replica, Number(event.target.value) || null)}
-        >
-          <option value="">{trans.__('Newest attempt')}</option>
-          {attempts.map(attempt => (
-            <option key={attempt} value={attempt}>
-              {trans.__('Attempt %1', attempt)}
-            </option>
-          ))}
-        </HTMLSelect>
+        {children}
         <span className="jp-dllab-dim jp-dllab-LogBar-status">{status(log, trans)}</span>
         <button
           type="button"

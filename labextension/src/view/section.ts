@@ -8,10 +8,12 @@ export class Section extends ReactWidget {
   /**
    * @param _models What is watched while this is visible.
    * @param _body What is drawn after each change.
+   * @param _look How a model is looked at while this is visible.
    */
   constructor(
     private readonly _models: readonly Live[],
-    private readonly _body: () => React.JSX.Element
+    private readonly _body: () => React.JSX.Element,
+    private readonly _look: (model: Live) => IDisposable = model => model.watch()
   ) {
     super();
     this.addClass('jp-dllab-Section');
@@ -63,7 +65,7 @@ export class Section extends ReactWidget {
 
   private _watch(): void {
     if (this._watching.length === 0) {
-      this._watching = this._models.map(model => model.watch());
+      this._watching = this._models.map(this._look);
     }
   }
 

@@ -1,22 +1,33 @@
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
-import { PanelWithToolbar, refreshIcon, SidePanel, ToolbarButton } from '@jupyterlab/ui-components';
+import {
+  addIcon,
+  PanelWithToolbar,
+  refreshIcon,
+  SidePanel,
+  ToolbarButton
+} from '@jupyterlab/ui-components';
 import type { AccordionPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 import type { BoardsModel } from '../model/boards';
+import type { DeploymentsModel } from '../model/deployments';
 import type { GpusModel } from '../model/gpus';
 import type { JobsModel } from '../model/jobs';
 import type { Live } from '../model/live';
+import type { ModelsModel } from '../model/models';
 import type { IJobActions } from './actions';
 import { showLabError } from './cancel';
+import type { IDeploymentActions } from './deployactions';
 import { Gpus } from './gpus';
 import { labIcon } from './icons';
 import { Jobs } from './jobs';
+import { Models } from './models';
 import { Section } from './section';
 
 /** The panel of the left area: one section per noun. */
 export class Sidebar extends SidePanel {
-  constructor({ gpus, jobs, boards, actions, translator, trans }: Sidebar.IOptions) {
-    super({ translator });
+  constructor(options: Sidebar.IOptions) {
+    const { gpus, jobs, boards, models, deployments, actions, serving, trans } = options;
+    super({ translator: options.translator });
     this.id = 'dllab-sidebar';
     this.addClass('jp-dllab-Sidebar');
     this.title.icon = labIcon;
@@ -28,37 +39,57 @@ export class Sidebar extends SidePanel {
       void jobs
         .showMore()
         .catch(reason => showLabError(trans.__('Older jobs could not be read'), reason, trans));
-    this._add(trans.__('GPUs'), trans.__('Read the GPUs now'), gpus, [gpus], () => (
-      <Gpus model={gpus} trans={trans} />
-    ));
-    this._add(trans.__('Training'), trans.__('Read the jobs now'), jobs, [jobs, boards], () => (
-      <Jobs model={jobs} boards={boards} actions={actions} showMore={showMore} trans={trans} />
-    ));
+    this._add({
+      label: trans.__('GPUs'),
+      refresh: trans.__('Read the GPUs now'),
+      models: [gpus],
+      body: () => <Gpus model={gpus} trans={trans} />
+    });
+    this._add({
+      label: trans.__('Training'),
+      refresh: trans.__('Read the jobs now'),
+      create: { label: trans.__('New training'), execute: () => actions.create() },
+      models: [jobs, boards],
+      body: () => (
+        <Jobs model={jobs} boards={boards} actions={actions} showMore={showMore} trans={trans} />
+      )
+    });
+    this._add({
+      label: trans.__('Models'),
+      refresh: trans.__('Read models and deployments now'),
+      create: { label: trans.__('New deployment'), execute: () => serving.create() },
+      models: [deployments, models],
+      body: () => (
+        <Models models={models} deployments={deployments} actions={serving} trans={trans} />
+      )
+    });
     const accordion = this.content as AccordionPanel;
-    accordion.setRelativeSizes([1, 2]);
     const fit = ({ report }: GpusModel): void => {
-      if (report?.gpus.length === 0) {
-        accordion.setRelativeSizes([1, 5]); // A sentence needs less room than GPUs.
-      }
       if (report !== null) {
+        // A sentence needs less room than GPUs.
+        accordion.setRelativeSizes([Math.min(4, 1.5 + report.gpus.length), 4, 3]);
         gpus.changed.disconnect(fit);
       }
     };
+    accordion.setRelativeSizes([2, 4, 3]);
     gpus.changed.connect(fit);
   }
 
-  private _add(
-    label: string,
-    refreshLabel: string,
-    main: Live,
-    models: Live[],
-    body: () => React.JSX.Element
-  ): void {
+  private _add({ label, refresh, create, models, body }: ISection): void {
     const panel = new PanelWithToolbar();
     panel.title.label = label;
+    panel.toolbar.node.setAttribute('aria-label', label);
+    if (create !== undefined) {
+      const { label: tooltip, execute: onClick } = create;
+      panel.toolbar.addItem('new', new ToolbarButton({ icon: addIcon, tooltip, onClick }));
+    }
     panel.toolbar.addItem(
       'refresh',
-      new ToolbarButton({ icon: refreshIcon, tooltip: refreshLabel, onClick: () => main.refresh() })
+      new ToolbarButton({
+        icon: refreshIcon,
+        tooltip: refresh,
+        onClick: () => models.forEach(model => model.refresh())
+      })
     );
     const section: Widget = new Section(models, body);
     panel.addWidget(section);
@@ -66,12 +97,27 @@ export class Sidebar extends SidePanel {
   }
 }
 
+/** One section of the panel. */
+interface ISection {
+  label: string;
+  /** What the refresh button says. */
+  refresh: string;
+  /** The button that makes a new one. */
+  create?: { label: string; execute: () => void };
+  /** Watched while the section can be seen. */
+  models: Live[];
+  body: () => React.JSX.Element;
+}
+
 export namespace Sidebar {
   export interface IOptions {
     gpus: GpusModel;
     jobs: JobsModel;
     boards: BoardsModel;
+    models: ModelsModel;
+    deployments: DeploymentsModel;
     actions: IJobActions;
+    serving: IDeploymentActions;
     translator: ITranslator;
     trans: TranslationBundle;
   }

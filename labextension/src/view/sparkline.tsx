@@ -1,30 +1,25 @@
 import * as React from 'react';
-import { type ISample, WINDOW } from '../model/gpus';
+import { type IPoint, isJoined, WINDOW } from '../model/history';
 
 const WIDTH = 120;
 const HEIGHT = 24;
-/** Samples further apart than this, in seconds, are not joined: nobody looked in between. */
-const GAP = 7;
 
-/** One line through samples, over the last minute before `end`; a hole where nothing is known. */
-export function sparkPath(samples: readonly ISample[], end: number): string {
+/** One line through points, over the last minutes before `end`; a hole where nothing is known. */
+export function sparkPath(points: readonly IPoint[], end: number): string {
   let path = '';
-  let last: number | null = null;
-  for (const { time, utilization } of samples) {
-    if (utilization === null) {
-      last = null;
-      continue;
-    }
-    const x = WIDTH * (1 - (end - time) / WINDOW);
-    const y = 1 + (HEIGHT - 2) * (1 - Math.min(1, Math.max(0, utilization)));
-    const joined = last !== null && time - last <= GAP;
-    path += `${joined ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`;
-    last = time;
+  let last: IPoint | null = null;
+  for (const point of points) {
+    const x = WIDTH * (1 - (end - point.time) / WINDOW);
+    const y = 1 + (HEIGHT - 2) * (1 - Math.min(1, Math.max(0, point.utilization)));
+    const joined = last !== null && isJoined(last, point);
+    // A point that stands alone is a dot.
+    path += joined ? `L${x.toFixed(1)} ${y.toFixed(1)}` : `M${x.toFixed(1)} ${y.toFixed(1)}h0`;
+    last = point;
   }
   return path;
 }
 
-export function Sparkline(props: { samples: readonly ISample[]; end: number; label: string }) {
+export function Sparkline(props: { points: readonly IPoint[]; end: number; label: string }) {
   return (
     <svg
       className="jp-dllab-Sparkline"
@@ -33,7 +28,8 @@ export function Sparkline(props: { samples: readonly ISample[]; end: number; lab
       viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
       preserveAspectRatio="none"
     >
-      <path d={sparkPath(props.samples, props.end)} vectorEffect="non-scaling-stroke" />
+      <title>{props.label}</title>
+      <path d={sparkPath(props.points, props.end)} vectorEffect="non-scaling-stroke" />
     </svg>
   );
 }

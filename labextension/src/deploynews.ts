@@ -1,0 +1,37 @@
+import { Notification } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { DeploymentsModel, ITurn } from './model/deployments';
+import { newsOf } from './serveformat';
+
+/**
+ * Tell when a deployment becomes ready, degraded or fails; the newest word on a deployment takes
+ * the place of the one before.
+ *
+ * @param deployments What is listened to.
+ * @param wanted Whether the person wants to be told, asked each time.
+ * @param open Shows a deployment.
+ */
+export function tellDeployments(
+  deployments: DeploymentsModel,
+  wanted: () => boolean,
+  open: (name: string) => void,
+  trans: TranslationBundle
+): void {
+  const told = new Map<string, string>();
+  deployments.turned.connect((_, turn: ITurn) => {
+    const news = newsOf(turn.deployment, turn.before, trans);
+    const { name } = turn.deployment;
+    if (news === null || !wanted()) {
+      return;
+    }
+    const last = told.get(name);
+    if (last !== undefined && Notification.manager.has(last)) {
+      Notification.dismiss(last);
+    }
+    const id = Notification.emit(news.message, news.type, {
+      autoClose: news.type === 'error' ? false : 8000,
+      actions: [{ label: trans.__('Open'), callback: () => open(name) }]
+    });
+    told.set(name, id);
+  });
+}

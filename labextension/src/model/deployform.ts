@@ -1,0 +1,189 @@
+import type { LabApi } from '../api';
+import { LabError } from '../errors';
+import type { IDeployment, IDeploymentSpec } from '../serving';
+import { Form } from './form';
+
+/** As `dllab_hub/names.py` has it. */
+const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
+
+/** The fields of the form that an error can belong to. */
+export type DeployField = 'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas';
+
+/** Where the model comes from. */
+export type DeploySource = 'model' | 'file';
+
+/** What the form has to do: publish a file first, or serve what is there. */
+export type DeployStep = 'publishing' | 'deploying';
+
+/** A deployment that a person is describing. */
+export class DeployForm extends Form {
+  /**
+   * @param _publish Keeps a file of the lab as a version of a model.
+   * @param _deploy Serves a model.
+   * @param _list Names in a directory of the lab; those of directories end with a slash.
+   */
+  constructor(
+    private readonly _publish: LabApi['publishPath'],
+    private readonly _deploy: (spec: IDeploymentSpec) => Promise<IDeployment>,
+    private readonly _list: (directory: string) => Promise<readonly string[]>
+  ) {
+    super();
+  }
+
+  source: DeploySource = 'model';
+  /** Name of a published model. */
+  model = '';
+  /** Null for the newest. */
+  version: number | null = null;
+  /** Below the root of the lab. */
+  path = '';
+  replicas = 1;
+
+  /** Directories and ONNX files that the path may go on with. */
+  paths: readonly string[] = [];
+
+  /** What is under way, or null. */
+  step: DeployStep | null = null;
+
+  /** Why the server refused the last try, or null. */
+  error: LabError | null = null;
+
+  /** The field that `error` is about; without an error, the one that cannot be sent as it is. */
+  field: DeployField | null = null;
+
+  /** Under which name the file is published: what was typed, else what the file is called. */
+  get publishAs(): string {
+    return this._publishAs ?? nameOf(this.path);
+  }
+  set publishAs(name: string) {
+    this._publishAs = name;
+  }
+
+  /** Of the deployment: what was typed, else what the model is called. */
+  get name(): string {
+    return this._name ?? (this.source === 'model' ? this.model : this.publishAs);
+  }
+  set name(name: string) {
+    this._name = name;
+  }
+
+  /** Take a change of the person's. */
+  set(change: Partial<Pick<DeployForm, Editable>>): void {
+    Object.assign(this, change);
+    if (this.field !== null && this.field in change) {
+      this._fail(null);
+    }
+    this.announce();
+  }
+
+  /** Look for what the path may go on with, when that is another directory than before. */
+  async suggest(): Promise<void> {
+    const directory = this.path.slice(0, this.path.lastIndexOf('/') + 1);
+    if (directory === this._directory) {
+      return;
+    }
+    this._directory = directory;
+    let names: readonly string[] = [];
+    try {
+      names = await this._list(directory);
+    } catch (reason) {
+      // A directory that is typed halfway is none: there is nothing to suggest.
+      if (!(reason instanceof LabError)) {
+        throw reason;
+      }
+    }
+    if (directory === this._directory) {
+      this.paths = names.filter(name => /(\/|\.onnx)$/i.test(name)).map(name => directory + name);
+      this.announce();
+    }
+  }
+
+  /** Publish if need be, then deploy; null when it failed and `error` says why. */
+  async submit(): Promise<IDeployment | null> {
+    if (this.step !== null) {
+      return null;
+    }
+    this._fail(null);
+    this.field = this._flaw();
+    if (this.field !== null) {
+      this.announce();
+      return null;
+    }
+    try {
+      if (this.source === 'file') {
+        this._begin('publishing');
+        await this._publishFile();
+      }
+      this._begin('deploying');
+      const { name, model, version, replicas } = this;
+      return await this._deploy({ name, model, version, replicas });
+    } catch (reason) {
+      this._fail(LabError.from(reason));
+      return null;
+    } finally {
+      this.step = null;
+      this.announce();
+    }
+  }
+
+  /** The file becomes a version; a second try serves that one instead of publishing it again. */
+  private async _publishFile(): Promise<void> {
+    const name = this.name;
+    const { model, version } = await this._publish(this.publishAs, this.path.trim());
+    this._name = name;
+    this.source = 'model';
+    this.model = model;
+    this.version = version;
+  }
+
+  /** The first field that is empty or no name. */
+  private _flaw(): DeployField | null {
+    if (this.source === 'model' && this.model === '') {
+      return 'model';
+    }
+    if (this.source === 'file' && this.path.trim() === '') {
+      return 'path';
+    }
+    if (this.source === 'file' && !NAME.test(this.publishAs)) {
+      return 'publishAs';
+    }
+    return NAME.test(this.name) ? null : 'name';
+  }
+
+  private _begin(step: DeployStep): void {
+    this.step = step;
+    this.announce();
+  }
+
+  private _fail(error: LabError | null): void {
+    this.error = error;
+    this.field = error === null ? null : fieldOf(error, this.step);
+  }
+
+  private _publishAs: string | null = null;
+  private _name: string | null = null;
+  /** Whose content `paths` is; null before the first look. */
+  private _directory: string | null = null;
+}
+
+type Editable = 'source' | 'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas';
+
+/** The field of the form that an error of the server is about. */
+function fieldOf({ field }: LabError, step: DeployStep | null): DeployField | null {
+  if (step === 'publishing') {
+    // The name was looked at before it was sent: `model` is what is wrong with the file.
+    return field === 'path' || field === 'model' ? 'path' : null;
+  }
+  const known: readonly string[] = ['model', 'version', 'name', 'replicas'];
+  return known.includes(field) ? (field as DeployField) : null;
+}
+
+/** A name such as the server takes, from a file's: `Net_v2.onnx` becomes `net-v2`. */
+export function nameOf(path: string): string {
+  const file = path.slice(path.lastIndexOf('/') + 1).replace(/\.onnx$/i, '');
+  return file
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 40)
+    .replace(/^-+|-+$/g, '');
+}

@@ -1,0 +1,57 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { type Message, MessageLoop } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+import * as React from 'react';
+import type { LabApi } from '../api';
+import type { IFiles } from '../model/imports';
+import { TrainForm } from '../model/trainform';
+import type { IJob } from '../specs';
+import { Section } from './section';
+import { TrainFormView } from './trainform';
+
+/** The form for a new training, in the main area. */
+export class TrainTab extends Section {
+  constructor({ api, files, openLogs, submitted, trans }: TrainTab.IOptions) {
+    const form = new TrainForm(api, files, trans);
+    const submit = async () => {
+      const job = await form.submit();
+      if (job !== null) {
+        submitted(job);
+      }
+    };
+    super([form], () => (
+      <TrainFormView form={form} submit={() => void submit()} openLogs={openLogs} trans={trans} />
+    ));
+    this.addClass('jp-dllab-FormTab');
+    this.form = form;
+  }
+
+  readonly form: TrainForm;
+
+  override dispose(): void {
+    super.dispose();
+    this.form.dispose();
+  }
+
+  protected override onActivateRequest(msg: Message): void {
+    super.onActivateRequest(msg);
+    // The tab itself gets the focus; its first field is better, once it is drawn.
+    MessageLoop.sendMessage(this, Widget.Msg.UpdateRequest);
+    void this.renderPromise?.then(() => {
+      if (document.activeElement === this.node) {
+        this.node.querySelector('input')?.focus();
+      }
+    });
+  }
+}
+
+export namespace TrainTab {
+  export interface IOptions {
+    api: LabApi;
+    files: IFiles;
+    openLogs: (id: string) => void;
+    /** A job was submitted. */
+    submitted: (job: IJob) => void;
+    trans: TranslationBundle;
+  }
+}
