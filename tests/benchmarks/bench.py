@@ -8,19 +8,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+import frontend
+import gpu
 import launch
+import serving
 import training
 from table import Row, print_table
 
 AREAS: dict[str, Callable[[], Iterator[Row]]] = {
     "launch": launch.rows,
     "training": training.rows,
+    "gpu": gpu.rows,
+    "serving": serving.rows,
+    "frontend": frontend.rows,
 }
 #: Rows of the design whose product part is not built yet.
 LATER = {
-    "gpu": "GPU stream to 50 clients",
-    "serving": "predict through the balancer, and at the hub's URL",
-    "frontend": "no drawing while hidden",
     "kubernetes": "training and labs on a cluster",
 }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from served import running_loop, service_host, stub_hub
 
@@ -15,18 +16,27 @@ from dllab_hub.testing import MemoryBackend
 __all__ = ("EachTheirOwn", "remote_backend")
 
 
-class EachTheirOwn:
-    """As in labs: everybody has a `RemoteBackend` of their own, with their own token."""
+class _Theirs:
+    """The verbs of one thing for each person; the owner picks whose."""
 
-    def __init__(self, url: str, people: Collection[str]) -> None:
-        self.backends = {name: RemoteBackend.at(url, f"{name}-token") for name in people}
+    def __init__(self, things: Mapping[str, Any]) -> None:
+        self._things = things
 
     def __getattr__(self, verb: str):
         def call(owner: str, *args, **kwargs):
             # The owner's name is not what tells people apart: the token is.
-            return getattr(self.backends[owner], verb)("somebody", *args, **kwargs)
+            return getattr(self._things[owner], verb)("somebody", *args, **kwargs)
 
         return call
+
+
+class EachTheirOwn(_Theirs):
+    """As in labs: everybody has a `RemoteBackend` of their own, with their own token."""
+
+    def __init__(self, url: str, people: Collection[str]) -> None:
+        self.backends = {name: RemoteBackend.at(url, f"{name}-token") for name in people}
+        super().__init__(self.backends)
+        self.serving = _Theirs({name: there.serving for name, there in self.backends.items()})
 
     async def close(self) -> None:
         for backend in self.backends.values():

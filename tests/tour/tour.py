@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -22,9 +23,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from browser_session import BrowserSession, Kernel, Refused
+from clicks import click_through
+from load import kill_under_load
 from running_hub import RunningHub, marked
 
 ACCURACY = 0.95
+#: Pictures of every view that was clicked through, kept until the next tour.
+SHOTS = Path(__file__).parents[2] / ".make" / "tour"
 
 
 class Tour:
@@ -75,7 +80,9 @@ async def work(tour: Tour, session: BrowserSession) -> None:
         notebook = session.get("api/contents/welcome.ipynb")["content"]
         code = cells(notebook)
         saw(f"cells {', '.join(code)}")
-        missing = {"load", "train", "crash", "wait", "predict"} - set(code)
+        missing = {"load", "train", "crash", "wait", "predict", "deploy", "serve", "ask"} - set(
+            code
+        )
         if missing:
             raise Refused(f"the notebook lacks the cells {missing}")
     with tour.step("open a kernel over the server's WebSocket") as saw:
@@ -111,6 +118,23 @@ async def work(tour: Tour, session: BrowserSession) -> None:
         saw(f"{accuracy:.3f} (must be >= {ACCURACY})")
         if accuracy < ACCURACY:
             raise Refused("too low")
+    with tour.step("%deploy --replicas 2") as saw:
+        await kernel.run(code["deploy"], 120)
+        await kernel.run(code["serve"], 120)
+        digits = session.get("dllab/api/deployments/digits")
+        saw(f"{digits['state']}, {digits['ready']} replicas, at {digits['url']}")
+        if (digits["state"], digits["ready"]) != ("READY", 2):
+            raise Refused(digits["reason"])
+    with tour.step("predict the held-out digits through the balancer") as saw:
+        accuracy = number(r"accuracy (0\.\d+|1\.0+)", await kernel.run(code["ask"], 60))
+        saw(f"accuracy {accuracy:.3f} (must be >= {ACCURACY})")
+        if accuracy < ACCURACY:
+            raise Refused("too low")
+    with tour.step("kill -9 one replica while four programs ask at the hub's URL") as saw:
+        rows = json.loads(
+            await kernel.run("import json; print(json.dumps((test_x[:1] / 16).tolist()))", 30)
+        )
+        saw(await asyncio.to_thread(kill_under_load, session, "digits", rows))
     await kernel.close()
 
 
@@ -159,6 +183,7 @@ def main() -> int:
             session.wait_for_lab(120)
             saw(f"{session.lab}lab")
         asyncio.run(work(tour, session))
+        click_through(hub, SHOTS, tour.step)
         with tour.step("Ctrl-C") as saw:
             began = time.monotonic()
             code = hub.stop()
@@ -172,6 +197,7 @@ def main() -> int:
             print(f"state kept in {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
+    print(f"pictures of the clicks are in {SHOTS}")
     print(f"tour done: {tour.count} steps in {time.monotonic() - tour.began:.0f} s")
     return 0
 

@@ -1,0 +1,79 @@
+"""The lab service as the hub starts it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from served import StubHub, until
+
+from dllab_hub.client import Client
+from dllab_hub.errors import Unavailable
+
+__all__ = ("Start", "a_port", "starting", "up")
+
+#: Starts a service; a command before it, and environment beside its own, may be given.
+Start = Callable[..., psutil.Popen]
+
+
+def a_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def starting(home: Path, log: Path, port: int, hub: StubHub) -> Iterator[Start]:
+    """Starts services with the environment of a hub-managed one; none is left."""
+    hub.add("ada-token", "ada")
+    started: list[psutil.Popen] = []
+
+    def start(command: tuple[str, ...] = (), **env: str) -> psutil.Popen:
+        own = {
+            "JUPYTERHUB_SERVICE_NAME": "dllab",
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+            "JUPYTERHUB_SERVICE_PREFIX": "/services/dllab/",
+            "JUPYTERHUB_API_URL": hub.url,
+            "JUPYTERHUB_API_TOKEN": "its-own",
+            "DLLAB_HOME": str(home / "state"),
+            "DLLAB_ENVS": str(home / "state" / "envs"),
+            "DLLAB_OS_USERS": "0",
+        }
+        with log.open("ab") as file:
+            process = psutil.Popen(
+                [*command, sys.executable, "-P", "-m", "dllab_hub.hub.service"],
+                env={**os.environ, **own, **env},
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stderr=file,
+                stdout=file,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.is_running():
+            process.terminate()
+            process.wait(10)
+
+
+def up(client: Client, process: psutil.Popen) -> dict[str, str]:
+    """The status, once there is one."""
+
+    def status() -> dict[str, str] | None:
+        assert process.poll() is None
+        try:
+            return client.status()
+        except Unavailable:
+            return None
+
+    found: dict[str, str] = until(status, 20)
+    return found
