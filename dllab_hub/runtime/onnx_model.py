@@ -5,6 +5,7 @@ Needs ``onnxruntime``, which the serving image has; importing this module does n
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -87,6 +88,8 @@ class OnnxModel:
     """
 
     def __init__(self, file: Path) -> None:
+        # Else it reports its use to its maker, under an id that it keeps in the home directory.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(4)  # What goes wrong is raised as well.

@@ -36,6 +36,17 @@ def test_what_a_model_takes_and_gives(onnx_models: Path) -> None:
     ]
 
 
+def test_nothing_is_reported_to_anybody(
+    onnx_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime makes no identifier for the reports on its use: they are switched off."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    inspect(onnx_models / "net.onnx")
+
+    assert [] == list(tmp_path.rglob("*"))
+
+
 def test_a_small_model_takes_a_moment(onnx_models: Path) -> None:
     """A person who publishes waits for less than 1.5 s of it, Python's start included."""
     inspect(onnx_models / "net.onnx")
