@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
@@ -55,7 +56,7 @@ class Lab:
 
     Attributes:
         state: State of this machine.
-        id: Name of its directory, and the mark in the environment of all its processes.
+        id: Name of its directory.
         owner: Person.
         server: JupyterHub's name of the server; empty for the first one.
         os_user: Whether it runs as the person's own account.
@@ -71,6 +72,15 @@ class Lab:
     def directory(self) -> Path:
         """Written by the hub only; ``run`` below it by the lab."""
         return self.state.labs / self.id
+
+    @property
+    def mark(self) -> str:
+        """What all its processes carry in their environment.
+
+        A person may have a lab of the same id below another root, of which nothing must be ended.
+        """
+        digest = hashlib.sha256(os.fsencode(self.state.root.resolve())).hexdigest()
+        return f"{self.id}@{digest[:12]}"
 
     @property
     def log(self) -> Path:
@@ -145,7 +155,7 @@ class Lab:
         shim = [sys.executable, "-P", "-m", "dllab_hub.shim", "lab", str(self.directory / "run")]
         with open(self.log, "wb", opener=_private) as log:
             started = subprocess.Popen(
-                [*shim, "--id", self.id, *locks, "--", *argv],
+                [*shim, "--id", self.mark, *locks, "--", *argv],
                 env=dict(env),
                 cwd=prepared.home,
                 stdin=subprocess.DEVNULL,
@@ -172,7 +182,7 @@ class Lab:
 
     def sweep(self) -> None:
         """Kill what a killed shim could not end: every process that carries the lab's mark."""
-        process.sweep(self.id, uid=self._account().pw_uid if self.os_user else None)
+        process.sweep(self.mark, uid=self._account().pw_uid if self.os_user else None)
 
     def last_words(self) -> str:
         """The last line of its server's log, cut to a sentence's length."""

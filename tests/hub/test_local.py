@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_hub import GPUS, RunningHub, marked, until
+from running_hub import GPUS, RunningHub, until
 
+from dllab_hub.hub.lab import Lab as LabPlace
 from dllab_hub.leases import LeaseDir
+from dllab_hub.state import StateDir
 
 UUIDS = [f"GPU-00000000-0000-0000-0000-{n:012d}" for n in range(GPUS)]
 
@@ -197,11 +199,11 @@ def test_a_second_lab_by_name(lab: Lab) -> None:
     lab.hub.wait_ready("ada", "second")
     marks = [path.name for path in lab.hub.state.labs.iterdir() if path.name.startswith("ada")]
     [second] = [mark for mark in marks if mark != "ada"]
-    running = bool(marked(f"DLLAB_LEASE={second}"))
+    running = bool(lab.hub.of_lab(second))
     lab.hub.end("ada", "second")
 
     assert running
-    assert [] == marked(f"DLLAB_LEASE={second}")
+    assert [] == lab.hub.of_lab(second)
     assert (lab.hub.state.homes / "ada" / "data" / "digits").is_symlink()
 
 
@@ -224,12 +226,19 @@ def test_a_killed_hub_finds_its_labs_again(lab: Lab) -> None:
 
 def test_the_end_leaves_nothing_and_gives_the_gpus_back(lab: Lab) -> None:
     """When the hub says stopped, no process of the lab runs and its GPUs are free at once."""
-    was = marked("DLLAB_LEASE=ada")
+    # Another hub of the same account may have a lab of the same name.
+    mark = LabPlace(StateDir.at(Path("/elsewhere")), "ada", "ada", "", False).mark
+    stranger = subprocess.Popen(["sleep", "600"], env={**os.environ, "DLLAB_LEASE": mark})
+    was = lab.hub.of_lab("ada")
     lab.hub.end("ada")
-    left = marked("DLLAB_LEASE=ada")
+    left = lab.hub.of_lab("ada")
+    spared = stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
     held = LeaseDir(lab.hub.state.leases).held(UUIDS)
 
     assert was
+    assert spared
     assert [] == left
     assert dict.fromkeys(UUIDS) == held
 

@@ -128,7 +128,7 @@ async def test_labs_are_fenced(machine: Machine) -> None:
     for session in sessions.values():
         session.wait_for_lab(120)
     uids = {
-        user: {Path(f"/proc/{pid}").stat().st_uid for pid in marked(f"DLLAB_LEASE={user}")}
+        user: {Path(f"/proc/{pid}").stat().st_uid for pid in hub.of_lab(user)}
         for user in machine.users
     }
     job = sessions[bob].post(
@@ -179,7 +179,7 @@ for path in {closed!r}:
     assert {what: {pwd.getpwnam(owner).pw_uid} for what, owner in owners.items()} == uids
     assert 404 == foreign.status_code
     assert until(lambda: not marked(f"DLLAB_LEASE={job}"), 20)
-    assert [] == [pid for user in machine.users for pid in marked(f"DLLAB_LEASE={user}")]
+    assert [] == [pid for user in machine.users for pid in hub.of_lab(user)]
 
 
 def test_a_wrong_password_is_refused(machine: Machine) -> None:

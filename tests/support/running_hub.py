@@ -19,6 +19,7 @@ import pytest
 from browser_session import BrowserSession
 
 from dllab_hub import __version__, images
+from dllab_hub.hub.lab import Lab
 from dllab_hub.state import StateDir
 from dllab_hub.testing.nvml import FakeNvml
 
@@ -78,6 +79,10 @@ class RunningHub:
     @property
     def state(self) -> StateDir:
         return StateDir(self.home, Path(self.environ["DLLAB_ENVS"]))
+
+    def of_lab(self, id: str) -> list[int]:
+        """Processes of one of its labs."""
+        return marked(f"DLLAB_LEASE={Lab(self.state, id, '', '', False).mark}")
 
     @property
     def log(self) -> Path:
