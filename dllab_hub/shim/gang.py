@@ -72,7 +72,8 @@ class Gang:
             if self._cancelled or not self._failed or not self._goes_on():
                 break
         if self._cancelled:
-            state, reason = "CANCELLED", "the job was cancelled."
+            what = "it was told to end." if "command" in self._plan else "the job was cancelled."
+            state, reason = "CANCELLED", what
         elif self._failed:
             state, reason = "FAILED", self._failed.why
             if restarts := self.attempt - 1:

@@ -142,7 +142,7 @@ def _welcome(settings: Settings, password: str) -> None:
 def _farewell(state: StateDir) -> None:
     if served := _end_deployments(state):
         _say(f"the next start serves them again: {', '.join(served)}")
-    jobs = dict(_running(state.jobs, "*/run/shim.json", 1))
+    jobs = dict(_running(state.jobs, "*/launch.json", 1))
     if not jobs:
         _say("stopped; nothing runs any more")
         return
@@ -158,8 +158,7 @@ def _end_deployments(state: StateDir) -> list[str]:
 
     The lab service is gone by now, so nobody starts them again before the next ``dllab up``.
     """
-    # Of a deployment each replica and the balancer have a shim. The service's own notes count: what
-    # a person's process says of itself could name any other.
+    # Of a deployment each replica and the balancer have a shim.
     shims = "*/*/units/*/launch.json"
     running = list(_running(state.deployments, shims, 2))
     for _, pid in running:
@@ -175,7 +174,11 @@ def _end_deployments(state: StateDir) -> list[str]:
 
 
 def _running(folder: Path, pattern: str, depth: int) -> Iterator[tuple[str, int]]:
-    """Shims that are alive: what each is for, as so many parts of its path, and its pid."""
+    """Shims that are alive: what each is for, as so many parts of its path, and its pid.
+
+    The service's own notes count: what lies in a person's directory could name any other process,
+    or be no file at all and never come to its end.
+    """
     for path in folder.glob(pattern):
         try:
             identity = json.loads(path.read_text())

@@ -53,9 +53,10 @@ def test_a_running_job_survives_and_is_named(own: RunningHub) -> None:
     own.start()
     run = own.state.jobs / "long-1234567" / "run"
     run.mkdir(parents=True)
-    # What a shim writes about itself; this job is a plain sleep.
+    os.mkfifo(run / "shim.json")  # What lies in a person's directory is not even opened.
+    # What the service notes about a shim; this job is a plain sleep.
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as job:
-        (run / "shim.json").write_text(json.dumps(identity(job.pid)))
+        (run.parent / "launch.json").write_text(json.dumps(identity(job.pid)))
         code = own.stop()
         alive = job.poll() is None
         job.kill()

@@ -61,7 +61,7 @@ def test_a_server_has_its_own_environment_and_log(
         state["attempt"],
         state["reason"],
     )
-    assert "CANCELLED" == end["state"]
+    assert ("CANCELLED", "it was told to end.") == (end["state"], end["reason"])
     assert not (made.run / "attempts").exists()
 
 

@@ -140,6 +140,8 @@ class Shims:
     ) -> None:
         folder.run.write(PLAN, json.dumps(plan).encode())
         folder.run.hand_over()
+        # That of a shim before would say of this one that it is dead.
+        (folder.path / "launch.json").unlink(missing_ok=True)
         pid = self._spawn(folder, locks)
         self._children.add(pid)
         try:

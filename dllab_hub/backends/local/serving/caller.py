@@ -20,6 +20,8 @@ __all__ = ("Caller",)
 _MOST = 128
 #: Seconds. The balancer gives up a little earlier, with an answer of its own.
 _TIMEOUTS = {"connect": 2.0, "read": 95.0, "write": 30.0, "pool": 30.0}
+#: Bytes of an answer: whoever owns the model can have it say anything.
+_LONGEST = 64 * 1024 * 1024
 #: Seconds before a question is asked again: a balancer that died is back within these.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 #: A model server's answers have the same meaning each time, so a question may be asked again.
@@ -61,33 +63,45 @@ class Caller:
         Raises:
             InvalidRequest: the method is another one.
             NotFound: the path is none.
-            TooLarge: the body is larger than `MAX_CALL_BYTES`.
+            TooLarge: the body is larger than `MAX_CALL_BYTES`, or the answer than `_LONGEST`.
+            Unavailable: the answer takes too long.
         """
         target = _target(call)
         headers = [(b"host", b"localhost"), *_headers(call)]
+        reply: Reply | None = None
         for pause in (*_PAUSES, None):
             try:
-                answer = await self._pool.request(
-                    call.method,
-                    target,
-                    headers=headers,
-                    content=call.body,
-                    extensions={"timeout": _TIMEOUTS},
-                )
+                reply = await self._answer(call, target, headers)
             except (httpcore.ReadTimeout, httpcore.WriteTimeout, httpcore.PoolTimeout) as exc:
                 raise Unavailable(
                     "the model takes too long to answer.", hint="Give it more replicas."
                 ) from exc
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ConnectTimeout):
                 reply = None
-            else:
-                reply = Reply(answer.status, answer.content, dict(_text(answer.headers)))
             if reply is not None and reply.status not in _AGAIN:
                 return reply
             if pause is None or not alive():
                 break
             await asyncio.sleep(pause)
         return reply if reply is not None and alive() else None
+
+    async def _answer(self, call: Call, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply:
+        body = bytearray()
+        async with self._pool.stream(
+            call.method,
+            target,
+            headers=headers,
+            content=call.body,
+            extensions={"timeout": _TIMEOUTS},
+        ) as answer:
+            async for piece in answer.aiter_stream():
+                body += piece
+                if len(body) > _LONGEST:
+                    raise TooLarge(
+                        f"the model's answer is larger than {_LONGEST // 1024 // 1024} MiB.",
+                        hint="Ask for fewer rows at a time.",
+                    )
+            return Reply(answer.status, bytes(body), dict(_text(answer.headers)))
 
     async def close(self) -> None:
         """Let go of the connections."""

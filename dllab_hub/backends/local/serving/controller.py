@@ -93,8 +93,8 @@ class Controller:
         if (spec, version) != (self.wish.spec, self.wish.version) or self.wish.deleting:
             self._wish(self.wish.again(spec, version))
             self.folder.say("Deployed", self.wish.sentence)
-        for replica in self._replicas:
-            replica.unit.hurry()
+        for unit in (self._front.unit, *(one.unit for one in self._replicas)):
+            unit.hurry()
         return self.tick()
 
     def scale(self, replicas: int) -> Deployment:
@@ -146,8 +146,8 @@ class Controller:
         """Whether nothing is expected to change soon."""
         return bool(self._trouble) or (
             not self.wish.deleting
-            and self._front.words is not None
-            and all(one.ready and not one.draining for one in self._replicas)
+            and (self._front.words is not None or self._front.unit.waits)
+            and all((one.ready or one.unit.waits) and not one.draining for one in self._replicas)
         )
 
     # What there is.

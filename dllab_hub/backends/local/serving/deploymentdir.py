@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import shutil
 import time
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ....errors import InvalidRequest
+from ....errors import Conflict, InvalidRequest
 from ....names import slug
 from ....specs import DeploymentSpec, Event
 from ..account import Account
@@ -23,6 +24,7 @@ __all__ = ("BALANCER", "DeploymentDir", "Wish", "found")
 _LOG = logging.getLogger(__name__)
 #: Name of the unit that is the balancer.
 BALANCER = "balancer"
+_UNIT = re.compile(rf"{BALANCER}|replica-\d{{1,9}}", re.ASCII)
 _NEW, _GONE = ".new-", ".gone-"
 
 
@@ -94,6 +96,7 @@ class DeploymentDir:
         """Make the directory, whole or not at all.
 
         Raises:
+            Conflict: there is one that could not be taken over.
             StorageFull: there is no room; nothing was left behind.
         """
         with disk_errors():
@@ -108,6 +111,11 @@ class DeploymentDir:
                     folder.chmod(0o711)
                 write_file(new / "deployment.json", _dump(wish))
                 sync_folder(new)
+                if self.path.is_dir():
+                    raise Conflict(
+                        "a deployment of this name is there, and is damaged.",
+                        hint="The administrator can remove it: the lab service's log says where.",
+                    )
                 new.rename(self.path)
                 sync_folder(home)
             except BaseException:
@@ -145,7 +153,7 @@ class DeploymentDir:
         for path in self.units.iterdir():
             if path.name.startswith("."):
                 shutil.rmtree(path, ignore_errors=True)
-            else:
+            elif _UNIT.fullmatch(path.name) and path.is_dir():
                 names.append(path.name)
         return names
 
@@ -176,7 +184,8 @@ class DeploymentDir:
 
 def found(root: Path) -> Iterator[DeploymentDir]:
     """The deployments below ``<root>/deployments``; what was cut short is cleared away."""
-    for home in sorted(root.iterdir()) if root.is_dir() else ():
+    homes = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else ()
+    for home in homes:
         for path in sorted(home.iterdir()):
             if path.name.startswith((_NEW, _GONE)):
                 shutil.rmtree(path, ignore_errors=True)

@@ -64,8 +64,9 @@ class Front:
         self._patience = 0.0
         known = self.unit.known
         if known.launched and known.due is None:
-            self.unit.failed(self._seen.attempt, self._seen.reason)
-            self._say("BalancerFailed", known.reason)
+            told = self._seen.told
+            self.unit.failed(self._seen.attempt, self._seen.reason, told=told)
+            self._say("BalancerEnded" if told else "BalancerFailed", known.reason)
         if self.unit.is_due:
             try:
                 self._write(members)
@@ -81,6 +82,7 @@ class Front:
             members: Ready.
             leaving: Names of those that answer their last requests.
         """
+        began = time.monotonic()
         try:
             self._write(members)
             if self.words is None:
@@ -97,6 +99,8 @@ class Front:
                 elif name not in wanted and name not in leaving:
                     self._balancer.remove(name)
                     del self.words[name]
+        except Unavailable as exc:
+            self._hangs(exc, began)
         except (DLLabError, OSError) as exc:  # The next look tries again.
             _LOG.warning("The balancer in %s: %s", self.unit.folder.path, exc)
 
@@ -124,16 +128,20 @@ class Front:
             if self.traffic is None or now - self._looked > _LOOK:
                 self.traffic, self._looked = self._balancer.traffic(), now
         except Unavailable as exc:
-            self.words = self.traffic = None
-            self._silent = self._silent or now
-            took = time.monotonic() - now
-            self._patience = time.monotonic() + (3 * took if took > _SLOW else 0)
-            if now - self._silent > _SILENCE:
-                self.unit.end(f"it hung: {exc.message}", at_once=True)
+            self._hangs(exc, now)
         else:
             self._silent = None
             if self.unit.known.failures:
                 self.unit.keep(failures=0, reason="")
+
+    def _hangs(self, exc: Unavailable, began: float) -> None:
+        """It did not answer what was asked then: it has some time, and is not asked for a while."""
+        self.words = self.traffic = None
+        self._silent = self._silent or began
+        took = time.monotonic() - began
+        self._patience = time.monotonic() + (3 * took if took > _SLOW else 0)
+        if began - self._silent > _SILENCE:
+            self.unit.end(f"it hung: {exc.message}", at_once=True)
 
     def _write(self, members: Sequence[Server]) -> None:
         wanted = tuple(members)

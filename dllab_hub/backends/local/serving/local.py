@@ -7,13 +7,13 @@ import logging
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from .... import catalog
-from ....errors import DLLabError, NotFound, Unavailable
+from ....errors import NotFound, Unavailable
 from ....names import slug
 from ....specs import (
     Deployment,
@@ -22,7 +22,6 @@ from ....specs import (
     DeploymentState,
     Event,
     LogChunk,
-    Model,
     ModelPage,
     ModelVersion,
 )
@@ -39,6 +38,7 @@ from .live import Live
 from .logs import read_log
 from .models import Models
 from .page import page
+from .sockets import remove_folder
 
 __all__ = ("LocalServing",)
 
@@ -50,6 +50,8 @@ _T = TypeVar("_T")
 _QUICK, _CALM, _LONG = 0.1, 0.5, 5.0
 #: Seconds that an answer waits for a look that takes long; it is the last one's then.
 _PATIENCE = 1.0
+#: Threads, and those of them that may be looking at deployments of one person.
+_THREADS, _EACH = 8, 2
 #: Models that are inspected at a time: one of them may take much memory.
 _AT_ONCE = 2
 
@@ -58,7 +60,8 @@ class LocalServing(Serving):
     """Models and deployments on this machine; see the package.
 
     It can be killed at any time: what runs goes on, and the next one takes it over. Each deployment
-    is looked after by itself, in threads: one that hangs keeps no other waiting.
+    is looked after by itself, in threads: one that hangs keeps no other waiting, and all those of
+    one person keep no other person's.
 
     Args:
         state: Where everything lies.
@@ -80,8 +83,9 @@ class LocalServing(Serving):
         self._python = partial(interpreter, state, "onnx")
         self._published = Models(state.models)
         self._shims = Shims(os_users=os_users, python=python)
-        self._threads = ThreadPoolExecutor(8, "dllab-serving")
+        self._threads = ThreadPoolExecutor(_THREADS, "dllab-serving")
         self._live: dict[tuple[str, str], Live] = {}
+        self._turns: dict[str, asyncio.Semaphore] = {}
         self._making = asyncio.Lock()
         self._inspecting = asyncio.Semaphore(_AT_ONCE)
         self._closed = False
@@ -96,7 +100,7 @@ class LocalServing(Serving):
         if self._closed:
             return
         self._closed = True
-        for live in self._live.values():
+        for live in tuple(self._live.values()):
             if live.watch is not None:
                 live.watch.cancel()
                 with suppress(asyncio.CancelledError):
@@ -120,13 +124,7 @@ class LocalServing(Serving):
             raise
 
     async def _models(self, owner: str, limit: int, after: str | None) -> ModelPage:
-        def read() -> ModelPage:
-            names, following = page(self._published.names(owner), limit, after)
-            found = ((name, self._published.versions(owner, name)) for name in names)
-            models = tuple(Model(name=n, owner=owner, versions=v) for n, v in found if v)
-            return ModelPage(models=models, next=following)
-
-        return await self._thread(read)
+        return await self._thread(self._published.page, owner, limit, after)
 
     async def _versions(self, owner: str, model: str) -> tuple[ModelVersion, ...]:
         found = await self._thread(self._published.versions, owner, model)
@@ -141,14 +139,16 @@ class LocalServing(Serving):
         account = await self._thread(account_of, owner, self._os_users)
         for part in (self._python, binary):  # Else it would fail again and again, later.
             await self._thread(part)
-        async with self._making:
-            live = self._live.get((owner, spec.name))
-            if live is None or live.controller.gone:
-                folder = DeploymentDir(self._state.deployments / slug(owner) / spec.name)
-                wish = Wish.new(owner, account, spec, model.version)
-                live = self._tend(await self._thread(self._create, folder, wish))
-                return live.controller.seen  # The look that starts it is under way.
-        return await self._do(live, live.controller.deploy, spec, model.version)
+        while True:
+            async with self._making:
+                live = self._live.get((owner, spec.name))
+                if live is None or live.controller.gone:
+                    folder = DeploymentDir(self._state.deployments / slug(owner) / spec.name)
+                    wish = Wish.new(owner, account, spec, model.version)
+                    live = self._tend(await self._thread(self._create, folder, wish))
+                    return live.controller.seen  # The look that starts it is under way.
+            with suppress(NotFound):  # What was being deleted is gone by now: make it anew.
+                return await self._do(live, live.controller.deploy, spec, model.version)
 
     async def _get(self, owner: str, name: str) -> Deployment:
         return await self._look(self._find(owner, name))
@@ -213,23 +213,23 @@ class LocalServing(Serving):
         async with live.lock:
             if live.controller.gone:
                 raise NotFound("there is no such deployment.")
-            seen = await self._thread(do, *args, **kwargs)
+            async with live.turn:
+                seen = await self._thread(do, *args, **kwargs)
         live.wake.set()
         return seen
 
     async def _look(self, live: Live) -> Deployment:
         """The deployment now; as it was a moment ago when a look takes long."""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await live.lock.acquire()
-        except TimeoutError:
-            return live.controller.seen
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await held.enter_async_context(live.lock)
+                    await held.enter_async_context(live.turn)
+            except TimeoutError:
+                return live.controller.seen
             if live.controller.gone:
                 raise NotFound("there is no such deployment.")
             return await self._thread(live.controller.tick)
-        finally:
-            live.lock.release()
 
     async def _thread(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         if self._closed:
@@ -243,7 +243,7 @@ class LocalServing(Serving):
         for folder in found(self._state.deployments):
             try:
                 taken.append(self._controller(folder))
-            except (DLLabError, OSError):
+            except Exception:  # Whatever it is, the others must be looked after.
                 _LOG.exception("The deployment in %s cannot be taken over.", folder.path)
         return taken
 
@@ -255,6 +255,7 @@ class LocalServing(Serving):
                 return self._controller(folder)
         except BaseException:
             folder.remove()
+            remove_folder(self._state, wish.id)
             raise
 
     def _controller(self, folder: DeploymentDir) -> Controller:
@@ -263,7 +264,8 @@ class LocalServing(Serving):
 
     def _tend(self, controller: Controller) -> Live:
         wish = controller.wish
-        live = self._live[wish.owner, wish.spec.name] = Live(controller)
+        turn = self._turns.setdefault(wish.owner, asyncio.Semaphore(_EACH))
+        live = self._live[wish.owner, wish.spec.name] = Live(controller, turn)
         name = f"dllab-{wish.spec.name}"
         live.watch = asyncio.create_task(self._watch(live), name=name)
         return live
@@ -271,11 +273,11 @@ class LocalServing(Serving):
     async def _watch(self, live: Live) -> None:
         """Look at a deployment again and again until it is no more."""
         controller = live.controller
-        while not controller.gone:
+        while not controller.gone and not self._closed:
             live.wake.clear()
             pause = _LONG
             try:
-                async with live.lock:
+                async with live.lock, live.turn:
                     if not controller.gone:
                         await self._thread(controller.tick)
                 pause = _CALM if controller.is_settled else _QUICK

@@ -18,10 +18,11 @@ from typing import Any
 
 from ....errors import InvalidRequest
 from ....names import slug
-from ....specs import ModelVersion
+from ....specs import Model, ModelPage, ModelVersion
 from ..account import Account
 from ..shimdir import sync_folder, write_file
 from ..store import disk_errors
+from .page import page
 
 __all__ = ("Draft", "Models")
 
@@ -91,6 +92,17 @@ class Models:
             return ()
         found = (self._read(folder / str(number)) for number in numbers)
         return tuple(version for version in found if version is not None)
+
+    def page(self, owner: str, limit: int, after: str | None) -> ModelPage:
+        """At most so many of the owner's models by name, those that follow ``after``.
+
+        Raises:
+            InvalidRequest: ``after`` is no name.
+        """
+        names, following = page(self.names(owner), limit, after)
+        found = ((name, self.versions(owner, name)) for name in names)
+        models = tuple(Model(name=n, owner=owner, versions=v) for n, v in found if v)
+        return ModelPage(models=models, next=following)
 
     def find(self, owner: str, model: str, version: int | None) -> ModelVersion:
         """A version, or the newest.

@@ -47,6 +47,7 @@ class Replica:
         self._probe = probe
         self._seen = Seen(alive=False)
         self._proved: Seen | None = None  # The process that has answered.
+        self._ours = False  # This service has started it.
         self._since = 0.0  # It answers; on the monotonic clock, as all here.
         self._silent: float | None = None
         self._launched = 0.0
@@ -97,9 +98,11 @@ class Replica:
             self.joined = self.ready = False
             self._proved = self._silent = None
             if self.unit.known.launched and self.unit.known.due is None:
-                self.unit.failed(seen.attempt, seen.reason)
-                say("ReplicaFailed", f"{self.name}: {self.unit.known.reason}")
+                self.unit.failed(seen.attempt, seen.reason, told=seen.told)
+                what = "ReplicaEnded" if seen.told else "ReplicaFailed"
+                say(what, f"{self.name}: {self.unit.known.reason}")
             if self.unit.is_due:
+                self._ours = True
                 try:
                     start(self.unit)
                 except (DLLabError, OSError) as exc:
@@ -109,6 +112,10 @@ class Replica:
             return
         if before.alive and seen.attempt > before.attempt:
             say("ReplicaRestarted", f"{self.name}: {seen.reason or 'it ended by itself.'}")
+        if self._proved is None and word == "UP" and not self._ours:
+            # It answered the service before, and the balancer ever since. It may be too busy for a
+            # question now, and must not lose what it works on.
+            self._proved, self._since, self.joined = seen, now, True
         if self._proved is None or _other(seen, self._proved):
             self._ask(seen, say)
         elif word == "DOWN":
@@ -152,7 +159,7 @@ class Replica:
             state, reason = ReplicaState.READY, ""
         elif not seen.alive and known.due is not None:
             pause = max(known.due - time.time(), 0)
-            state = ReplicaState.FAILED
+            state = ReplicaState.FAILED if known.failures else ReplicaState.RESTARTING
             reason = f"{known.reason} It is started again in {pause:.0f} s."
         elif known.failures or seen.attempt > 1:
             state = ReplicaState.RESTARTING

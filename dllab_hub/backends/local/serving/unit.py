@@ -18,6 +18,7 @@ from typing import Any
 
 from ....shim import EVENTS, EXIT_RECORD, SHIM, STATE, WORKSPACE
 from ....shim.process import identity, send, sweep
+from ....specs import JobState
 from .. import readings
 from ..account import Account
 from ..look import has_shim, last_words, shim_of
@@ -73,6 +74,7 @@ class Seen:
         pid: Of the process, or None while it is between two attempts.
         started: Of this process, seconds since the epoch.
         reason: What the shim says of it.
+        told: It has ended and is not to blame: it was told to, or the machine went down.
     """
 
     alive: bool
@@ -80,6 +82,7 @@ class Seen:
     pid: int | None = None
     started: float | None = None
     reason: str = ""
+    told: bool = False
 
 
 class Unit:
@@ -157,7 +160,8 @@ class Unit:
                 started=process.started if process else None,
                 reason=status.reason,
             )
-        return Seen(alive=False, attempt=attempt, reason=self._end())
+        reason, told = self._end()
+        return Seen(alive=False, attempt=attempt, reason=reason, told=told)
 
     @property
     def is_due(self) -> bool:
@@ -167,6 +171,11 @@ class Unit:
         due = self.known.due
         # A clock that was set back must not make the pause longer.
         return due is not None and not 0 < due - time.time() <= _LONGEST_PAUSE
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing happens to it before the pause is over."""
+        return self.known.launched and self.known.due is not None and not self.is_due
 
     def hurry(self) -> None:
         """End the pause before it is started again."""
@@ -200,10 +209,16 @@ class Unit:
         self.keep(launched=True, due=None, restarts=again)
         self._shims.start(self._folder, plan)
 
-    def failed(self, attempts: int, reason: str) -> None:
-        """It has ended, or could not be started: note when it is tried again."""
-        failures = self.known.failures + 1
-        pause = min(2.0 ** min(failures - 1, 10), _LONGEST_PAUSE)
+    def failed(self, attempts: int, reason: str, *, told: bool = False) -> None:
+        """It has ended, or could not be started: note when it is tried again.
+
+        Args:
+            attempts: Of its shim.
+            reason: Sentence.
+            told: As in `Seen`.
+        """
+        failures = self.known.failures + (not told)
+        pause = min(2.0 ** min(max(failures - 1, 0), 10), _LONGEST_PAUSE)
         self.keep(
             restarts=min(self.known.restarts + attempts - 1, 10**6),
             failures=failures,
@@ -243,19 +258,20 @@ class Unit:
         if left := sweep(self._id, uid=self._folder.account.uid, seconds=2):
             _LOG.error("%s: processes %s cannot be killed.", self._folder.path, left)
 
-    def _end(self) -> str:
-        """Why there is no shim; empty when there never was one."""
+    def _end(self) -> tuple[str, bool]:
+        """Why there is no shim, empty when there never was one; and whether it was told to end."""
         if not self.known.launched or self.known.due is not None:
-            return self.known.reason
+            return self.known.reason, False
         if self._why:
-            return self._why
+            return self._why, False
         end = readings.end(self._folder.run)
         if end is not None:
-            return end.reason or f"{self.name} ended by itself."
+            told = end.state is JobState.CANCELLED
+            return end.reason or f"{self.name} ended by itself.", told
         self._sweep()
-        noted = self._folder.noted("launch.json") or {}
-        if noted.get("boot_id") != (identity(os.getpid()) or noted).get("boot_id"):
-            return "the machine was restarted."
+        noted = self._folder.noted("launch.json")
+        if noted and noted.get("boot_id") != (identity(os.getpid()) or noted).get("boot_id"):
+            return "the machine was restarted.", True
         if readings.identity(self._folder.run) is None:
-            return f"its supervisor could not start: {last_words(self._folder)}"
-        return f"the supervisor of {self.name} was killed."
+            return f"its supervisor could not start: {last_words(self._folder)}", False
+        return f"the supervisor of {self.name} was killed.", False

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from serving_place import Load, ServingPlace, local_serving
+from serving_place import Load, ServingPlace, end_all, local_serving
 
 import dllab_hub
 from dllab_hub.errors import InvalidRequest, Unavailable
@@ -71,11 +71,14 @@ async def place(python, ground, onnx_models):
         path.mkdir()
         path.chmod(0o711)
     options = {"python": str(python), "interpreter": lambda *_: python}
-    async with local_serving(state, os_users=True, **options) as serving:
-        place = ServingPlace(serving, onnx_models, NAME)
-        place.state_dir = state
-        yield place
-        await place.clear()
+    try:
+        async with local_serving(state, os_users=True, **options) as serving:
+            place = ServingPlace(serving, onnx_models, NAME)
+            place.state_dir = state
+            yield place
+            await place.clear()
+    finally:
+        end_all(state)
 
 
 def processes(state: StateDir) -> list[psutil.Process]:
