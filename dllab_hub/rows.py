@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,6 +15,8 @@ __all__ = ("from_rows", "to_body")
 
 _FIELD = "instances"
 _FRAME = '{"instances":[%s]}'
+#: Numbers of an array that become Python's own at a time: each takes 32 bytes then.
+_AT_A_TIME = 65536
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
@@ -30,16 +33,15 @@ def to_body(instances: Any, most: int) -> bytes:
             NaN; the message says where.
         TooLarge: these are too many rows; found out without looking at all of them.
     """
-    rows = _plain(instances)
-    if isinstance(rows, Mapping):
-        rows = _turned(rows)
-    if not isinstance(rows, list):
+    found = _turned(instances) if isinstance(instances, Mapping) else _counted(instances)
+    if found is None:
         raise InvalidRequest(
             f"must be rows, not one {type(instances).__name__}.",
             hint="One row is [row], or X[:1] of an array.",
             field=_FIELD,
         )
-    if not rows:
+    count, rows = found
+    if not count:
         raise InvalidRequest("there is no row to ask about.", field=_FIELD)
     texts: list[str] = []
     length = len(_FRAME % "") - 1  # No comma stands before the first.
@@ -48,7 +50,7 @@ def to_body(instances: Any, most: int) -> bytes:
         length += len(texts[-1]) + 1
         if length > most:
             raise TooLarge(
-                f"a request of at most {most} bytes holds {number} of these {len(rows)} rows.",
+                f"a request of at most {most} bytes holds {number} of these {count} rows.",
                 hint="Ask about fewer rows at a time.",
             )
     return (_FRAME % ",".join(texts)).encode()
@@ -74,7 +76,8 @@ def _text(number: int, row: Any) -> str:
 def from_rows(predictions: list[Any]) -> Any:
     """Answers as numpy arrays, where numpy is there and they are regular; else as they are.
 
-    Of a model with several outputs it is a dict that has an array for each.
+    What is no finite number arrives as null, and is NaN in an array. Of a model with several
+    outputs it is a dict that has an array for each.
     """
     if find_spec("numpy") is None:
         return predictions
@@ -90,20 +93,45 @@ def _array(rows: list[Any]) -> Any:
     import numpy
 
     try:
-        return numpy.array(rows)
+        made = numpy.array(rows)
     except ValueError:  # Rows of different lengths.
         return rows
+    if made.dtype == object and all(v is None or type(v) in (int, float) for v in made.flat):
+        return made.astype(float)
+    return made
+
+
+def _counted(value: Any) -> tuple[int, Iterator[Any]] | None:
+    """How many rows a value has, and these as lists and scalars; None when it is not rows."""
+    if _is_table(value) and not hasattr(value, "iloc"):
+        value = value.values
+    shape = getattr(value, "shape", None)
+    if shape and (hasattr(value, "tolist") or hasattr(value, "iloc")):
+        return int(shape[0]), _of_array(value)
+    if not isinstance(value, list | tuple | range):
+        value = _plain(value)
+    return (len(value), map(_plain, value)) if isinstance(value, list | tuple | range) else None
+
+
+def _of_array(value: Any) -> Iterator[Any]:
+    """The rows of an array or a table, which may be much larger than a request."""
+    step = max(1, _AT_A_TIME // max(1, math.prod(value.shape[1:])))
+    rows = getattr(value, "iloc", value)  # A table's own index may count in another way.
+    for start in range(0, int(value.shape[0]), step):
+        with _readable(value):
+            piece = rows[start : start + step]
+        yield from _plain(piece)
 
 
 def _plain(value: Any) -> Any:
     """Lists, dicts and scalars in place of arrays, tensors, tables and columns."""
-    # A tensor's `values` is a method, of sparse ones only; a table's is an array.
-    if hasattr(value, "columns") and hasattr(value, "values"):
+    if _is_table(value):
         value = value.values
     if hasattr(value, "detach"):
         value = value.detach()
     if hasattr(value, "tolist"):
-        return value.tolist()
+        with _readable(value):
+            return value.tolist()
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | range):
@@ -114,16 +142,39 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _turned(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _is_table(value: Any) -> bool:
+    # A tensor's `values` is a method, of sparse ones only; a table's is an array.
+    return hasattr(value, "columns") and hasattr(value, "values")
+
+
+@contextmanager
+def _readable(value: Any) -> Iterator[None]:
+    """Some tensors, such as sparse ones, have no numbers that can be listed."""
+    try:
+        yield
+    except (RuntimeError, TypeError) as exc:
+        raise InvalidRequest(
+            f"this {type(value).__name__} cannot be read: {str(exc).partition(chr(10))[0]}.",
+            hint="Give a dense one.",
+            field=_FIELD,
+        ) from None
+
+
+def _turned(columns: Mapping[Any, Any]) -> tuple[int, Iterator[dict[str, Any]]]:
     """Rows that have a value for each input, from inputs that have a value for each row."""
+    counts: dict[str, int] = {}
+    inputs: list[Iterator[Any]] = []
     for name, column in columns.items():
-        if not isinstance(column, list):
+        found = _counted(column)
+        if found is None:
             raise InvalidRequest(f"{name} must be rows, not one value.", field=_FIELD)
-    counts = {name: len(column) for name, column in columns.items()}
+        counts[str(name)] = found[0]
+        inputs.append(found[1])
     if len(set(counts.values())) > 1:
         said = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise InvalidRequest(f"every input needs as many rows: there are {said}.", field=_FIELD)
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    rows = (dict(zip(counts, row, strict=True)) for row in zip(*inputs, strict=True))
+    return next(iter(counts.values()), 0), rows
 
 
 def _not_finite(value: Any) -> float | None:

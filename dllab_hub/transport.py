@@ -121,10 +121,9 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, dict[str, Any]]]:
     """A file to send, and the rest of the request that sends it."""
     try:
         opened = file.open("rb")
-    except OSError as exc:
-        raise InvalidRequest(
-            f"{file.name} cannot be read: {(exc.strerror or str(exc)).lower()}.", field="file"
-        ) from exc
+    except (OSError, ValueError) as exc:  # Of a NUL in its name.
+        why = getattr(exc, "strerror", None) or str(exc)
+        raise InvalidRequest(f"{file.name} cannot be read: {why.lower()}.", field="file") from exc
     with opened as pieces:
         size = str(pieces.seek(0, 2))  # Without it the far side refuses only after the last byte.
         pieces.seek(0)
@@ -138,7 +137,7 @@ async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
 
 
 def _body(body: Any) -> dict[str, Any]:
-    return {"content" if isinstance(body, bytes) else "json": body}
+    return {"content": body, "timeout": PATIENT} if isinstance(body, bytes) else {"json": body}
 
 
 def _params(query: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,7 +194,8 @@ class Transport(_Face):
             method: Such as ``GET``.
             path: Below the URL, from `path`.
             read: Such as ``TrainingJob.from_wire``.
-            body: Anything JSON can hold, or bytes that are JSON already; None for no body.
+            body: Anything JSON can hold; None for no body. Bytes that are JSON already are a
+                question to a model: its answer may take minutes.
             query: Parameters; None leaves one out, a tuple repeats it.
 
         Raises:

@@ -233,6 +233,7 @@ def test_a_models_life(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
         (["predict", "net", "-"], "[[NaN]]", 2, "row 0 holds nan"),
         (["predict", "net", "-"], "7", 2, "must be rows"),
         (["predict", "net", "-"], "[]", 2, "no row"),
+        (["predict", "net", "-"], "[" + "1" * 5000 + "]", 2, "a number of thousands of digits"),
         (["predict", "net", "-"], "[" * 100_000, 2, "nested too deeply"),
         (["scale", "nothing", "1"], "", 1, "there is no such deployment"),
         (["undeploy", "nothing", "--yes"], "", 1, "there is no such deployment"),

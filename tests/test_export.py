@@ -81,6 +81,8 @@ case("one row alone", net, x[0])
 case("no row", net, x[:0])
 case("a word", net, "x")
 case("nothing", net, {})
+case("sparse", net, x.to_sparse())
+case("no size yet", nn.LazyLinear(2), x)
 case("nan", net, torch.full((2, 64), float("nan")))
 case("large", nn.Flatten(), torch.randn(2, 3, 100, 100))
 case("half", nn.Linear(4, 2).half(), torch.randn(2, 4).half())
@@ -148,6 +150,7 @@ class Odd(nn.Module):
 
 case("a number beside", Odd(lambda x: (x, 3)), x)
 case("a word back", Odd(lambda x: "x"), x)
+case("complex", Odd(lambda x: torch.fft.fft(x)), x)
 case("no such operator", Odd(lambda x: torch.linalg.svd(x)[1]), x)
 
 
@@ -159,7 +162,8 @@ case("an error of its own", Odd(fail), x)
 import dllab_hub.export as ours
 ours._MOST = 100
 case("too large", nn.Linear(64, 2), x)
-ours._NEEDS = ("onnx", "no_such_package")
+ours._MOST, ours._NEEDS = 2**31, ("onnx", "no_such_package")
+case("too narrow, and a package is missing", net, x[:, :63])
 case("a package is missing", nn.Linear(64, 2), x)
 print(json.dumps(seen))
 """
@@ -259,6 +263,10 @@ def test_examples_that_stay_here(seen: dict[str, Any], label: str) -> None:
         ("no row", "InvalidRequest", "example", "input must be a batch of at least one row"),
         ("a word", "InvalidRequest", "example", "input is a str, not a tensor"),
         ("nothing", "InvalidRequest", "example", "no input"),
+        ("sparse", "InvalidRequest", "example", "input is not a dense tensor. Use x.to_dense()."),
+        ("too narrow, and a package is missing", "InvalidRequest", "example", "(4x63 and 64x32)"),
+        ("no size yet", "InvalidRequest", "", "Call it once"),
+        ("complex", "InvalidRequest", "", "output is complex"),
         ("bfloat16", "InvalidRequest", "example", "Use net.float()"),
         ("one of two", "InvalidRequest", "example", "missing 1 required positional argument"),
         ("uneven", "InvalidRequest", "example", "4 of left, 3 of right"),

@@ -35,6 +35,39 @@ class Table:
         self.values = Array(values)
 
 
+class Sparse:
+    """A tensor without numbers that could be listed."""
+
+    shape = (2, 3)
+
+    def __getitem__(self, part: slice) -> Sparse:
+        return self
+
+    def tolist(self) -> Any:
+        raise RuntimeError("it has no storage\nadvice to its authors")
+
+
+class Frame:
+    """What pandas has: a table whose rows are counted through ``iloc``."""
+
+    columns = ("a",)
+    shape = (3, 1)
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+
+    @property
+    def iloc(self) -> Any:
+        return self
+
+    @property
+    def values(self) -> Any:
+        return Array(self._values)
+
+    def __getitem__(self, part: slice) -> Frame:
+        return Frame(self._values[part])
+
+
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
@@ -45,6 +78,8 @@ class Table:
         ([Array([1.0]), Array([2.0])], [[1.0], [2.0]]),
         ([[Array(1.5)]], [[1.5]]),
         (Table([[1, 2]]), [[1, 2]]),
+        (Frame([[1], [2], [3]]), [[1], [2], [3]]),
+        ({"x": Frame([[1], [2], [3]]), "y": range(3)}, [{"x": [n + 1], "y": n} for n in range(3)]),
         (["text", "ä"], ["text", "ä"]),
         ([{"x": Array([1]), "y": True}], [{"x": [1], "y": True}]),
         ({"x": Array([[1], [2]]), "y": [3, 4]}, [{"x": [1], "y": 3}, {"x": [2], "y": 4}]),
@@ -78,6 +113,8 @@ def _endless() -> list[Any]:
         ([{"x": [float("inf")]}], ["row 0 holds inf"]),
         ([b"bytes"], ["numbers and strings", "bytes"]),
         ([object()], ["numbers and strings", "object"]),
+        (Sparse(), ["Sparse cannot be read", "no storage"]),
+        ([Sparse()], ["Sparse cannot be read", "no storage"]),
         (_endless(), ["without end"]),
     ],
 )
@@ -115,6 +152,41 @@ def test_too_much_is_seen_at_once() -> None:
     assert len(written) < 2000
 
 
+class Large:
+    """An array of which nobody could list all."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.shape = (rows, columns)
+        self.listed = 0
+
+    def __getitem__(self, part: slice) -> Array:
+        begin, end, _ = part.indices(self.shape[0])
+        self.listed += end - begin
+        return Array([[begin + row] * self.shape[1] for row in range(end - begin)])
+
+    def tolist(self) -> Any:
+        raise AssertionError("all of it")
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_an_array_larger_than_the_memory(by_name: bool) -> None:
+    """Only about as many rows as fit are made lists of, also of each input of several."""
+    large, other = Large(10**9, 100), Large(10**9, 2)
+    with pytest.raises(TooLarge, match=r"of these 1000000000 rows"):
+        to_body({"x": large, "y": other} if by_name else large, 10_000)
+
+    assert 0 < large.listed < 2000
+
+
+def test_an_array_in_pieces_is_the_whole_array() -> None:
+    """Every row is sent once, in its place."""
+    large = Large(150_000, 1)
+    sent = json.loads(to_body(large, 10**7))["instances"]
+
+    assert [[row] for row in range(150_000)] == sent
+    assert 150_000 == large.listed
+
+
 def test_numpy() -> None:
     """Regular answers are arrays, one for each output; what is not regular stays as it is."""
     numpy = pytest.importorskip("numpy")  # TensorBoard brings it; a kernel may lack it.
@@ -129,6 +201,17 @@ def test_numpy() -> None:
     assert {"instances": [[1.0] * 3] * 2} == json.loads(sent)
     with pytest.raises(InvalidRequest, match="row 1 holds nan"):
         to_body(numpy.array([[1.0], [numpy.nan]]), 10**6)
+
+
+def test_answers_that_are_no_numbers() -> None:
+    """What JSON cannot hold comes as null: a NaN among numbers, and as it is among other things."""
+    numpy = pytest.importorskip("numpy")
+    found = from_rows([[None, 1], [2.5, None]])
+
+    assert "float64" == found.dtype
+    assert [[True, False], [False, True]] == numpy.isnan(found).tolist()
+    assert [["a", None]] == from_rows([["a", None]]).tolist()
+    assert [[True, None]] == from_rows([[True, None]]).tolist()
 
 
 def test_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +13,8 @@ from served import ONNX, Host, jupyter_host, lab_host, running_loop
 
 from dllab_hub import Client
 from dllab_hub import serving as serving_module
+from dllab_hub import transport as transport_module
+from dllab_hub.backends.serving import Call, Reply, Serving
 from dllab_hub.errors import InvalidRequest, NotFound, TooLarge, Unavailable
 from dllab_hub.specs import DeploymentSpec, DeploymentState
 
@@ -122,6 +125,23 @@ def test_a_model_that_does_not_answer(host: Host, client: Client, onnx: Path) ->
 
     with pytest.raises(Unavailable, match="replica-1 ended with exit code 1"):
         client.predict("digits", [[1]])
+
+
+def test_a_slow_model(host: Host, onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model has far longer for its answer than the lab for its own."""
+    monkeypatch.setattr(transport_module, "TIMEOUT", 0.5)
+    call = type(host.backend.serving)._call
+
+    async def slowly(self: Serving, owner: str, name: str, given: Call) -> Reply:
+        await asyncio.sleep(1)
+        return await call(self, owner, name, given)
+
+    monkeypatch.setattr(type(host.backend.serving), "_call", slowly)
+    with closing(Client(host.url, host.token)) as client:
+        client.publish("net", onnx)
+        client.deploy(SPEC)
+
+        assert [[1]] == client.predict("digits", [[1]])
 
 
 def test_rows_that_do_not_travel(

@@ -292,6 +292,8 @@ def test_a_file_that_is_refused(parrot: Any, face: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"gone\.onnx cannot be read: no such file") as caught:
         ask(face, parrot.url, "models/m/versions", tmp_path / "gone.onnx", dict, verb="upload")
     assert "file" == caught.value.field
+    with pytest.raises(InvalidRequest, match=r"cannot be read: embedded null byte"):
+        ask(face, parrot.url, "models/m/versions", tmp_path / "a\0.onnx", dict, verb="upload")
     assert [] == parrot.seen
 
 

@@ -98,9 +98,11 @@ def _read(file: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise InvalidRequest(f"{file} is nested too deeply.") from None
-    except json.JSONDecodeError as exc:
+    except ValueError as exc:
         where = "what came from stdin" if file == "-" else file
-        raise InvalidRequest(f"{where} is not JSON: line {exc.lineno}: {exc.msg}.") from None
+        if isinstance(exc, json.JSONDecodeError):
+            raise InvalidRequest(f"{where} is not JSON: line {exc.lineno}: {exc.msg}.") from None
+        raise InvalidRequest(f"{where} has a number of thousands of digits.") from None
 
 
 def _print(options: argparse.Namespace, info: Deployment) -> None:

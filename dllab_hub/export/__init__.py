@@ -43,16 +43,20 @@ def export(module: Any, example: Any, path: Path, *, name: str) -> None:
         TooLarge: it does not fit into one file.
         Unavailable: a package that exporting needs is missing.
     """
-    _require()
     import torch
 
     module = getattr(module, "_orig_mod", module)  # Of torch.compile.
+    if any(map(torch.nn.parameter.is_lazy, [*module.parameters(), *module.buffers()])):
+        raise InvalidRequest(
+            "the module has layers of no size yet.", hint="Call it once: net(x) gives them one."
+        )
     weight = sum(p.numel() * p.element_size() for p in module.parameters())
     if weight > _MOST:
         raise TooLarge("the module's parameters take more than 2 GiB, and one ONNX file cannot.")
     with _evaluating(module), torch.no_grad():
         call = call_of(module, example)
         outputs = named(asked(module, call), call)
+        _require()  # Not before: what does not fit is said without the seconds that imports take.
         proto, any_batch = _converted(module, call, list(outputs))
         proto.graph.name = name
         for node in proto.graph.node:

@@ -63,6 +63,8 @@ def call_of(module: Any, example: Any) -> Call:
                 value = value.to(floats[0] if floats else torch.float32)
         if not value.ndim or not value.shape[0]:
             raise _unfit(f"{name} must be a batch of at least one row.", "One row is x[:1].")
+        if value.layout is not torch.strided:
+            raise _unfit(f"{name} is not a dense tensor.", "Use x.to_dense().")
         if value.dtype is torch.bfloat16:
             raise _unfit(f"{name} is bfloat16, which a served model cannot be.", "Use net.float().")
         return value.detach().to(own.device)
@@ -117,6 +119,11 @@ def named(answer: Any, call: Call) -> dict[str, Any]:
         raise InvalidRequest(
             "the module must return a tensor, or a tuple or dict of tensors.",
             hint="Wrap it in a module whose forward picks what is to be served.",
+        )
+    if wave := next((name for name, value in found.items() if value.is_complex()), None):
+        raise InvalidRequest(
+            f"{wave} is complex, which a served model cannot answer.",
+            hint="Let forward return torch.view_as_real of it.",
         )
     return {f"{n}_out" if n in call.tensors else n: value for n, value in found.items()}
 

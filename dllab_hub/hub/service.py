@@ -39,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 #: Each route refuses more than 8 MiB in our own words; tornado's limit must not come before it.
 _NO_LIMIT = 1 << 40
+#: Seconds for the body of a request: of one whose sender has vanished, nobody says a word.
+_SLOWEST = 3600.0
 #: Seconds for letting go.
 _CLOSE = 5.0
 
@@ -131,7 +133,9 @@ async def _serve(host: str, port: int, os_users: bool) -> None:
         uploads=state.root / "uploads",
     )
     identity = HubIdentityProvider()
-    server = HTTPServer(application(lab, identity, prefix), max_body_size=_NO_LIMIT)
+    server = HTTPServer(
+        application(lab, identity, prefix), max_body_size=_NO_LIMIT, body_timeout=_SLOWEST
+    )
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -141,9 +145,12 @@ async def _serve(host: str, port: int, os_users: bool) -> None:
     _LOG.info("dllab-hub %s serves %s at %s port %s", __version__, state.root, host, port)
     await ended.wait()
     server.stop()
-    async with asyncio.timeout(_CLOSE):
-        await lab.close()
-        await identity.close()
+    try:
+        async with asyncio.timeout(_CLOSE):
+            await lab.close()
+            await identity.close()
+    except TimeoutError:
+        _LOG.warning("Not everything was let go of within %g seconds.", _CLOSE)
 
 
 def _end_with_parent() -> None:

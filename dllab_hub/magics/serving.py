@@ -13,7 +13,7 @@ from IPython.core.magic import no_var_expand
 from IPython.display import display
 
 from ..deployed import Deployed, deploy_file, deploy_model
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, Unavailable
 from ..export import export
 from ..names import NAME_PATTERN
 from ..specs import MAX_REPLICAS
@@ -83,7 +83,10 @@ class ServingMagics:
         if not options.wait:
             return view
         display(view)
-        deployed.wait()
+        try:
+            deployed.wait()
+        except TimeoutError as exc:
+            raise Unavailable(f"{exc}.", hint="It goes on starting: _deployment.wait().") from None
         return None
 
     def deployments(self, line: str) -> DeploymentList | None:
@@ -226,8 +229,11 @@ def _expressions(line: str, greedy: set[str]) -> list[str]:
         words[-1] += char
     joined: list[str] = []
     for word in filter(None, words):
+        option = joined[-1] if joined and joined[-1].startswith("--") else ""
         if len(joined) > 1 and joined[-2] in greedy and not word.startswith("--"):
             joined[-1] += f" {word}"
+        elif option and option not in greedy:
+            joined.append(word.strip("'\""))  # No Python: quoted, if at all, as in a terminal.
         else:
             joined.append(word)
     return joined

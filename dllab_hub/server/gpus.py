@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from jupyter_core.utils import ensure_async
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from ..errors import InvalidRequest, NotFound
+from ..errors import AccessDenied, DLLabError, InvalidRequest, NotFound
 from .handler import LabHandler, allowed
 
 __all__ = ("ROUTES",)
@@ -16,10 +17,12 @@ __all__ = ("ROUTES",)
 _PATIENCE = 10.0
 #: Seconds between two pings, and for the answer to each.
 _PING = 30.0
+#: Seconds after which it is looked again whether somebody may watch: tokens are revoked.
+_TRUST = 60.0
 #: Bytes. Who watches has nothing to say.
 _MAX_MESSAGE = 1024
 #: Why a WebSocket ends, as registered with its protocol.
-_GOING_AWAY, _TRY_AGAIN_LATER = 1001, 1013
+_GOING_AWAY, _NOT_ALLOWED, _TRY_AGAIN_LATER = 1001, 1008, 1013
 
 
 class Gpus(LabHandler):
@@ -43,6 +46,8 @@ class Live(LabHandler, WebSocketHandler):  # type: ignore[misc]
     max_message_size = _MAX_MESSAGE
     _sent: asyncio.Future[None] | None = None  # Done when the newest frame is on its way.
     _sent_at = 0.0
+    _look_again: asyncio.TimerHandle | None = None
+    _looking: asyncio.Task[None] | None = None
 
     @allowed
     async def get(self) -> None:
@@ -67,6 +72,7 @@ class Live(LabHandler, WebSocketHandler):  # type: ignore[misc]
     def open(self, *_: str, **__: str) -> None:
         """Begin to watch."""
         self.set_nodelay(True)
+        self._trust()
         if self.lab.stream is not None:
             self.lab.stream.join(self)
 
@@ -75,6 +81,8 @@ class Live(LabHandler, WebSocketHandler):  # type: ignore[misc]
 
     def on_close(self) -> None:
         """Watch no more."""
+        if self._look_again is not None:
+            self._look_again.cancel()
         if self.lab.stream is not None:
             self.lab.stream.leave(self)
 
@@ -97,6 +105,31 @@ class Live(LabHandler, WebSocketHandler):  # type: ignore[misc]
     def end(self) -> None:
         """The server goes."""
         self._end(_GOING_AWAY, "the server ends")
+
+    def _trust(self) -> None:
+        def look() -> None:
+            self._looking = loop.create_task(self._check())
+
+        loop = asyncio.get_running_loop()
+        self._look_again = loop.call_later(_TRUST, look)
+
+    async def _check(self) -> None:
+        """End it when the sign-in that opened it is none any more."""
+        try:
+            user = await ensure_async(self.identity_provider.get_user(self))
+            may = user is not None and await ensure_async(
+                self.authorizer.is_authorized(self, user, "read", self.auth_resource)
+            )
+        except AccessDenied:
+            may = False
+        except DLLabError:
+            may = True  # The hub does not answer just now, which is no revocation.
+        if self.ws_connection is None:
+            return
+        if may:
+            self._trust()
+        else:
+            self._end(_NOT_ALLOWED, "no longer signed in")
 
     def _end(self, code: int, reason: str) -> None:
         self.on_close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import ipywidgets
 
@@ -66,11 +67,13 @@ class DeploymentView(Live):
     def _read(self) -> bool:
         try:
             self.deployed.refresh()
-            if replica := self._shown():
-                self._tail.read(replica)
         except NotFound:
             self._gone = True
-        return not self._gone
+            return False
+        if replica := self._shown():
+            with suppress(NotFound):  # The replica ended between the two questions.
+                self._tail.read(replica)
+        return True
 
     def _shown(self) -> str | None:
         """Whose log is of interest: the first replica that is in trouble, else the newest."""

@@ -10,6 +10,7 @@ import pytest
 from notebooks import Notebook
 from served import ONNX, Host
 
+from dllab_hub.deployed import Deployed
 from dllab_hub.magics import serving as serving_module
 from dllab_hub.specs import DeploymentState
 
@@ -104,6 +105,19 @@ def test_a_file(digits: Notebook) -> None:
     assert ("quoted", True) == (digits.deployment.name, digits.ok)
 
 
+def test_quotes(digits: Notebook, tmp_path: Path) -> None:
+    """A path with a blank and a quoted name are taken as in a terminal."""
+    (tmp_path / "my net.onnx").write_bytes(ONNX)
+    for line in (
+        """%deploy "my net.onnx" --name 'mine' --replicas "2" """,
+        """%deploy --name "mine" "my net.onnx\"""",
+        """%deploy --wait 'my net.onnx' --name mine""",
+    ):
+        digits.run(line)
+        assert digits.ok, line
+        assert "mine" == digits.deployment.name
+
+
 def test_a_file_that_is_none(notebook: Notebook, tmp_path: Path) -> None:
     """A file that is missing or not a model is one line."""
     (tmp_path / "text.onnx").write_text("hello")
@@ -167,6 +181,21 @@ def test_deploy_and_wait(digits: Notebook) -> None:
     assert digits.ok
     assert said.endswith("digits: READY, 1 of 1 ready")
     assert digits.result is None
+
+
+def test_waiting_has_an_end(digits: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment that is not ready in time is one line, and goes on."""
+
+    def wait(self: Deployed) -> None:
+        raise TimeoutError("digits is STARTING after 300 s")
+
+    monkeypatch.setattr(Deployed, "wait", wait)
+    out = digits.run("%deploy digits --wait")
+
+    assert not digits.ok
+    assert out.endswith("digits is STARTING after 300 s. It goes on starting: _deployment.wait().")
+    assert "Traceback" not in out
+    assert "READY" == digits.deployment.state
 
 
 def test_predict(digits: Notebook) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -17,8 +19,10 @@ from dllab_hub.client import Client
 from dllab_hub.errors import DLLabError, Unavailable
 from dllab_hub.hub import service as service_module
 from dllab_hub.images import find
+from dllab_hub.server.lab import Lab
 from dllab_hub.specs import Code, JobState, TrainingSpec
 from dllab_hub.state import StateDir
+from dllab_hub.testing import MemoryBackend
 
 
 def test_it_serves_and_ends(start: Start, client: Client, port: int, log: Path) -> None:
@@ -114,6 +118,54 @@ def test_a_taken_port(start: Start, port: int, log: Path) -> None:
     with socket.create_server(("127.0.0.1", port)):
         assert start().wait(20) == 1
     assert f"port {port}: Address already in use" in log.read_text()
+
+
+@pytest.fixture
+async def serving(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[asyncio.Task[None]]:
+    """The service in this process, without processes of its own, impatient; ends with SIGTERM."""
+    monkeypatch.setenv("DLLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+    monkeypatch.setattr(service_module, "_CLOSE", 0.05)
+    monkeypatch.setattr(service_module, "_SLOWEST", 0.2)
+    monkeypatch.setattr(service_module, "LocalBackend", lambda *_, **__: MemoryBackend())
+    task = asyncio.create_task(service_module._serve("127.0.0.1", port, False))
+    with caplog.at_level("INFO"):
+        async with asyncio.timeout(10):
+            while "has started" not in caplog.text:
+                await asyncio.sleep(0.01)
+            yield task
+            if not task.done():
+                signal.raise_signal(signal.SIGTERM)
+            await task
+
+
+async def test_letting_go_that_hangs(
+    serving: asyncio.Task[None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be let go of is said, and is no error of the port."""
+
+    async def hang(self: Lab) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Lab, "close", hang)
+    signal.raise_signal(signal.SIGTERM)
+    await serving
+
+    assert "Not everything was let go of" in caplog.text
+
+
+async def test_a_body_that_never_comes(serving: asyncio.Task[None], port: int) -> None:
+    """Nothing is kept for ever for a sender who has vanished."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"POST /services/dllab/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    writer.write(head + b"a piece")
+
+    async with asyncio.timeout(5):
+        assert b"" == await reader.read()
+    writer.close()
+    assert not serving.done()
 
 
 def test_jobs_outlive_it(start: Start, client: Client, tmp_path: Path) -> None:

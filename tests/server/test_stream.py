@@ -202,6 +202,29 @@ def test_a_client_that_is_gone(
     assert tick(there).gpus
 
 
+def test_a_token_that_is_revoked(
+    service: Host, watch: Watching, a_hub: StubHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not come in any more is told no more; a hub in trouble ends nothing."""
+    stream = watch.live(service)
+    monkeypatch.setattr(gpus_module, "_TRUST", 0.1)
+    auth = service.app.settings["identity_provider"].hub_auth
+    monkeypatch.setattr(auth.cache, "max_age", 0.05)
+    a_hub.add("short-lived", "ada")
+    gone, stays = watch(service, "short-lived"), watch(service)
+    monkeypatch.setattr(a_hub, "broken", True)
+    asked = a_hub.asked
+    until(lambda: a_hub.asked > asked + 4)
+    assert 2 == len(stream._watchers)
+    monkeypatch.setattr(a_hub, "broken", False)
+    del a_hub.models["short-lived"]
+
+    assert 1008 == ending(gone)
+    assert 1 == len(stream._watchers)
+    past(stays)
+    assert [tick(stays).state for _ in range(5)]
+
+
 def test_a_client_that_talks(host: Host, watch: Watching) -> None:
     """What a client says is not listened to, and much of it is not even taken."""
     watch.live(host)

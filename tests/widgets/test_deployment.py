@@ -77,6 +77,25 @@ def test_the_log_of_what_is_in_trouble(view: DeploymentView, client: Any) -> Non
     assert "replica-2 serves" not in html(widget)
 
 
+def test_a_replica_that_ends_meanwhile(
+    view: DeploymentView, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that is gone when its log is asked for is not the end of the deployment."""
+    asked: list[str] = []
+
+    def shown() -> str:
+        asked.append("replica-9")
+        return "replica-9"
+
+    monkeypatch.setattr(view, "_shown", shown)
+    widget = view.widget
+    until(lambda: len(asked) > 3)
+    client.backend.serving.fail("ada", "digits", "replica-1 ended.")
+
+    until(lambda: "FAILED" in html(widget))
+    assert "is deleted" not in html(widget)
+
+
 def test_scaling(view: DeploymentView, client: Any) -> None:
     """Plus and minus change the number of replicas; the last one cannot be taken."""
     widget = view.widget
