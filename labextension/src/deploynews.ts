@@ -18,16 +18,25 @@ export function tellDeployments(
   trans: TranslationBundle
 ): void {
   const told = new Map<string, string>();
+  const unsay = (name: string): void => {
+    const id = told.get(name);
+    told.delete(name);
+    if (id !== undefined && Notification.manager.has(id)) {
+      Notification.dismiss(id);
+    }
+  };
+  // What was said of a deployment that is no more helps nobody.
+  deployments.changed.connect(({ deployments: now }) => {
+    const names = new Set(now?.map(({ name }) => name));
+    [...told.keys()].filter(name => now !== null && !names.has(name)).forEach(unsay);
+  });
   deployments.turned.connect((_, turn: ITurn) => {
     const news = newsOf(turn.deployment, turn.before, trans);
     const { name } = turn.deployment;
     if (news === null || !wanted()) {
       return;
     }
-    const last = told.get(name);
-    if (last !== undefined && Notification.manager.has(last)) {
-      Notification.dismiss(last);
-    }
+    unsay(name);
     const id = Notification.emit(news.message, news.type, {
       autoClose: news.type === 'error' ? false : 8000,
       actions: [{ label: trans.__('Open'), callback: () => open(name) }]

@@ -3,7 +3,7 @@ export class LabError extends Error {
   /**
    * @param message One sentence that says what happened.
    * @param hint What to do next; may be empty.
-   * @param code Word such as `not_found`; `unreachable` when no answer came.
+   * @param code Word such as `not_found`; `unreachable` when no answer of the lab came.
    * @param status HTTP status, 0 when no answer came.
    * @param field Dotted path of the offending field; may be empty.
    * @param line Line in the submitted source, counted from 1, or null.
@@ -18,6 +18,11 @@ export class LabError extends Error {
   ) {
     super(message);
     this.name = 'LabError';
+  }
+
+  /** Whether the lab itself says that there is no such thing: a proxy's 404 says nothing of it. */
+  get isGone(): boolean {
+    return this.code === 'not_found';
   }
 
   /** The message as a sentence of its own; on the wire it may be the end of one. */

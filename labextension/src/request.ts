@@ -6,6 +6,8 @@ import type { IRequest, Send } from './tokens';
 
 /** A function that sends requests to the server of `settings`. */
 export function sender(settings: ServerConnection.ISettings, trans: TranslationBundle): Send {
+  /** Whether the server has answered in this page's life: then it has our part. */
+  let heard = false;
   return async <T>(path: string, request: IRequest = {}): Promise<T> => {
     const { method = 'GET', query = {}, body: sent, as } = request;
     const known = Object.entries(query).filter(([, value]) => value !== null);
@@ -37,9 +39,10 @@ export function sender(settings: ServerConnection.ISettings, trans: TranslationB
     }
     const body = parse(text);
     if (response.ok && body !== undefined) {
+      heard = true;
       return body as T;
     }
-    throw LabError.fromWire(response.status, body) ?? foreign(response, trans);
+    throw LabError.fromWire(response.status, body) ?? foreign(response, heard, trans);
   };
 }
 
@@ -52,7 +55,7 @@ function parse(text: string): unknown {
 }
 
 /** An answer that dllab-hub did not write: a proxy's, a login page, a server without our extension. */
-function foreign(response: Response, trans: TranslationBundle): LabError {
+function foreign(response: Response, heard: boolean, trans: TranslationBundle): LabError {
   const { status, redirected, ok } = response;
   if (status === 401 || status === 403 || (ok && redirected)) {
     return new LabError(
@@ -62,11 +65,20 @@ function foreign(response: Response, trans: TranslationBundle): LabError {
       status
     );
   }
+  if (heard && [404, 424, 502, 503, 504].includes(status)) {
+    // The hub or its proxy answers in place of a server that it does not reach.
+    return new LabError(
+      trans.__('Your lab does not answer.'),
+      trans.__('The lab or its hub may be starting again. What runs goes on meanwhile.'),
+      'unreachable',
+      status
+    );
+  }
   if (status === 404) {
     return new LabError(
       trans.__('This Jupyter server does not have the server part of dllab-hub.'),
       trans.__('Install dllab-hub[lab] where Jupyter runs and start Jupyter again.'),
-      'not_found',
+      'internal',
       status
     );
   }

@@ -61,9 +61,7 @@ export function trafficFacts(traffic: ITraffic | null, trans: TranslationBundle)
     return [];
   }
   const { requests, rejected, failed, rate, waiting } = traffic;
-  const facts = [
-    trans._n('%2 request answered', '%2 requests answered', requests, count(requests))
-  ];
+  const facts = [trans._n('%2 request', '%2 requests', requests, count(requests))];
   if (traffic.latency !== null) {
     facts.unshift(latency(traffic.latency, trans));
   }

@@ -43,11 +43,10 @@ export(net, torch.rand(4, 64), pathlib.Path(sys.argv[1]), name="bench")
 BARE = """
 import functools, sys
 import kserve, numpy, onnxruntime, uvicorn
-from kserve.protocol.rest import server
 file, socket = sys.argv[1:]
-def config(*args, host, port, **more):
-    return uvicorn.Config(*args, uds=socket, **more)
-server.uvicorn.Config, sys.argv = config, sys.argv[:1]
+def config(make, *args, host, port, **more):
+    return make(*args, uds=socket, **more)
+uvicorn.Config, sys.argv = functools.partial(config, uvicorn.Config), sys.argv[:1]
 class Bench(kserve.Model):
     def load(self):
         options = onnxruntime.SessionOptions()

@@ -59,6 +59,17 @@ def test_job_appears_and_its_log_can_be_read(page: Page, lab: RunningLab) -> Non
     expect(log).to_have_text(re.compile(r"^hello from rank 0\s*$"))
 
 
+def test_ages_grow(page: Page, lab: RunningLab) -> None:
+    """How long ago a job ended is told anew, also when nothing else happens."""
+    (job,) = lab.http.get("dllab/api/jobs").raise_for_status().json()["jobs"]
+    facts = _row(page, job["id"]).locator(".jp-dllab-facts")
+    page.wait_for_timeout(3000)  # What was still on its way when the job ended has come.
+    before = facts.inner_text()
+
+    expect(facts).not_to_have_text(before, timeout=15_000)
+    expect(facts).to_contain_text(re.compile(r"ended \d+ s ago"))
+
+
 def test_live_log_and_cancel(page: Page, lab: RunningLab) -> None:
     """Cancel says what is lost and cancels only when the person confirms it."""
     id = lab.submit("endless", LONG)

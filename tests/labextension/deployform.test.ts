@@ -49,6 +49,18 @@ test('names follow the model or the file until they are typed', () => {
   assert.equal(form.name, 'prod');
 });
 
+test('nothing is published for a number of replicas that cannot be had', async () => {
+  for (const replicas of [0, 33, 1.5, NaN]) {
+    const { form, asked } = aForm();
+    form.set({ source: 'file', path: 'net.onnx', replicas });
+    assert.equal(await form.submit(), null);
+    assert.deepEqual([form.field, form.error, asked], ['replicas', null, []]);
+    form.set({ replicas: 32 });
+    assert.equal(form.field, null);
+    assert.notEqual(await form.submit(), null);
+  }
+});
+
 test('any path gives a name that the server takes, or none', () => {
   for (const [path, name] of [
     ['net.onnx', 'net'],
@@ -84,8 +96,8 @@ test('what is empty or no name is said at its field, and nobody is asked', async
 
 test('an error of the server stands at its field until that is changed', async () => {
   const { form, refuse } = aForm();
-  refuse.deploy = new LabError('must be from 1 to 32.', '', 'invalid_request', 400, 'replicas');
-  form.set({ model: 'digits', replicas: 99 });
+  refuse.deploy = new LabError('must be at most 8 here.', '', 'invalid_request', 400, 'replicas');
+  form.set({ model: 'digits', replicas: 20 });
   assert.equal(await form.submit(), null);
   assert.deepEqual([form.field, form.error, form.step], ['replicas', refuse.deploy, null]);
   form.set({ name: 'other' });
@@ -107,15 +119,15 @@ test('a file that is no model is said at the path, what is about no field below'
 
 test('a file is published once, also when the deployment has to be tried again', async () => {
   const { form, asked, refuse } = aForm();
-  refuse.deploy = new LabError('must be from 1 to 32.', '', 'invalid_request', 400, 'replicas');
-  form.set({ source: 'file', path: 'models/net.onnx', name: 'prod', replicas: 99 });
+  refuse.deploy = new LabError('must be at most 8 here.', '', 'invalid_request', 400, 'replicas');
+  form.set({ source: 'file', path: 'models/net.onnx', name: 'prod', replicas: 20 });
   await form.submit();
   delete refuse.deploy;
   form.set({ replicas: 1 });
   await form.submit();
   assert.deepEqual(asked, [
     ['net', 'models/net.onnx'],
-    { name: 'prod', model: 'net', version: 7, replicas: 99 },
+    { name: 'prod', model: 'net', version: 7, replicas: 20 },
     { name: 'prod', model: 'net', version: 7, replicas: 1 }
   ]);
 });

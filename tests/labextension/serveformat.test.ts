@@ -24,17 +24,17 @@ test('traffic is told in few words, trouble only when there is any', () => {
   assert.deepEqual(format.trafficFacts(TRAFFIC, trans), [
     '3.1 requests/s',
     '4.2 ms',
-    '12\u202f400 requests answered'
+    '12\u202f400 requests'
   ]);
   assert.deepEqual(format.trafficFacts({ ...TRAFFIC, rate: 0.01, requests: 1 }, trans), [
     '4.2 ms',
-    '1 request answered'
+    '1 request'
   ]);
   const trouble = { ...TRAFFIC, rejected: 1, failed: 2, waiting: 3, rate: 1234.5, latency: 2.25 };
   assert.deepEqual(format.trafficFacts(trouble, trans), [
     '1\u202f235 requests/s',
     '2.3 s',
-    '12\u202f400 requests answered',
+    '12\u202f400 requests',
     '3 under way',
     '1 rejected',
     '2 failed'

@@ -249,6 +249,18 @@ test('what is submitted is the file, its modules and the choices', async t => {
   assert.equal(form.job?.id, 'train-x');
 });
 
+test('who submits before the images are known gets the default one', async t => {
+  const sent: ITrainingSpec[] = [];
+  const submit = async (spec: ITrainingSpec) => {
+    sent.push(spec);
+    return aJob('train-x', 'PENDING');
+  };
+  const form = aForm(t, { submit });
+  form.set('path', 'train.py');
+  await form.submit();
+  assert.equal(sent[0].image, 'pytorch');
+});
+
 test('what is wrong stands at its field and nothing is sent', async t => {
   const refused = new LabError('there are 2.', 'Ask for less.', 'invalid', 400, 'roles.0.gpus');
   let error = refused;

@@ -51,8 +51,13 @@ class RunningLab:
 
 
 @contextmanager
-def running_lab(root: Path) -> Iterator[RunningLab]:
-    """A plain `jupyter lab`, with a state directory and files of its own below ``root``."""
+def running_lab(root: Path, envs: Path | None = None) -> Iterator[RunningLab]:
+    """A plain `jupyter lab`, with a state directory and files of its own below ``root``.
+
+    Args:
+        root: An empty directory.
+        envs: Directory of built images; without it there is none, so nothing can be served.
+    """
     assert (BUILT / "package.json").is_file(), "build it first: npm --prefix labextension run build"
     for name in ("home", "config/labconfig", "runtime", "share/labextensions", "work"):
         (root / name).mkdir(parents=True)
@@ -69,6 +74,8 @@ def running_lab(root: Path) -> Iterator[RunningLab]:
         "DLLAB_HOME": str(root / "dllab"),
         "PYTHONPATH": str(Path(dllab_hub.__file__).parents[1]),
     }
+    if envs is not None:
+        env["DLLAB_ENVS"] = str(envs)
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
     command += ["--ServerApp.jpserver_extensions={'dllab_hub': True}"]

@@ -1,6 +1,6 @@
 import type { LabApi } from '../api';
 import { LabError } from '../errors';
-import type { IDeployment, IDeploymentSpec } from '../serving';
+import { type IDeployment, type IDeploymentSpec, MAX_REPLICAS } from '../serving';
 import { Form } from './form';
 
 /** As `dllab_hub/names.py` has it. */
@@ -136,7 +136,7 @@ export class DeployForm extends Form {
     this.version = version;
   }
 
-  /** The first field that is empty or no name. */
+  /** The first field that cannot be sent: nothing is published for a wish that is refused anyway. */
   private _flaw(): DeployField | null {
     if (this.source === 'model' && this.model === '') {
       return 'model';
@@ -147,7 +147,12 @@ export class DeployForm extends Form {
     if (this.source === 'file' && !NAME.test(this.publishAs)) {
       return 'publishAs';
     }
-    return NAME.test(this.name) ? null : 'name';
+    if (!NAME.test(this.name)) {
+      return 'name';
+    }
+    const { replicas } = this;
+    const fits = Number.isInteger(replicas) && replicas >= 1 && replicas <= MAX_REPLICAS;
+    return fits ? null : 'replicas';
   }
 
   private _begin(step: DeployStep): void {

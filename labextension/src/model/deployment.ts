@@ -30,7 +30,7 @@ export class DeploymentModel extends Live {
 
   /** Whether the server says that there is no such deployment. */
   get gone(): boolean {
-    return this.error?.status === 404;
+    return this.error?.isGone ?? false;
   }
 
   /** How many replicas are wished for, also while the server has not answered the wish yet. */

@@ -20,7 +20,7 @@ export class JobModel extends Live {
   }
 
   protected pace(): number | null {
-    const gone = this.error?.status === 404;
+    const gone = this.error?.isGone ?? false;
     const over = this.job !== null && isTerminal(this.job.state);
     return this.watched && !gone && !over ? 1000 : null;
   }

@@ -3,8 +3,8 @@ import type { IModelVersion } from '../serving';
 import { Form } from './form';
 import { type IMistake, indented, mistakeIn, pretty } from './jsontext';
 
-/** Most characters of an answer on show. */
-const MOST_SHOWN = 100_000;
+/** Most characters of an answer on show; all of it can be copied. */
+export const MOST_SHOWN = 100_000;
 
 /** What came back. */
 export interface IAnswer {
@@ -14,8 +14,6 @@ export interface IAnswer {
   milliseconds: number;
   /** Indented JSON, or what came instead of JSON; empty after an error. */
   text: string;
-  /** Whether only the beginning is shown. */
-  cut: boolean;
   error: LabError | null;
 }
 
@@ -85,14 +83,12 @@ export class PredictForm extends Form {
     this.busy = true;
     this.announce();
     const start = this._now();
-    let answer: Pick<IAnswer, 'status' | 'text' | 'cut' | 'error'>;
+    let answer: Pick<IAnswer, 'status' | 'text' | 'error'>;
     try {
-      const text = indented(await this._send(this._text));
-      const cut = text.length > MOST_SHOWN;
-      answer = { status: 200, text: cut ? text.slice(0, MOST_SHOWN) : text, cut, error: null };
+      answer = { status: 200, text: indented(await this._send(this._text)), error: null };
     } catch (reason) {
       const error = LabError.from(reason);
-      answer = { status: error.status, text: '', cut: false, error };
+      answer = { status: error.status, text: '', error };
     }
     this.answer = { ...answer, milliseconds: this._now() - start };
     this.busy = false;

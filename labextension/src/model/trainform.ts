@@ -95,6 +95,8 @@ export class TrainForm extends Live {
       this.isBusy = true;
       this.announce();
       try {
+        // Who is quick sends before the images are known, of which one is the default.
+        this.catalog ??= await this._api.catalog();
         const { path } = this._draft;
         const source = await this._files.read(path);
         const files = await localModules(path, source, this._files);

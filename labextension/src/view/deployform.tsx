@@ -164,6 +164,8 @@ function flawLabel(field: DeployField, trans: TranslationBundle): string {
       return trans.__('Choose a model.');
     case 'path':
       return trans.__('Name an ONNX file of your lab, such as net.onnx.');
+    case 'replicas':
+      return trans.__('Give a whole number from %1 to %2.', 1, MAX_REPLICAS);
     default:
       return trans.__(
         'A name has 1 to 40 lower-case letters, digits and hyphens, and starts and ends with a letter or digit.'

@@ -79,6 +79,8 @@ export class DeploymentTab extends Panel {
         form.offer(version);
       }
     });
+    this._deployments = deployments;
+    deployments.changed.connect(this._onDeployments, this);
   }
 
   readonly model: DeploymentModel;
@@ -95,12 +97,21 @@ export class DeploymentTab extends Panel {
   }
 
   override dispose(): void {
+    this._deployments.changed.disconnect(this._onDeployments, this);
     super.dispose();
     this.model.dispose();
   }
 
+  /** A name that was gone may be served again. */
+  private _onDeployments({ deployments }: DeploymentsModel): void {
+    if (this.model.gone && deployments?.some(({ name }) => name === this.model.name)) {
+      this.model.refresh();
+    }
+  }
+
   private readonly _views: Record<DeploymentView, Widget>;
   private readonly _bar: Section;
+  private readonly _deployments: DeploymentsModel;
   private _view: DeploymentView = 'predict';
 }
 

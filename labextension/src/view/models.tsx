@@ -61,7 +61,9 @@ function FirstStep({ actions, trans }: { actions: IDeploymentActions; trans: Tra
         'No model yet. Serve the network “net” of your notebook, with one of its inputs “x” as example:'
       )}
     >
-      <code className="jp-dllab-command">%deploy net --example x --name digits</code>
+      <code className="jp-dllab-command">
+        <span>%deploy net</span> <span>--example x</span> <span>--name digits</span>
+      </code>
       <p className="jp-dllab-dim">{trans.__('Or serve an ONNX file of your lab:')}</p>
       <button type="button" className="jp-dllab-Button" onClick={() => actions.create()}>
         {trans.__('New deployment…')}
@@ -113,9 +115,11 @@ function DeploymentRow(props: IDeploymentRowProps) {
   );
 }
 
-/** Which model is served, and which version of it. */
-export function modelLabel({ spec, version }: IDeployment, trans: TranslationBundle): string {
-  return trans.__('%1, version %2', spec.model, version);
+/** Which version of which model is served; a model of the same name goes without saying. */
+export function modelLabel({ name, spec, version }: IDeployment, trans: TranslationBundle): string {
+  return spec.model === name
+    ? trans.__('version %1', version)
+    : trans.__('%1, version %2', spec.model, version);
 }
 
 interface IPublishedProps {
@@ -158,7 +162,9 @@ function ModelRow({ model, now, actions, trans }: IModelRowProps) {
   return (
     <li className="jp-dllab-Job" data-model={name}>
       <div className="jp-dllab-Job-title">
-        <span className="jp-dllab-Model-name">{name}</span>
+        <span className="jp-dllab-Model-name" title={name}>
+          {name}
+        </span>
         <button
           type="button"
           className="jp-dllab-Button"

@@ -18,7 +18,9 @@ export function Facts({ facts }: { facts: readonly string[] }) {
   return (
     <p className="jp-dllab-facts">
       {facts.map(fact => (
-        <span key={fact}>{fact}</span>
+        <React.Fragment key={fact}>
+          <span>{fact}</span>{' '}
+        </React.Fragment>
       ))}
     </p>
   );

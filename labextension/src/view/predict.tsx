@@ -2,7 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import type { DeploymentModel } from '../model/deployment';
 import type { IMistake } from '../model/jsontext';
-import type { IAnswer, PredictForm } from '../model/predict';
+import { type IAnswer, MOST_SHOWN, type PredictForm } from '../model/predict';
 import { latency } from '../serveformat';
 import { CopyButton } from './copy';
 
@@ -46,7 +46,7 @@ export function Predict({ model, form, trans }: IProps) {
           {mistake === null ? null : (
             <p className="jp-dllab-warn">{mistakeLabel(mistake, trans)}</p>
           )}
-          {mistake === null && answer?.error ? <Refusal answer={answer} /> : null}
+          {mistake === null && answer?.error ? <Refusal answer={answer} name={model.name} /> : null}
         </div>
         <div className="jp-dllab-actions">
           <button
@@ -84,7 +84,7 @@ export function Predict({ model, form, trans }: IProps) {
         </div>
         <pre className="jp-dllab-Predict-answer" tabIndex={0} aria-label={trans.__('Answer')}>
           {answer !== null && answer.error === null ? (
-            answer.text
+            answer.text.slice(0, MOST_SHOWN)
           ) : (
             <span className="jp-dllab-dim">
               {answer === null
@@ -93,8 +93,10 @@ export function Predict({ model, form, trans }: IProps) {
             </span>
           )}
         </pre>
-        {answer?.cut ? (
-          <p className="jp-dllab-dim">{trans.__('Only the beginning of the answer is shown.')}</p>
+        {answer !== null && answer.text.length > MOST_SHOWN ? (
+          <p className="jp-dllab-dim">
+            {trans.__('Only the beginning of the answer is shown; “Copy” copies all of it.')}
+          </p>
         ) : null}
       </div>
     </div>
@@ -102,12 +104,15 @@ export function Predict({ model, form, trans }: IProps) {
 }
 
 /** Why the model did not answer, in its own words. */
-function Refusal({ answer: { error } }: { answer: IAnswer }) {
-  return error === null ? null : (
+function Refusal({ answer: { error }, name }: { answer: IAnswer; name: string }) {
+  if (error === null) {
+    return null;
+  }
+  // A name stays as it is, also where it begins the sentence.
+  const sentence = error.message.startsWith(`${name} `) ? error.message : error.sentence;
+  return (
     <>
-      <p className="jp-dllab-warn">
-        {error.field ? `${error.field}: ${error.message}` : error.sentence}
-      </p>
+      <p className="jp-dllab-warn">{error.field ? `${error.field}: ${error.message}` : sentence}</p>
       {error.hint ? <p className="jp-dllab-dim">{error.hint}</p> : null}
     </>
   );

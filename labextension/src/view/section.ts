@@ -3,6 +3,9 @@ import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import type { Live } from '../model/live';
 
+/** Milliseconds between two drawings of what does not change: times that are told as an age grow. */
+const AGING = 10_000;
+
 /** Draws models. While it is hidden it neither watches them nor draws. */
 export class Section extends ReactWidget {
   /**
@@ -64,15 +67,18 @@ export class Section extends ReactWidget {
   }
 
   private _watch(): void {
-    if (this._watching.length === 0) {
+    if (this._watching.length === 0 && this._models.length > 0) {
       this._watching = this._models.map(this._look);
+      this._aging = setInterval(() => document.hidden || this.update(), AGING);
     }
   }
 
   private _unwatch(): void {
     this._watching.forEach(watching => watching.dispose());
     this._watching = [];
+    clearInterval(this._aging);
   }
 
   private _watching: IDisposable[] = [];
+  private _aging: ReturnType<typeof setInterval> | undefined;
 }

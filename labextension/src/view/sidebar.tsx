@@ -67,11 +67,11 @@ export class Sidebar extends SidePanel {
     const fit = ({ report }: GpusModel): void => {
       if (report !== null) {
         // A sentence needs less room than GPUs.
-        accordion.setRelativeSizes([Math.min(4, 1.5 + report.gpus.length), 4, 3]);
+        accordion.setRelativeSizes([Math.min(4, 1.5 + report.gpus.length), 4, 4]);
         gpus.changed.disconnect(fit);
       }
     };
-    accordion.setRelativeSizes([2, 4, 3]);
+    accordion.setRelativeSizes([2, 4, 4]);
     gpus.changed.connect(fit);
   }
 
