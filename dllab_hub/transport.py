@@ -104,15 +104,15 @@ class _Face:
         except httpx.RequestError as exc:
             raise self._silent(exc) from exc
 
+    _GONE = "Is the lab still there? After a restart of it, restart the kernel too."
+
     def _silent(self, exc: httpx.RequestError) -> Unavailable:
+        said = "the answer broke off"
         hint = "It may be starting again: try once more, then ask who runs the lab."
         if isinstance(exc, httpx.ConnectError):
-            said = "nothing answers"
-            hint = "Is the lab still there? After a restart of it, restart the kernel too."
+            said, hint = "nothing answers", self._GONE
         elif isinstance(exc, httpx.TimeoutException):
             said = "no answer came in time"
-        else:
-            said = "the answer broke off"
         return Unavailable(f"{said} at {self.url}.", hint=hint)
 
 
@@ -257,7 +257,9 @@ class Transport(_Face):
 
 
 class AsyncTransport(_Face):
-    """The same for an event loop."""
+    """The same for an event loop: of a server, which a page asks and no kernel."""
+
+    _GONE = "It may be starting again: try once more in a moment."
 
     def __init__(self, url: str, token: str) -> None:
         super().__init__(url, token)

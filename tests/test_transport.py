@@ -347,5 +347,8 @@ def test_nobody_takes_it(face: str, verb: str, tmp_path: Path) -> None:
     file = tmp_path / "x"
     file.touch()
     args = ("GET", "/x") if verb == "raw" else ("x", file, dict)
-    with pytest.raises(Unavailable, match="nothing answers"):
+    with pytest.raises(Unavailable, match="nothing answers") as caught:
         ask(face, "http://127.0.0.1:1/dllab/api/", *args, verb=verb)
+
+    # A page has no kernel that could be restarted.
+    assert ("kernel" in caught.value.hint) is (face == "sync")

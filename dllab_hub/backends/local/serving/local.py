@@ -154,6 +154,7 @@ class LocalServing(Serving):
         return await self._look(self._find(owner, name))
 
     async def _list(self, owner: str, limit: int, after: str | None) -> DeploymentPage:
+        self._check()
         mine = {name: live for (who, name), live in self._live.items() if who == owner}
         names, following = page(sorted(mine), limit, after)
         looks = (self._look(mine[name]) for name in names)
@@ -200,7 +201,12 @@ class LocalServing(Serving):
 
     # Inside.
 
+    def _check(self) -> None:
+        if self._closed:  # Nothing is known any more, and that is not the same as nothing there.
+            raise Unavailable("the lab's serving is closed.", hint="Start it again.")
+
     def _find(self, owner: str, name: str) -> Live:
+        self._check()
         live = self._live.get((owner, name))
         if live is None or live.controller.gone:
             raise NotFound("there is no such deployment.")
@@ -232,8 +238,7 @@ class LocalServing(Serving):
             return await self._thread(live.controller.tick)
 
     async def _thread(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        if self._closed:
-            raise Unavailable("the lab's serving is closed.", hint="Start it again.")
+        self._check()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: do(*args, **kwargs))
 

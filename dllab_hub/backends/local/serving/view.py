@@ -66,7 +66,7 @@ def _state(
     troubled = sorted(
         (one for one in replicas if one.state in _TROUBLED), key=lambda one: _TROUBLED[one.state]
     )
-    trouble = f"{troubled[0].name}: {troubled[0].reason}" if troubled else ""
+    trouble = _trouble(troubled[0]) if troubled else ""
     if answer:
         if outdated:
             rest = f" {trouble}" if trouble else ""
@@ -77,6 +77,11 @@ def _state(
     if failing:
         return DeploymentState.FAILED, trouble or balancer or "no replica answers."
     return DeploymentState.STARTING, trouble or balancer or "the first replica starts."
+
+
+def _trouble(replica: DeploymentReplica) -> str:
+    named = replica.reason.startswith(replica.name)
+    return replica.reason if named else f"{replica.name}: {replica.reason}"
 
 
 _TROUBLED = {ReplicaState.FAILED: 0, ReplicaState.RESTARTING: 1, ReplicaState.STARTING: 2}

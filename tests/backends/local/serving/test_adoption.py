@@ -11,9 +11,11 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
 from serving_place import ServingPlace, local_serving, until
 
 from dllab_hub.backends.local.shimdir import ShimDir
+from dllab_hub.errors import Unavailable
 from dllab_hub.shim.process import is_alive
 from dllab_hub.specs import DeploymentState
 from dllab_hub.state import StateDir
@@ -62,6 +64,19 @@ async def test_a_busy_replica_is_taken_over(a_state, onnx_models):
     assert 200 == status
     assert "server replica-1 " in config
     assert pid == first.replicas[0].pid
+
+
+async def test_a_closed_service_does_not_say_that_there_is_nothing(a_state, onnx_models):
+    """Who asks while it lets go is told so: an empty list would read as if all were gone."""
+    async with local_serving(a_state) as serving:
+        place = ServingPlace(serving, onnx_models)
+        await place.served(1)
+        await serving.close()
+        for ask in (serving.list("ada"), serving.get("ada", "digits")):
+            with pytest.raises(Unavailable, match="closed"):
+                await ask
+    async with local_serving(a_state) as serving:
+        await ServingPlace(serving, onnx_models).clear()
 
 
 async def test_what_was_ended_is_no_failure(a_state, onnx_models):

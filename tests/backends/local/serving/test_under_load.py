@@ -109,7 +109,7 @@ async def test_a_model_that_crashes(local, a_state):
     repaired = await local.ready()
 
     assert failed.reason
-    assert "replica-1" in failed.reason
+    assert 1 == failed.reason.count("replica-1")
     assert ReplicaState.FAILED is failed.replicas[0].state
     assert 3 <= failed.replicas[0].restarts
     assert DeploymentState.FAILED is still.state
