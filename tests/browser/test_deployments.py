@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
     with running_lab(tmp, envs) as running:
         write_models(running.work)
         yield running
-        for deployment in running.http.get("dllab/api/deployments").json()["deployments"]:
-            running.http.delete(f"dllab/api/deployments/{deployment['name']}")
+        # Deployments outlive their lab: it may end only after they are gone.
+        end = time.monotonic() + 30
+        while there := running.http.get("dllab/api/deployments").json()["deployments"]:
+            assert time.monotonic() < end, there
+            for deployment in there:
+                running.http.delete(f"dllab/api/deployments/{deployment['name']}")
+            time.sleep(0.2)
 
 
 def _row(page: Page, name: str) -> Any:
