@@ -134,7 +134,7 @@ BAD: list[tuple[str, Any, str, int]] = [
     ("unknown input", tensor(name="y"), "v2", 400),
     ("unknown type", tensor(datatype="COMPLEX"), "v2", 400),
     ("40 MB", b"[" + b"0," * 20_000_000 + b"0]", "v1", 413),
-    ("20 million numbers", b'{"instances": [[' + b"0," * 4_000_000 + b"0]]}", "v1", 400),
+    ("4 million numbers", b'{"instances": [[' + b"0," * 4_000_000 + b"0]]}", "v1", 400),
 ]
 PATHS = {"v1": "v1/models/sum:predict", "v2": "v2/models/sum/infer"}
 

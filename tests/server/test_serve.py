@@ -53,6 +53,18 @@ def test_both_protocols(host: Host, a_deployment: str, predict_at: str) -> None:
     assert host.ask("GET", f"{at}/ready").json()["ready"] is True
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_anothers_address_is_not_ones_own(
+    host: Host, a_deployment: str, calls: list[Call], method: str
+) -> None:
+    """Who has a deployment of that name too is not answered by it at somebody else's address."""
+    for path in ("", f"v1/models/{a_deployment}:predict"):
+        if path or method == "GET":
+            answer = host.ask(method, host.endpoint("grace", a_deployment, path), json={})
+            assert "no such deployment" in refused(answer, 404)
+    assert [] == calls
+
+
 def test_what_there_is_to_ask(host: Host, a_deployment: str) -> None:
     """The bare address says what the model takes and where; with a slash and without."""
     bare = host.endpoint("ada", a_deployment)
