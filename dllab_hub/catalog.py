@@ -1,74 +1,146 @@
-"""What a person may pick on this machine: the built images and the volumes of ``catalog.toml``.
+"""What a person may pick: built images, and what the administrator says of volumes and limits.
 
-::
+On one machine it is read from ``<root>/catalog.toml``; ``c.LabCatalog`` in the hub's configuration
+has the same keys and comes before it (`hub.config`)::
 
-    # <root>/catalog.toml, every part optional
+    # every part optional
     default_image = "pytorch"
+    idle = [60, 240, 0]        # minutes to choose from; 0 is never
 
     [[volumes]]
     name = "imagenet"
     title = "ImageNet 2012"
     path = "/srv/data/imagenet"
     read_only = true
+    groups = ["vision"]        # of the hub; everybody when left out
+
+    [[volumes]]
+    name = "bucket"
+    title = "Team bucket"
+    url = "s3://team/data"
+    options = { endpoint_url = "https://s3.example.org" }
+
+    [[images]]                 # changes what image.toml says
+    name = "pytorch"
+    groups = ["vision"]
 
     [limits]
-    max_gpus = 4         # GPUs one lab may hold
-    max_replicas = 16    # replicas one job may have
+    max_gpus = 4               # GPUs one lab may hold
+    max_gpus_per_user = 4      # GPUs all labs of one person may hold
+    max_replicas = 16          # replicas one job may have
+    max_gpu_idle = 240         # minutes without use after which a lab with GPUs ends at the latest
+
+    [groups.staff]             # limits for members of a group
+    max_gpus = 8
 """
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import sys
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import images
 from .errors import DLLabError, InvalidRequest, NotFound, Unavailable
-from .specs import Catalog, Image
+from .specs import CUSTOM, Catalog, Image
 from .state import StateDir
 
-__all__ = ("HERE", "interpreter", "load_catalog", "server_of")
+__all__ = ("HERE", "SETTINGS", "assemble", "interpreter", "load_catalog", "server_of", "size")
 
 #: Name of the image that is the interpreter this program runs in.
 HERE = "here"
+#: Variable with the settings of the hub's configuration, as JSON: they come before the file.
+SETTINGS = "DLLAB_CATALOG"
 
-_KEYS = {"default_image", "volumes", "limits"}
-_LIMITS = {"max_gpus", "max_replicas"}
+_LISTS = ("images", "volumes", "gpu_types")
+_KEYS = {*_LISTS, "default_image", "cpus", "memory", "idle", "bring", "limits", "groups"}
+_LIMITS = {"max_gpus", "max_gpus_per_user", "max_replicas", "max_idle", "max_gpu_idle"}
+_KINDS = {"machine": {"path", "url"}, "cluster": {"claim", "nfs", "csi", "url"}}
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
-def load_catalog(state: StateDir, here: bool = False) -> Catalog:
-    """Read the catalog; a few small files, no environment is touched.
+def load_catalog(
+    state: StateDir, here: bool = False, settings: Mapping[str, Any] | None = None
+) -> Catalog:
+    """Read the catalog of this machine; a few small files, no environment is touched.
 
     Args:
         state: Where images and ``catalog.toml`` lie.
         here: Also offer the running interpreter, for a ``jupyter lab`` without a hub.
+        settings: They come before the file; None for what ``DLLAB_CATALOG`` holds.
 
     Raises:
-        Unavailable: no image is built.
-        DLLabError: ``catalog.toml`` is wrong; the message names the field.
+        Unavailable: no image is built, and none is being built.
+        DLLabError: a setting is wrong; the message names the entry and the field.
     """
-    offered = [env.image for env in images.find(state) if env.ready and not env.image.serves]
+    offered = [
+        env.image
+        for env in images.find(state)
+        if env.image.state != "missing" and not env.image.serves
+    ]
     if here:
         offered.append(_here())
     if not offered:
         raise Unavailable("no framework image is built.", hint="Run: dllab env build pytorch")
     path = state.root / "catalog.toml"
-    about = _read(path)
+    first = json.loads(os.environ.get(SETTINGS, "{}")) if settings is None else settings
+    where = f"{path} is wrong" if not first else "the catalog (LabCatalog, catalog.toml) is wrong"
+    return assemble({**_read(path), **first}, offered, "machine", where)
+
+
+def assemble(
+    settings: Mapping[str, Any],
+    offered: Sequence[Image],
+    target: Literal["machine", "cluster"],
+    where: str = "the catalog is wrong",
+) -> Catalog:
+    """The catalog that these settings describe.
+
+    Args:
+        settings: In the shape of ``catalog.toml``.
+        offered: Images there are; an entry of ``settings["images"]`` changes the one of its name.
+            On a cluster entries are images of their own.
+        target: What labs run on.
+        where: How a complaint begins.
+
+    Raises:
+        DLLabError: a setting is wrong; the message names the entry and the field.
+    """
     try:
-        _only(_KEYS, about, "")
-        limits = about.get("limits", {})
+        _only(_KEYS, settings, "")
+        for field in _LISTS:
+            _tables(settings.get(field, []), field)
+        limits = settings.get("limits", {})
         _only(_LIMITS, limits, "limits")
-        return Catalog.from_wire(
+        found = _images(settings.get("images", []), offered, target)
+        made = Catalog.from_wire(
             {
-                "images": [image.to_wire() for image in offered],
-                "volumes": about.get("volumes", []),
-                "default_image": about.get("default_image", offered[0].name),
+                "target": target,
+                "images": [image.to_wire() for image in found],
+                "volumes": settings.get("volumes", []),
+                "default_image": settings.get("default_image", _first(found)),
+                "gpu_types": settings.get("gpu_types", []),
+                "cpus": settings.get("cpus", []),
+                "memory": [size(value, "memory") for value in settings.get("memory", [])],
+                "bring": settings.get("bring", {}),
+                "group_limits": settings.get("groups", {}),
+                **({"idle": settings["idle"]} if "idle" in settings else {}),
                 **limits,
             }
         )
+        _check_target(made)
     except InvalidRequest as exc:
-        raise DLLabError(f"{path} is wrong: {exc}", hint="The administrator can fix it.") from exc
+        field = _named(exc.field, settings)
+        raise DLLabError(
+            f"{where}: {InvalidRequest(exc.message, hint=exc.hint, field=field)}",
+            hint="The administrator can fix it.",
+        ) from exc
+    return made
 
 
 def interpreter(state: StateDir, image_name: str) -> Path:
@@ -103,9 +175,96 @@ def server_of(state: StateDir, format: str) -> Path:
     )
 
 
+def size(value: object, field: str) -> int:
+    """Bytes of ``8589934592``, ``"8G"`` or ``"512M"``; the units are powers of 1024.
+
+    Raises:
+        InvalidRequest: it is nothing of that kind.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", text)
+    if not found:
+        raise InvalidRequest("must be a size, such as 8G.", field=field)
+    return int(found[1]) << (10 * _UNITS[found[2]])
+
+
+def _images(entries: Sequence[Any], offered: Sequence[Image], target: str) -> list[Image]:
+    found = {image.name: image.to_wire() for image in offered}
+    for index, entry in enumerate(entries):
+        name = entry.get("name")
+        if target == "machine" and name not in found:
+            if name == CUSTOM or not isinstance(name, str):
+                raise InvalidRequest("an image needs a name.", field=f"images.{index}.name")
+            continue  # Its environment is not built: there is nothing to change yet.
+        if target == "cluster" and not entry.get("container"):
+            raise InvalidRequest(
+                "says which container image a cluster pulls.", field=f"images.{index}.container"
+            )
+        found[name] = {**found.get(name, {}), **entry}
+    made = []
+    for index, (name, wire) in enumerate(found.items()):
+        try:
+            made.append(Image.from_wire(wire))
+        except InvalidRequest as exc:
+            key = name if re.fullmatch(r"[\w.-]{1,80}", str(name)) else index
+            raise InvalidRequest(
+                exc.message, hint=exc.hint, field=f"images.{key}.{exc.field}"
+            ) from exc
+    return made
+
+
+def _first(found: Sequence[Image]) -> str:
+    ready = [image.name for image in found if image.state == "ready" and image.name != HERE]
+    names = [image.name for image in found]
+    return "pytorch" if "pytorch" in ready else (ready or names or [""])[0]
+
+
+def _check_target(catalog: Catalog) -> None:
+    kinds = _KINDS[catalog.target]
+    on = "one machine" if catalog.target == "machine" else "a cluster"
+    for index, volume in enumerate(catalog.volumes):
+        if volume.kind not in kinds:
+            raise InvalidRequest(
+                f"is nothing that {on} has.",
+                hint=f"Known here: {', '.join(sorted(kinds))}.",
+                field=f"volumes.{index}.{volume.kind}",
+            )
+        if catalog.target == "machine" and volume.mount:
+            raise InvalidRequest(
+                "cannot be chosen on one machine: volumes appear as data/<name>.",
+                field=f"volumes.{index}.mount",
+            )
+    for field in ("cpus", "memory"):
+        if catalog.target == "machine" and getattr(catalog, field):
+            raise InvalidRequest("cannot be offered: all labs share this machine.", field=field)
+
+
+def _named(field: str, settings: Mapping[str, Any]) -> str:
+    """``volumes.1.path`` with the entry's own name: ``volumes.imagenet.path``."""
+    top, _, rest = field.partition(".")
+    index, dot, tail = rest.partition(".")
+    entries = settings.get(top)
+    if top in _LISTS and index.isdigit() and isinstance(entries, list | tuple):
+        entry = entries[int(index)] if int(index) < len(entries) else None
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str) and re.fullmatch(r"[\w.-]{1,80}", name):
+            return f"{top}.{name}{dot}{tail}"
+    return field
+
+
+def _tables(value: object, field: str) -> None:
+    if not isinstance(value, list | tuple):
+        raise InvalidRequest("must be a list of tables.", field=field)
+    for index, entry in enumerate(value):
+        if not isinstance(entry, dict):
+            raise InvalidRequest("must be a table.", field=f"{field}.{index}")
+
+
 def _only(known: set[str], table: object, field: str) -> None:
     """Refuse what is not a table, and a key that means nothing: it is a typing error."""
-    if not isinstance(table, dict):
+    if not isinstance(table, Mapping):
         raise InvalidRequest("must be a table.", field=field)
     for key in sorted(set(table) - known):
         raise InvalidRequest(

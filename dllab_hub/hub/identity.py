@@ -32,11 +32,12 @@ _PATIENCE = 10.0
 
 
 class HubUser(User):  # type: ignore[misc]
-    """A person of the hub, with what their token may do."""
+    """A person of the hub, with their groups and what their token may do."""
 
-    def __init__(self, name: str, scopes: Iterable[str]) -> None:
+    def __init__(self, name: str, scopes: Iterable[str], groups: Iterable[str] = ()) -> None:
         super().__init__(username=name)
         self.scopes = frozenset(scopes)
+        self.groups = frozenset(groups)
 
 
 class HubIdentityProvider(IdentityProvider):  # type: ignore[misc]
@@ -68,7 +69,8 @@ class HubIdentityProvider(IdentityProvider):  # type: ignore[misc]
             )
         # A token is never sent by itself, as a cookie is: there is no other page to defend against.
         handler._token_authenticated = True
-        return HubUser(model["name"], model.get("scopes", ()))
+        # Groups are in it when the token has read:users:groups, as those of labs and people have.
+        return HubUser(model["name"], model.get("scopes", ()), model.get("groups", ()))
 
     async def close(self) -> None:
         """Close the connections to the hub."""

@@ -1,5 +1,16 @@
 """Frozen value classes: what is wished for, what there is, what happened. No behaviour."""
 
+from .capacity import SHORTAGES, Capacity, Forecast, Lending, advice, shortage, usable
+from .catalog import (
+    CUSTOM,
+    MAX_GPUS,
+    Bring,
+    Catalog,
+    GpuType,
+    GroupLimits,
+    Image,
+    Toleration,
+)
 from .deployment import (
     MAX_REPLICAS,
     Deployment,
@@ -14,20 +25,22 @@ from .deployment import (
     Tensor,
     Traffic,
 )
+from .diagnosis import Cause, Diagnosis, Remedy
+from .forecast import FORECASTS, candidates, forecasts
 from .gpu import (
-    Capacity,
-    Forecast,
     Gpu,
     GpuHistory,
+    GpuInfo,
     GpuReading,
     GpuReport,
     GpuSample,
     GpuState,
     GpuTick,
     Holder,
-    shortage,
 )
-from .lab import MAX_GPUS, Catalog, Image, LabSpec, Volume
+from .idle import Idle, Restart, RestartWish
+from .lab import MAX_WAIT, LabSpec
+from .labview import LabView, LabVolume, SshDoor
 from .logs import JobPage, LogChunk
 from .training import (
     MAX_CODE_BYTES,
@@ -41,14 +54,21 @@ from .training import (
     TrainingJob,
     TrainingSpec,
 )
+from .volume import Volume
 from .wire import Value
 
 __all__ = (
+    "CUSTOM",
+    "FORECASTS",
     "MAX_CODE_BYTES",
     "MAX_GPUS",
     "MAX_REPLICAS",
+    "MAX_WAIT",
+    "SHORTAGES",
+    "Bring",
     "Capacity",
     "Catalog",
+    "Cause",
     "Checkpoint",
     "Code",
     "Deployment",
@@ -56,33 +76,50 @@ __all__ = (
     "DeploymentReplica",
     "DeploymentSpec",
     "DeploymentState",
+    "Diagnosis",
     "Event",
     "Forecast",
     "Gpu",
     "GpuHistory",
+    "GpuInfo",
     "GpuReading",
     "GpuReport",
     "GpuSample",
     "GpuState",
     "GpuTick",
+    "GpuType",
+    "GroupLimits",
     "Holder",
+    "Idle",
     "Image",
     "JobPage",
     "JobState",
     "LabSpec",
+    "LabView",
+    "LabVolume",
+    "Lending",
     "LogChunk",
     "Model",
     "ModelPage",
     "ModelVersion",
     "Progress",
+    "Remedy",
     "ReplicaState",
     "ReplicaStatus",
+    "Restart",
+    "RestartWish",
     "Role",
+    "SshDoor",
     "Tensor",
+    "Toleration",
     "Traffic",
     "TrainingJob",
     "TrainingSpec",
     "Value",
     "Volume",
+    "advice",
+    "candidates",
+    "forecasts",
     "shortage",
+    "usable",
 )

@@ -6,8 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from .lab import Name
-from .wire import Value
+from .wire import Name, Value
 
 __all__ = (
     "MAX_REPLICAS",

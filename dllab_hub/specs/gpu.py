@@ -1,25 +1,22 @@
-"""What is known of GPUs at one moment: `Gpu`, `GpuReport`; and who holds them: `Capacity`."""
+"""What is known of GPUs at one moment, and who holds them: `Gpu`, `GpuReport`, `Holder`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal, Self
 
 from .wire import Value
 
 __all__ = (
-    "Capacity",
-    "Forecast",
     "Gpu",
     "GpuHistory",
+    "GpuInfo",
     "GpuReading",
     "GpuReport",
     "GpuSample",
     "GpuState",
     "GpuTick",
     "Holder",
-    "shortage",
 )
 
 
@@ -46,12 +43,20 @@ class Holder(Value):
         owner: Person.
         name: Lab or job name.
         id: Lab id or job id.
+        lend: Whether a lab lends its GPUs to jobs of the same person.
+        lent_to: The job that uses this GPU of the lab now, or None.
     """
 
     kind: Literal["lab", "job"]
     owner: str = ""
     name: str = ""
     id: str = ""
+    lend: bool = False
+    lent_to: Holder | None = None
+
+    def seen_by(self, person: str) -> Holder:
+        """What this person may know: of other people's things only the kind."""
+        return self if self.owner == person else Holder(kind=self.kind)
 
 
 class Gpu(Value):
@@ -82,6 +87,17 @@ class Gpu(Value):
     power_limit: float | None = None
     error: str = ""
     holder: Holder | None = None
+
+
+class GpuInfo(Value):
+    """What never changes about a GPU.
+
+    Attributes:
+        name: As the driver has it, such as ``NVIDIA A100-SXM4-80GB``.
+    """
+
+    uuid: str
+    name: str
 
 
 class GpuReport(Value):
@@ -161,87 +177,3 @@ class GpuTick(Value):
 
     type: Literal["gpus"] = "gpus"
     report: GpuReport
-
-
-class Forecast(Value):
-    """What would happen to a request for some GPUs.
-
-    Attributes:
-        answer: ``now``, ``wait`` (they exist but are held) or ``never``.
-        message: The sentence shown beside the choice.
-    """
-
-    answer: Literal["now", "wait", "never"]
-    message: str
-
-
-class Capacity(Value):
-    """GPUs of this machine, free and held.
-
-    Attributes:
-        total: How many exist.
-        free: How many nobody holds.
-        holders: One entry for each held GPU, as the asking person may see it.
-        forecast: For the number of GPUs that was asked about, else None.
-    """
-
-    total: int
-    free: int
-    holders: tuple[Holder, ...] = ()
-    forecast: Forecast | None = None
-
-    @classmethod
-    def of(cls, owner: str, total: int, held: Iterable[Holder], gpus: int | None = None) -> Self:
-        """What ``owner`` may know when the GPUs ``held`` (one entry each) of ``total`` are taken.
-
-        Args:
-            owner: Who asks; other people's names and ids are left out.
-            total: How many GPUs there are.
-            held: Who holds each GPU that is not free, with all names.
-            gpus: How many are wished for, or None without a wish.
-        """
-        held = tuple(held)
-        return cls(
-            total=total,
-            free=total - len(held),
-            holders=tuple(h if h.owner == owner else Holder(kind=h.kind) for h in held),
-            forecast=None if gpus is None else _forecast(owner, total, held, gpus),
-        )
-
-
-def shortage(owner: str, total: int, held: Iterable[Holder]) -> str:
-    """Why GPUs are short, for ``owner`` to read; nobody else's names are in it.
-
-    >>> mine = Holder(kind="lab", owner="ada", name="x")
-    >>> shortage("ada", 4, [mine, Holder(kind="job", owner="grace", name="secret")])
-    "2 of 4 are free; held by your lab 'x' and 1 other person"
-    """
-    held = tuple(held)
-    free = total - len(held)
-    mine = dict.fromkeys(f"your {h.kind} '{h.name}'" for h in held if h.owner == owner)
-    others = len({h.owner for h in held if h.owner != owner})
-    names = [*mine, *([_count(others, "other person", "other people")] if others else [])]
-    said = f"{free or 'none'} of {total} {'is' if free < 2 else 'are'} free"
-    if not names:
-        return said
-    return f"{said}; held by {', '.join(names[:-1])}{' and ' if names[1:] else ''}{names[-1]}"
-
-
-def _forecast(owner: str, total: int, held: tuple[Holder, ...], gpus: int) -> Forecast:
-    if gpus == 0:
-        return Forecast(answer="now", message="No GPU is asked for: starts at once.")
-    if gpus > total:
-        there = f"has {_count(total, 'GPU', 'GPUs')}" if total else "has no GPU"
-        return Forecast(answer="never", message=f"This machine {there}.")
-    if gpus <= total - len(held):
-        free = total - len(held)
-        verb = "is" if free == 1 else "are"
-        return Forecast(answer="now", message=f"{free} of {total} {verb} free: starts at once.")
-    wish = _count(gpus, "GPU", "GPUs")
-    return Forecast(
-        answer="wait", message=f"Would wait for {wish}: {shortage(owner, total, held)}."
-    )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ..errors import InvalidRequest
-from .lab import MAX_GPUS, Name
-from .wire import Value
+from .catalog import MAX_GPUS
+from .wire import Name, Value
 
 __all__ = (
     "Checkpoint",
@@ -129,6 +129,8 @@ class TrainingSpec(Value):
         max_restarts: How many times the gang is relaunched after a failure.
         checkpoint_every: Steps between two checkpoints, for code that asks.
         env: Extra environment, literal values only.
+        volumes: Names of volumes of the catalog. A directory appears as ``data/<name>`` in the
+            workspace; `dllab_hub.runtime.data` opens all of them.
     """
 
     name: Name
@@ -139,9 +141,12 @@ class TrainingSpec(Value):
     max_restarts: int = Field(default=3, ge=0, le=100)
     checkpoint_every: int = Field(default=100, ge=1)
     env: dict[str, str] = Field(default_factory=dict, max_length=256)
+    volumes: tuple[Name, ...] = Field(default=(), max_length=200)
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSpec:
+        if len(set(self.volumes)) != len(self.volumes):
+            raise InvalidRequest("a volume is named twice.", field="volumes")
         if self.roles[0].name != "worker":
             raise InvalidRequest("allreduce has the one role 'worker'.", field="roles.0.name")
         for key, value in self.env.items():

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InvalidRequest
-from ..names import NAME_RULE
+from ..names import NAME_PATTERN, NAME_RULE
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
     ModelMetaclass = type(BaseModel)  # The same class, by its public way.
 
-__all__ = ("Value",)
+__all__ = ("Name", "Value")
+
+#: A key that is safe everywhere: see `names`.
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=40)]
 
 
 class _Explaining(ModelMetaclass):

@@ -75,7 +75,7 @@ BAD: list[tuple[Any, int, str]] = [
     ({"tensorboard": "maybe"}, 0, "tensorboard: must be on or off."),
     ({"tensorboard": 1}, 0, "tensorboard:"),
     ({"gpu": 1}, 0, "gpu: there is no such key. Did you mean gpus?"),
-    ({"command": "rm"}, 0, "command: there is no such key. Known keys: image, gpus"),
+    ({"command": "rm"}, 0, "command: there is no such key. Known keys: image, custom, gpus"),
     ({"user_options": {"x": 1}}, 0, "x: there is no such key."),
     ([], 0, "JSON object"),
     (None, 0, "JSON object"),

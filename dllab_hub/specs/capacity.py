@@ -1,0 +1,177 @@
+"""What GPUs of this machine are free, and what a wish for some would meet: `Capacity`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import Literal, Self
+
+from .gpu import Holder
+from .wire import Value
+
+__all__ = ("SHORTAGES", "Capacity", "Forecast", "Lending", "advice", "shortage", "usable")
+
+_FREE_ONE = "{free} of {total} is free"
+_FREE_MANY = "{free} of {total} are free"
+_FREE_NONE = "none of {total} is free"
+_HELD = "{free}; held by {holders}"
+_AND = "{first} and {last}"
+_MY_LAB = "your lab '{name}'"
+_MY_JOB = "your job '{name}'"
+_MY_LENT = "your lab '{name}' (lent to your job '{job}')"
+_OTHER = "{number} other person"
+_OTHERS = "{number} other people"
+_HOW_MANY = "{who} ({number})"
+
+#: Every sentence of `shortage`, for translators.
+SHORTAGES = (
+    _FREE_ONE, _FREE_MANY, _FREE_NONE, _HELD, _AND, _MY_LAB, _MY_JOB, _MY_LENT, _OTHER, _OTHERS,
+    _HOW_MANY,
+)  # fmt: skip
+
+
+class Forecast(Value):
+    """What would happen to a request for some GPUs.
+
+    Attributes:
+        answer: ``now``, ``node`` (after a node is added), ``wait`` (they exist but are held) or
+            ``never``.
+        message: The sentence shown beside the choice.
+        smaller: A smaller number of GPUs that would start now, 0 being the CPU; None when there is
+            none, or none is needed.
+    """
+
+    answer: Literal["now", "node", "wait", "never"]
+    message: str
+    smaller: int | None = None
+
+
+class Lending(Value):
+    """The wish that a lab's GPUs may be borrowed by jobs of the same person, or no longer.
+
+    Attributes:
+        lab: Id of the lab, as in its `Holder`.
+        lend: Whether they may.
+    """
+
+    lab: str
+    lend: bool
+
+
+class Capacity(Value):
+    """GPUs of this machine, free and held.
+
+    Attributes:
+        total: How many exist.
+        free: How many nobody holds.
+        holders: One entry for each held GPU, as the asking person may see it.
+        forecast: For the number of GPUs that a job was to get, else None.
+    """
+
+    total: int
+    free: int
+    holders: tuple[Holder, ...] = ()
+    forecast: Forecast | None = None
+
+    @classmethod
+    def of(cls, owner: str, total: int, held: Iterable[Holder], gpus: int | None = None) -> Self:
+        """What ``owner`` may know when the GPUs ``held`` (one entry each) of ``total`` are taken.
+
+        Args:
+            owner: Who asks; other people's names and ids are left out.
+            total: How many GPUs there are.
+            held: Who holds each GPU that is not free, with all names.
+            gpus: How many a job is to get, or None without a wish.
+        """
+        held = tuple(held)
+        return cls(
+            total=total,
+            free=total - len(held),
+            holders=tuple(holder.seen_by(owner) for holder in held),
+            forecast=None if gpus is None else _forecast(owner, total, held, gpus),
+        )
+
+
+def usable(owner: str, total: int, held: Collection[Holder]) -> int:
+    """How many GPUs a job of ``owner`` could get now: the free ones and those their labs lend."""
+    return total - len(held) + sum(_is_loan(holder, owner) for holder in held)
+
+
+def advice(owner: str, total: int, held: Collection[Holder], gpus: int) -> str:
+    """A sentence that says which lab to lend so that a job could start, or an empty string."""
+    missing = gpus - usable(owner, total, held)
+    labs: dict[str, int] = {}
+    for holder in held:
+        if holder.kind == "lab" and holder.owner == owner and owner and not holder.lend:
+            labs[holder.name] = labs.get(holder.name, 0) + 1
+    if missing <= 0 or sum(labs.values()) < missing:
+        return ""
+    enough = [name for name, number in labs.items() if number >= missing]
+    if len(labs) == 1:
+        return "Lend your lab's GPUs to start it now."
+    which = f"lab '{enough[0]}'" if enough else "labs"
+    return f"Lend the GPUs of your {which} to start it now."
+
+
+def shortage(owner: str, total: int, held: Iterable[Holder]) -> str:
+    """Why GPUs are short, for ``owner`` to read; nobody else's names are in it.
+
+    >>> mine = Holder(kind="lab", owner="ada", name="x")
+    >>> shortage("ada", 4, [mine, Holder(kind="job", owner="grace", name="secret")])
+    "2 of 4 are free; held by your lab 'x' and 1 other person"
+    """
+    held = tuple(held)
+    number = total - len(held)
+    free = _FREE_NONE if not number else _FREE_ONE if number == 1 else _FREE_MANY
+    free = free.format(free=number, total=total)
+    if not held:
+        return free
+    parties = dict(Counter(_thing(h) for h in held if owner and h.owner == owner))
+    others = [h.owner for h in held if not owner or h.owner != owner]
+    if others:
+        people = len(set(others))
+        parties[(_OTHER if people == 1 else _OTHERS).format(number=people)] = len(others)
+    names = list(parties)
+    if 1 < len(parties) < len(held):  # Otherwise it is plain how many each has.
+        names = [_HOW_MANY.format(who=who, number=n) for who, n in parties.items()]
+    said = names[-1]
+    if names[1:]:
+        said = _AND.format(first=", ".join(names[:-1]), last=said)
+    return _HELD.format(free=free, holders=said)
+
+
+def _thing(holder: Holder) -> str:
+    if holder.lent_to is not None:
+        return _MY_LENT.format(name=holder.name, job=holder.lent_to.name)
+    return (_MY_LAB if holder.kind == "lab" else _MY_JOB).format(name=holder.name)
+
+
+def _forecast(owner: str, total: int, held: tuple[Holder, ...], gpus: int) -> Forecast:
+    if gpus == 0:
+        return Forecast(answer="now", message="No GPU is asked for: starts at once.")
+    there = usable(owner, total, held)
+    if gpus > total:
+        has = f"has {_count(total, 'GPU', 'GPUs')}" if total else "has no GPU"
+        return Forecast(answer="never", message=f"This machine {has}.", smaller=there)
+    free = total - len(held)
+    if gpus <= free:
+        verb = "is" if free == 1 else "are"
+        return Forecast(answer="now", message=f"{free} of {total} {verb} free: starts at once.")
+    if gpus <= there:
+        labs = sorted({holder.name for holder in held if _is_loan(holder, owner)})
+        which = f"your lab '{labs[0]}' lends" if len(labs) == 1 else "your labs lend"
+        return Forecast(answer="now", message=f"Starts at once, with what {which}.")
+    wish = _count(gpus, "GPU", "GPUs")
+    why = f"Would wait for {wish}: {shortage(owner, total, held)}."
+    message = " ".join(filter(None, (why, advice(owner, total, held, gpus))))
+    return Forecast(answer="wait", message=message, smaller=there)
+
+
+def _is_loan(holder: Holder, owner: str) -> bool:
+    """Whether a job of ``owner`` could borrow this GPU now."""
+    mine = holder.kind == "lab" and holder.owner == owner and bool(owner)
+    return mine and holder.lend and holder.lent_to is None
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
