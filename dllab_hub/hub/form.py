@@ -1,24 +1,29 @@
-"""The page on which a person picks a lab: framework image, GPUs, data, TensorBoard.
+"""The form on which a person picks a lab, as HTML.
 
 It stands inside JupyterHub's own page and works without JavaScript. Nothing here decides: what it
-says of GPUs is `Capacity`, what it sends is read by ``options.read_options``.
+says of GPUs are `Forecast`s, what it sends is read by ``options.read_options``.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
-from ..errors import InvalidRequest
-from ..specs import Catalog, LabSpec
-from .options import read_options
+from ..specs import MAX_WAIT, Catalog, Forecast, Image
+from .choice import Choice, Lost, remembered
+from .words import COOKIE, FIELDS, Words
 
-__all__ = ("Offer", "count", "forecast", "remembered", "render")
+__all__ = ("Framework", "Offer", "Place", "count", "forecast", "frameworks", "render")
+
+#: Minutes to choose from for a lab that waits for GPUs.
+_WAITS = (0, 5, 15, 60, 240, MAX_WAIT)
 
 
 @dataclass(frozen=True)
@@ -26,78 +31,219 @@ class Offer:
     """Everything the form shows, read at one moment.
 
     Attributes:
-        catalog: What may be picked.
-        gpus: How many this machine has.
-        held: How many of them are free and who holds the others, in words.
-        forecasts: The sentence for each number of GPUs, from 0 to the most one may pick.
+        catalog: What this person may pick.
+        gpus: How many GPUs this machine has; None where nobody knows, as on a cluster.
+        held: How many of them are free and who holds the others, in words; may be empty.
+        forecasts: For each GPU type ("" for any) what would happen with 0, 1, 2, ... GPUs; more
+            than the last one can never start. Empty where nobody can say.
         os_users: Whether each lab runs as its person's own account.
+        shared: Where CPUs and memory are nobody's choice: a sentence on what labs share.
     """
 
     catalog: Catalog
-    gpus: int
+    gpus: int | None
     held: str
-    forecasts: Sequence[str]
+    forecasts: Mapping[str, Sequence[Forecast]]
     os_users: bool
+    shared: str = ""
 
     @property
     def most_gpus(self) -> int:
-        """The most GPUs one may pick."""
-        return len(self.forecasts) - 1
+        """The most GPUs one may pick, of whatever type."""
+        if self.forecasts:
+            possible = (n for n, each in self._numbered() if each.answer != "never")
+            return max(possible, default=0)
+        limits = (self.catalog.max_gpus, self.catalog.max_gpus_per_user, self.gpus)
+        return min(n for n in limits if n is not None)
+
+    def _numbered(self) -> Iterator[tuple[int, Forecast]]:
+        for each in self.forecasts.values():
+            yield from enumerate(each)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of a person's labs the form is for.
+
+    Attributes:
+        url: Path of the form of the first lab; others have theirs below it.
+        home: Path of the page that lists a person's labs.
+        server: Name of this one; empty for the first.
+        running: Names of those that run.
+        named: Whether there may be several.
+    """
+
+    url: str = ""
+    home: str = ""
+    server: str = ""
+    running: tuple[str, ...] = ()
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class Framework:
+    """Images of one framework: one card.
+
+    Attributes:
+        title: What their titles have in common, such as ``PyTorch``.
+        images: In the catalog's order.
+        description: Of all of them; empty where they differ.
+    """
+
+    title: str
+    images: tuple[Image, ...]
+    description: str = field(default="")
 
 
 def count(gpus: int) -> str:
     """So many GPUs, in words."""
-    return "one GPU" if gpus == 1 else f"{gpus} GPUs"
+    return Words().gpus(gpus)
 
 
-def forecast(wanted: int, free: int, total: int) -> str:
-    """What would happen to a wish for so many GPUs."""
+def forecast(wanted: int, free: int, total: int) -> Forecast:
+    """What would happen to a wish for so many GPUs, when nobody waits for them."""
     if not wanted:
-        return "The lab starts now, on the CPU."
+        return Forecast(answer="now", message="The lab starts now, on the CPU.")
     if wanted <= free:
-        return f"The lab starts now, with {count(wanted)}."
-    return f"The lab would be refused now: {free} of {total} free. Choose fewer, or wait."
+        return Forecast(answer="now", message=f"The lab starts now, with {count(wanted)}.")
+    said = f"The lab would be refused now: {free} of {total} free. Choose fewer, or wait."
+    return Forecast(answer="wait", message=said, smaller=free)
 
 
-def remembered(options: Mapping[str, Any], offer: Offer) -> LabSpec:
-    """The last choice as far as it is still offered, else what a newcomer gets.
+def frameworks(images: Sequence[Image]) -> list[Framework]:
+    """Images as cards, each framework where its first image stands."""
+    groups: dict[str, list[Image]] = {}
+    for image in images:
+        groups.setdefault(image.framework.lower() or image.name, []).append(image)
+    found = []
+    for group in groups.values():
+        said = {image.description for image in group}
+        title = group[0].title
+        if len(group) > 1:
+            title = title.removesuffix(group[0].version).strip() or group[0].framework
+        found.append(Framework(title, tuple(group), said.pop() if len(said) == 1 else ""))
+    return found
 
-    Each field is judged alone: a volume that is gone does not forget the image.
-    """
-    kept: dict[str, Any] = {}
-    for field in ("image", "gpus", "tensorboard"):
-        if field in options and _holds({field: options[field]}, offer):
-            kept[field] = options[field]
-    volumes = options.get("volumes")
-    if isinstance(volumes, list):
-        kept["volumes"] = [name for name in volumes if _holds({"volumes": [name]}, offer)]
-    return read_options(kept, offer.catalog, offer.most_gpus)
 
-
-def render(offer: Offer, options: Mapping[str, Any]) -> str:
+def render(
+    offer: Offer,
+    options: object,
+    language: str = "en",
+    *,
+    place: Place | None = None,
+    typed: Mapping[str, Any] | None = None,
+) -> str:
     """The form's HTML, everything escaped.
 
     Args:
         offer: What to show.
         options: The last choice, as JupyterHub kept it.
+        language: A key of `words.LANGUAGES`.
+        place: Which lab it is for.
+        typed: The fields of a form that was refused: shown as they were typed.
     """
-    choice = remembered(options, offer)
+    spec, lost = remembered(options, offer.catalog, offer.gpus)
+    choice = Choice.of(spec) if typed is None else Choice.typed(typed)
+    words = Words(language)
+    forecasts = {
+        kind: [
+            {"answer": f.answer, "message": words.say(f.message), "smaller": f.smaller}
+            for f in each
+        ]
+        for kind, each in offer.forecasts.items()
+    }
     return _template().render(
         offer=offer,
         catalog=offer.catalog,
         choice=choice,
-        forecasts=json.dumps(list(offer.forecasts)),
-        forecast=offer.forecasts[choice.gpus],
+        place=place or Place(),
+        t=words,
+        held=words.say(offer.held),
+        frameworks=frameworks(offer.catalog.images),
+        lost=[_lost(words, item) for item in lost] if typed is None else [],
+        forecasts=forecasts,
+        forecast=_chosen(choice, forecasts),
+        runs=_runs(forecasts),
+        waits=_WAITS,
+        idle=_idle(offer.catalog),
+        idle_default=_idle_default(words, offer.catalog, spec.gpus),
         any_read_only=any(volume.read_only for volume in offer.catalog.volumes),
+        script={
+            "forecasts": forecasts,
+            "running": (place or Place()).running,
+            "url": (place or Place()).url,
+            "cookie": COOKIE,
+            "gpu_idle": offer.catalog.idle_limit(1),
+            "idle_words": [_idle_default(words, offer.catalog, gpus) for gpus in (0, 1)],
+            "words": {key: words(text) for key, text in _SAID_BY_SCRIPT.items()},
+        },
     )
 
 
-def _holds(options: dict[str, Any], offer: Offer) -> bool:
-    try:
-        read_options(options, offer.catalog, offer.most_gpus)
-    except InvalidRequest:
-        return False
-    return True
+#: What the script says; ``{}`` holes are filled there.
+_SAID_BY_SCRIPT = {
+    "choose": "Choose from 0 to {n}.",
+    "too_many": "Can never start here: choose from 0 to {n}.",
+    "smaller": "Take {n} instead",
+    "cpu": "Use the CPU instead",
+    "running": "A lab of this name is running: choose another name.",
+    "copied": "Copied.",
+    "copy": "Copy this link:",
+    "strange": "The link asks for something that is not offered here: {names}.",
+    "key": "Your SSH key is not part of a link.",
+    "custom": "Your own",
+    "gpu": "one GPU",
+    "gpus": "{n} GPUs",
+    "none": "CPU",
+    "no_match": "No image has all of these words.",
+}
+
+
+def _lost(words: Words, item: Lost) -> str:
+    names = ", ".join(item.names)
+    if item.field == "image":
+        return words("Your last image, {names}, is no longer offered: choose another.", names=names)
+    if item.field == "volumes":
+        return words("These volumes are no longer offered: {names}.", names=names)
+    if item.field == "gpus":
+        return words("Your last choice of {names} GPUs is more than is offered now.", names=names)
+    label = words(FIELDS.get(item.field, item.field))
+    return words("Your last choice is no longer offered: {label}.", label=label)
+
+
+def _chosen(choice: Choice, forecasts: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
+    each = forecasts.get(choice.gpu_type, forecasts.get("", []))
+    if not each or not re.fullmatch(r"[0-9]{1,6}", choice.gpus):
+        return None
+    gpus = int(choice.gpus)
+    if gpus < len(each):
+        return each[gpus]
+    return each[-1] if each[-1]["answer"] == "never" else None
+
+
+def _runs(
+    forecasts: Mapping[str, list[dict[str, Any]]],
+) -> Iterator[tuple[str, list[tuple[int, int, str]]]]:
+    """Each type's forecasts for those without a script, neighbours that are alike as one."""
+    for kind, each in forecasts.items():
+        runs = []
+        for message, run in itertools.groupby(enumerate(each), lambda item: item[1]["message"]):
+            numbers = [number for number, _ in run]
+            runs.append((numbers[0], numbers[-1], str(message)))
+        yield kind, runs
+
+
+def _idle(catalog: Catalog) -> list[int]:
+    """The idle limits that may be chosen; how GPUs narrow them is the script's to show."""
+    limit = catalog.idle_limit(0)
+    return [n for n in catalog.idle if (0 < n <= limit if limit else True)]
+
+
+def _idle_default(words: Words, catalog: Catalog, gpus: int) -> str:
+    limit = catalog.idle_limit(gpus)
+    if limit:
+        return words("The longest allowed: {time}", time=words.minutes(limit))
+    return words("The default: never")
 
 
 @cache
@@ -109,4 +255,12 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["source"] = _source
     return environment.get_template("form.html")
+
+
+@cache
+def _source(name: str) -> Markup:
+    """A file beside the form, as it stands."""
+    loader = jinja2.PackageLoader(__package__, "templates")
+    return Markup(loader.get_source(jinja2.Environment(autoescape=True), name)[0])  # noqa: S704

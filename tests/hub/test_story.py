@@ -1,0 +1,82 @@
+"""What the page that waits is told, and its buttons."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+from dllab_hub import diagnosis
+from dllab_hub.hub.options import from_query, read_options
+from dllab_hub.hub.story import Links, Story, buttons
+from dllab_hub.hub.words import Words
+from dllab_hub.specs import Catalog, Forecast, Image, LabSpec, Volume
+
+LINKS = Links(form="/hub/spawn/ada/x", home="/hub/home")
+CATALOG = Catalog(
+    images=(Image(name="pytorch", title="P", framework="pytorch", version="2"),),
+    volumes=(Volume(name="a", title="A", path="/a"), Volume(name="b", title="B", path="/b")),
+    default_image="pytorch",
+)
+SPEC = LabSpec(
+    image="pytorch", gpus=3, volumes=("a", "b"), tensorboard=False, requirements=("x>1", "y"),
+    idle=60, wait=5, lend=True,
+)  # fmt: skip
+TAKEN = Forecast(answer="wait", message="Has to wait: <b>none</b> of 4.", smaller=2)
+
+
+def test_a_link_starts_the_same_lab_changed() -> None:
+    """What a button starts is the wish with one number changed, read like any other link."""
+    query = parse_qs(urlsplit(LINKS.start(SPEC, gpus=1)).query)
+
+    assert SPEC.model_copy(update={"gpus": 1}) == read_options(from_query(query), CATALOG, 4)
+
+
+def test_no_key_is_in_a_link() -> None:
+    """With SSH a button leads to the form, which remembers the key."""
+    key = "ssh-ed25519 AAAA"
+    link = LINKS.start(SPEC.model_copy(update={"ssh": True, "ssh_key": key}), gpus=1)
+
+    assert "/hub/spawn/ada/x#gpus=1" == link
+
+
+def test_buttons_are_links_and_everything_is_escaped() -> None:
+    """Smaller, CPU, wait, cancel; whatever a message holds stays text."""
+    story = Story(Words())
+    found = diagnosis.no_free_gpu(3, TAKEN)
+    html = story.html(found.message, buttons(found, SPEC, LINKS, Words(), waiting=True))
+
+    assert "<b>" not in html
+    assert "&lt;b&gt;" in html
+    for remedy, text in (
+        ("smaller", "Start with 2 GPUs"),
+        ("cpu", "Start on the CPU"),
+        ("wait", "Keep waiting"),
+        ("cancel", "Cancel"),
+    ):
+        assert f'data-dllab="{remedy}"' in html
+        assert f">{text}</a>" in html
+
+
+async def test_every_page_gets_the_whole_story() -> None:
+    """Late pages read what was said before; the same again is no news."""
+    story = Story(Words())
+    story.say("one", 5)
+    story.say("one", 5)
+
+    async def read() -> list[str]:
+        found = []
+        async for event in story.events():
+            found.append(f"{event['message']} {event['progress']}")
+            if len(found) == 3:
+                return found
+        return found
+
+    pages = [asyncio.create_task(read()) for _ in range(2)]
+    await asyncio.sleep(0)
+    story.say("two")
+    story.tell(diagnosis.no_free_gpu(3, TAKEN), "Since 14:05.", "")
+    told = await asyncio.gather(*pages)
+
+    assert told[0] == told[1]
+    assert ["one 5", "two 5"] == told[0][:2]
+    assert told[0][2].endswith("Since 14:05. 5")
