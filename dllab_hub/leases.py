@@ -4,6 +4,9 @@ A lock lives exactly as long as a process has the file open, so a lease ends whe
 dies, whatever killed it, and there is no ledger that could drift from the truth. The text in a lock
 file only says who holds it; it means something while the lock is held and nothing afterwards.
 
+A lab that lends its GPU keeps its lock; the job that borrows it holds a second one, the loan. A GPU
+is free when nobody holds either, so a lab may end before the job that it has lent to.
+
 >>> import tempfile
 >>> leases = LeaseDir(Path(tempfile.mkdtemp()))
 >>> with leases.take(["GPU-a", "GPU-b"], 1, {"kind": "lab", "owner": "ada"}) as lease:
@@ -15,19 +18,18 @@ file only says who holds it; it means something while the lock is held and nothi
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .errors import NoCapacity, StorageFull, Unavailable
+from .errors import NoCapacity, Unavailable
+from .lockfile import is_held, lock, open_locked, write
 
 __all__ = ("Lease", "LeaseDir")
 
@@ -45,10 +47,12 @@ class Lease:
     Attributes:
         uuids: Of the GPUs, in the machine's order.
         fds: Open files that carry the locks, close-on-exec.
+        loans: Those of ``uuids`` that are borrowed from a lab.
     """
 
     uuids: tuple[str, ...]
     fds: tuple[int, ...]
+    loans: tuple[str, ...] = ()
 
     def release(self) -> None:
         """Close this process's files, once. Never unlocks for somebody it was handed to."""
@@ -68,74 +72,188 @@ class Lease:
 
 
 class LeaseDir:
-    """The lock files of one machine. Calls block for moments: an event loop uses a thread."""
+    """The lock files of one machine. Calls block for moments: an event loop uses a thread.
+
+    Attributes:
+        path: Directory of the files.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
-    def take(self, gpus: Sequence[str], n: int, holder: Mapping[str, Any]) -> Lease:
+    def take(
+        self,
+        gpus: Sequence[str],
+        n: int,
+        holder: Mapping[str, Any],
+        *,
+        most: int | None = None,
+        borrow: bool = False,
+    ) -> Lease:
         """Take ``n`` free GPUs, the first ones in the machine's order, or none.
 
         Args:
-            gpus: UUIDs of all GPUs of the machine.
+            gpus: UUIDs of the GPUs to choose from: all of the machine, or those of one type.
             n: How many are needed.
-            holder: ``{"kind", "owner", "name", "id"}``, shown to whoever finds them taken.
+            holder: ``{"kind", "owner", "name", "id"}``, shown to whoever finds them taken; with
+                ``"lend": True`` its owner's jobs may borrow them.
+            most: How many GPUs of this machine the holders of this kind and owner may have
+                together; None for no limit.
+            borrow: Whether GPUs may be borrowed that the owner's labs lend, when too few are free.
 
         Raises:
-            NoCapacity: fewer than ``n`` are free now; the message says how many.
+            NoCapacity: fewer than ``n`` are free now, or the owner would have more than ``most``;
+                the message says how many.
             StorageFull: the directory has no room to say who holds them.
             Unavailable: another process sits on the directory and does not move.
         """
         if n == 0:  # What needs no GPU must not wait for those who do.
             return Lease((), ())
         text = json.dumps(dict(holder)).encode()
-        uuids: list[str] = []
-        fds: list[int] = []
+        taken: dict[str, int] = {}
         with self._alone():
+            if most is not None:
+                self._check_most(holder, n, most)
             try:
-                for uuid in gpus:
-                    if len(uuids) == n:
-                        break
-                    if (fd := self._try(uuid)) is not None:
-                        uuids.append(uuid)
-                        fds.append(fd)
-                if len(uuids) < n:
-                    raise _shortage(len(uuids), n, len(gpus))
-                for fd in fds:
-                    _say(fd, text)
+                self._collect(taken, gpus, n, self._take_free)
+                free = len(taken)
+                if borrow and free < n:
+                    owner = str(holder.get("owner", ""))
+                    self._collect(taken, gpus, n, lambda uuid: self._borrow(uuid, owner))
+                if len(taken) < n:
+                    raise _shortage(len(taken), n, len(gpus))
+                for fd in taken.values():
+                    write(fd, text)
             except BaseException:
-                for fd in fds:
+                for fd in taken.values():
                     os.close(fd)
                 raise
-        return Lease(tuple(uuids), tuple(fds))
+        uuids = tuple(uuid for uuid in gpus if uuid in taken)
+        fds = tuple(taken[uuid] for uuid in uuids)
+        return Lease(uuids, fds, loans=tuple(taken)[free:])
 
     def held(self, gpus: Sequence[str]) -> dict[str, dict[str, Any] | None]:
         """For each GPU who holds it, or None when it is free.
 
-        A holder that cannot be read is an empty dict: held, by nobody knows whom.
+        A holder that cannot be read is an empty dict: held, by nobody knows whom. That of a lab
+        whose GPU is borrowed has the borrower as ``lent_to``; a borrower whose lab has ended is the
+        holder.
         """
-        found: dict[str, dict[str, Any] | None] = {}
         with self._alone():
-            for uuid in gpus:
-                if (fd := self._try(uuid)) is None:
-                    found[uuid] = self._holder(uuid)
-                else:
+            return {uuid: self._seen(uuid) for uuid in gpus}
+
+    def lend(self, owner: str, lab: str, lend: bool) -> int:
+        """Let the owner's jobs borrow the GPUs of a lab of theirs, or no longer.
+
+        What is borrowed already stays so until the job ends.
+
+        Args:
+            owner: Person.
+            lab: Id of the lab, as in its holder.
+            lend: Whether jobs may borrow from now on.
+
+        Returns:
+            How many GPUs the lab holds; 0 means that the owner has no such lab with GPUs.
+
+        Raises:
+            StorageFull: the directory has no room.
+            Unavailable: another process sits on the directory and does not move.
+        """
+        count = 0
+        with self._alone():
+            for uuid in self._known():
+                about = self._holder_of(self._file(uuid))
+                if about is None or about.get("kind") != "lab" or not owner:
+                    continue
+                if (about.get("owner"), about.get("id")) != (owner, lab):
+                    continue
+                count += 1
+                fd = os.open(self._file(uuid), os.O_RDWR | os.O_CLOEXEC)
+                try:  # The lock is the lab's; whoever reads or writes the text has the mutex.
+                    write(fd, json.dumps({**about, "lend": lend}).encode())
+                finally:
                     os.close(fd)
-                    found[uuid] = None
-        return found
+        return count
+
+    # All of these are called with the mutex.
+
+    def _collect(
+        self,
+        taken: dict[str, int],
+        gpus: Sequence[str],
+        n: int,
+        take: Callable[[str], int | None],
+    ) -> None:
+        for uuid in gpus:
+            if len(taken) == n:
+                return
+            if uuid not in taken and (fd := take(uuid)) is not None:
+                taken[uuid] = fd
+
+    def _take_free(self, uuid: str) -> int | None:
+        fd = open_locked(self._file(uuid))
+        if fd is not None and is_held(self._loan_file(uuid)):  # Its lab has ended before it.
+            os.close(fd)
+            return None
+        return fd
+
+    def _borrow(self, uuid: str, owner: str) -> int | None:
+        about = self._holder_of(self._file(uuid))
+        if not about or not owner or about.get("lend") is not True:
+            return None
+        if (about.get("kind"), about.get("owner")) != ("lab", owner):
+            return None
+        return open_locked(self._loan_file(uuid))
+
+    def _check_most(self, holder: Mapping[str, Any], n: int, most: int) -> None:
+        who = (holder.get("kind"), holder.get("owner"))
+        abouts = (self._holder_of(self._file(uuid)) for uuid in self._known())
+        mine = sum(
+            1 for about in abouts if about and (about.get("kind"), about.get("owner")) == who
+        )
+        if mine + n > most:
+            have = f", and they hold {mine}" if mine else ""
+            things = f"your {holder.get('kind', 'job')}s"
+            raise NoCapacity(
+                f"{things} may hold {_gpus(most)} at most{have}.",
+                hint="Stop one of them, or choose fewer." if mine else "Choose fewer.",
+                field="gpus",
+            )
+
+    def _seen(self, uuid: str) -> dict[str, Any] | None:
+        holder = self._holder_of(self._file(uuid))
+        borrower = self._holder_of(self._loan_file(uuid))
+        if holder is None:
+            return borrower
+        return holder if borrower is None else {**holder, "lent_to": borrower}
+
+    def _holder_of(self, file: Path) -> dict[str, Any] | None:
+        """What the holder of this very lock says of itself; None when nobody holds it."""
+        if not is_held(file):
+            return None
+        try:
+            holder = json.loads(file.read_bytes())
+        except ValueError:  # Includes text that is not UTF-8.
+            return {}
+        return holder if isinstance(holder, dict) else {}
+
+    def _known(self) -> list[str]:
+        """UUIDs of the GPUs that were ever taken."""
+        names = (path.name.removesuffix(".lock") for path in self.path.glob("*.lock"))
+        return sorted(name for name in names if not name.endswith(".loan"))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One taker or prober at a time, so that nobody meets a half-taken set."""
-        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self._path / ".mutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self.path / ".mutex", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             give_up = time.monotonic() + _PATIENCE
-            while not _lock(fd):
+            while not lock(fd):
                 if time.monotonic() > give_up:
                     raise Unavailable(
                         "the GPU locks are in use by a process that does not move.",
-                        hint=f"See which one has {self._path / '.mutex'} open.",
+                        hint=f"See which one has {self.path / '.mutex'} open.",
                     )
                 time.sleep(0.002)
             yield
@@ -143,51 +261,21 @@ class LeaseDir:
             os.close(fd)
 
     def _file(self, uuid: str) -> Path:
-        if not uuid or uuid.startswith(".") or "/" in uuid:
+        if not uuid or uuid.startswith(".") or uuid.endswith(".loan") or "/" in uuid:
             raise ValueError(f"not a GPU UUID: {uuid!r}")
-        return self._path / f"{uuid}.lock"
+        return self.path / f"{uuid}.lock"
 
-    def _try(self, uuid: str) -> int | None:
-        """The locked file, or None when somebody else has it."""
-        fd = os.open(self._file(uuid), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if _lock(fd):
-                return fd
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-        return None
-
-    def _holder(self, uuid: str) -> dict[str, Any]:
-        try:
-            holder = json.loads(self._file(uuid).read_bytes())
-        except ValueError:  # Includes text that is not UTF-8.
-            return {}
-        return holder if isinstance(holder, dict) else {}
-
-
-def _lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _say(fd: int, text: bytes) -> None:
-    try:
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, text, 0)
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull("the disk that holds the GPU locks is full.") from exc
-        raise
+    def _loan_file(self, uuid: str) -> Path:
+        return self._file(uuid).with_name(f"{uuid}.loan.lock")
 
 
 def _shortage(free: int, n: int, total: int) -> NoCapacity:
     if n > total:
         return NoCapacity(f"{n} GPUs are needed and this machine has {total or 'none'}.")
-    needed = "1 GPU is" if n == 1 else f"{n} GPUs are"
+    needed = f"{_gpus(n)} {'is' if n == 1 else 'are'}"
     have = "none" if not free else f"only {free}"
     return NoCapacity(f"{needed} needed and {have} of {total} {'is' if free < 2 else 'are'} free.")
+
+
+def _gpus(count: int) -> str:
+    return "1 GPU" if count == 1 else f"{count} GPUs"

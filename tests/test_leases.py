@@ -1,5 +1,6 @@
 """Who holds which GPU."""
 
+import json
 import os
 import signal
 import stat
@@ -87,6 +88,96 @@ def test_an_unreadable_holder_is_still_a_holder(leases: LeaseDir, tmp_path: Path
         assert leases.held(GPUS)["GPU-0"] == {}
 
 
+LAB = {"kind": "lab", "owner": "ada", "name": "lab", "id": "lab-1", "lend": True}
+
+
+def test_a_lab_lends(leases: LeaseDir) -> None:
+    """What is free goes first; then a job of the same owner gets what their lab lends, once."""
+    with leases.take(GPUS, 3, LAB), leases.take(GPUS, 2, ADA, borrow=True) as lease:
+        held = leases.held(GPUS)
+        with pytest.raises(NoCapacity):
+            leases.take(GPUS, 3, ADA, borrow=True)
+
+        assert (("GPU-0", "GPU-3"), ("GPU-0",)) == (lease.uuids, lease.loans)
+        assert [{**LAB, "lent_to": ADA}, LAB, LAB, ADA] == list(held.values())
+        assert not any(os.get_inheritable(fd) for fd in lease.fds)
+    assert [None] * 4 == list(leases.held(GPUS).values())
+
+
+def test_a_loan_outlives_its_lab(leases: LeaseDir) -> None:
+    """A GPU whose lab has ended is free when its borrower has ended too."""
+    lab = leases.take(GPUS[:1], 1, LAB)
+    with leases.take(GPUS[:1], 1, ADA, borrow=True):
+        lab.release()
+        with pytest.raises(NoCapacity, match="none of 1 is free"):
+            leases.take(GPUS[:1], 1, {**ADA, "id": "other"}, borrow=True)
+
+        assert {"GPU-0": ADA} == leases.held(GPUS[:1])
+    with leases.take(GPUS[:1], 1, LAB) as again:
+        assert ("GPU-0",) == again.uuids
+
+
+@pytest.mark.parametrize(
+    ("lab", "borrower"),
+    [
+        (LAB, {**ADA, "owner": "grace"}),
+        ({**LAB, "lend": False}, ADA),
+        ({**LAB, "lend": "yes"}, ADA),
+        ({**LAB, "kind": "job"}, ADA),
+        ({"kind": "lab", "lend": True}, {"kind": "job"}),
+        ({"kind": "lab", "owner": "", "lend": True}, {"kind": "job", "owner": ""}),
+    ],
+)
+def test_what_nobody_borrows(leases: LeaseDir, lab: dict, borrower: dict) -> None:
+    """Only a lab lends, only when it says so, and only to its own owner's."""
+    with leases.take(GPUS, 4, lab), pytest.raises(NoCapacity):
+        leases.take(GPUS, 1, borrower, borrow=True)
+
+
+def test_lending_begins_and_ends(leases: LeaseDir, tmp_path: Path) -> None:
+    """Its owner switches it while the lab runs; of another's lab, or one that is gone, nothing."""
+    with leases.take(GPUS, 2, {**LAB, "lend": False}), leases.take(GPUS, 1, ADA):
+        assert (2, 0, 0) == (
+            leases.lend("ada", "lab-1", True),
+            leases.lend("grace", "lab-1", True),
+            leases.lend("ada", "digits-1", True),
+        )
+        assert [LAB, LAB, ADA, None] == list(leases.held(GPUS).values())
+        with leases.take(GPUS[:2], 1, {**ADA, "id": "two"}, borrow=True) as loan:
+            assert 2 == leases.lend("ada", "lab-1", False)
+            assert loan.loans == ("GPU-0",)
+            with pytest.raises(NoCapacity):
+                leases.take(GPUS[:2], 1, {**ADA, "id": "three"}, borrow=True)
+    assert 0 == leases.lend("ada", "lab-1", True)
+
+
+def test_a_limit_for_one_person(leases: LeaseDir) -> None:
+    """The labs of one person hold so many together, of whatever GPUs; jobs do not count."""
+    with (
+        leases.take(GPUS[:2], 1, LAB, most=2),
+        leases.take(GPUS, 1, ADA),
+        leases.take(GPUS, 1, {**LAB, "owner": "grace"}, most=2),
+    ):
+        with pytest.raises(NoCapacity, match="your labs may hold 1 GPU at most, and they hold 1"):
+            leases.take(GPUS[3:], 1, LAB, most=1)
+        with pytest.raises(NoCapacity, match="your labs may hold 2 GPUs at most, and they hold 1"):
+            leases.take(GPUS, 2, LAB, most=2)
+        with leases.take(GPUS[3:], 1, LAB, most=2) as second:
+            assert ("GPU-3",) == second.uuids
+    with pytest.raises(NoCapacity, match="may hold 0 GPUs at most") as caught:
+        leases.take(GPUS, 1, LAB, most=0)
+    assert "gpus" == caught.value.field
+
+
+def test_names_of_loans_are_no_gpus(leases: LeaseDir) -> None:
+    """What would be the lock of a loan is never taken for a GPU."""
+    with leases.take(GPUS, 1, LAB), leases.take(GPUS[:1], 1, ADA, borrow=True):
+        assert 1 == leases.lend("ada", "lab-1", False)
+    for name in ("GPU-0.loan", "../x", ".x", ""):
+        with pytest.raises(ValueError, match="not a GPU"):
+            leases.take([name], 1, ADA)
+
+
 def test_nobody_waits_for_a_stopped_taker(
     leases: LeaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +244,65 @@ def test_twenty_takers_never_share_a_gpu(tmp_path: Path) -> None:
     assert [""] * 20 == [error for _, error in said]
     assert sum(int(taken) for taken, _ in said) > 20
     assert [None] * 4 == list(LeaseDir(tmp_path / "leases").held(GPUS).values())
+
+
+@pytest.mark.long
+def test_fifty_rounds_of_twenty(tmp_path: Path) -> None:
+    """Of 20 who ask at once for one of 4 GPUs exactly 4 get one, 50 times; of 20 who would borrow
+    two of them exactly 2 do."""
+    script = textwrap.dedent(
+        """
+        import json, pathlib, sys
+        from dllab_hub.errors import NoCapacity
+        from dllab_hub.leases import LeaseDir
+        leases = LeaseDir(pathlib.Path(sys.argv[1]))
+        for line in sys.stdin:
+            ask = json.loads(line)
+            try:
+                lease = leases.take(ask["gpus"], 1, ask["holder"], borrow=ask["borrow"])
+            except NoCapacity:
+                lease = None
+            print(json.dumps(lease and lease.uuids), flush=True)
+            sys.stdin.readline()
+            if lease:
+                lease.release()
+            print("done", flush=True)
+        """
+    )
+    takers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(module.__file__).parents[1])},
+        )
+        for _ in range(20)
+    ]
+
+    def round_of(**ask: object) -> list[str]:
+        for taker in takers:
+            taker.stdin.write(json.dumps(ask) + "\n")
+            taker.stdin.flush()
+        took = [json.loads(taker.stdout.readline()) for taker in takers]
+        for taker in takers:
+            taker.stdin.write("\n")
+            taker.stdin.flush()
+        assert ["done\n"] * 20 == [taker.stdout.readline() for taker in takers]
+        return sorted(uuid for uuids in took if uuids for uuid in uuids)
+
+    leases = LeaseDir(tmp_path)
+    try:
+        for _ in range(50):
+            assert GPUS == round_of(gpus=GPUS, holder=ADA, borrow=False)
+            with leases.take(GPUS, 4, LAB):
+                assert GPUS[:2] == round_of(gpus=GPUS[:2], holder=ADA, borrow=True)
+            with leases.take(GPUS[:2], 2, LAB):  # Two are lent and two are free.
+                assert GPUS == round_of(gpus=GPUS, holder=ADA, borrow=True)
+    finally:
+        for taker in takers:
+            taker.communicate(timeout=10)
+    assert [None] * 4 == list(leases.held(GPUS).values())
 
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 The public verbs are concrete: they check the wish, own the policy and are idempotent where a person
 may press twice. The private verbs are the mechanism, and all that a new backend writes:
 
-    _submit  _get  _list  _cancel  _logs  _events  _checkpoints  _capacity
+    _submit  _get  _list  _cancel  _logs  _events  _checkpoints  _capacity  _lend
 
 Models and what serves them are the other half: `Serving`, as ``serving`` of each backend.
 """
@@ -74,6 +74,8 @@ class Backend(ABC):
         """
         catalog = await self.catalog()
         catalog.image(spec.image)
+        for name in spec.volumes:
+            catalog.volume(name)
         if spec.replicas > catalog.max_replicas:
             raise InvalidRequest(
                 f"a job may have {catalog.max_replicas} replicas at most.", field="roles.0.replicas"
@@ -166,6 +168,22 @@ class Backend(ABC):
             raise InvalidRequest(f"must be from 0 to {MAX_GPUS}.", field="gpus")
         return await self._capacity(owner, gpus)
 
+    async def lend(self, owner: str, lab: str, lend: bool) -> Capacity:
+        """Let the owner's jobs use the GPUs of a lab of theirs, or no longer.
+
+        Jobs that use them already go on.
+
+        Args:
+            owner: Person.
+            lab: Id of the lab.
+            lend: Whether they may.
+
+        Raises:
+            NotFound: the owner has no such lab, or it has no GPU.
+        """
+        await self._lend(owner, lab, lend)
+        return await self._capacity(owner, None)
+
     @abstractmethod
     async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob: ...
 
@@ -193,6 +211,9 @@ class Backend(ABC):
 
     @abstractmethod
     async def _capacity(self, owner: str, gpus: int | None) -> Capacity: ...
+
+    @abstractmethod
+    async def _lend(self, owner: str, lab: str, lend: bool) -> None: ...
 
 
 def _check_source(spec: TrainingSpec) -> None:

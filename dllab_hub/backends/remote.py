@@ -22,9 +22,12 @@ from ..specs import (
     GpuReport,
     JobPage,
     JobState,
+    Lending,
     LogChunk,
     ModelPage,
     ModelVersion,
+    Restart,
+    RestartWish,
     TrainingJob,
     TrainingSpec,
 )
@@ -68,6 +71,16 @@ class RemoteBackend(Backend):
         """What a job may name."""
         return await self._transport.ask("GET", "catalog", Catalog.from_wire)
 
+    async def restart(self, owner: str, wish: RestartWish) -> Restart:
+        """Have a lab restarted with other GPUs; the answer comes while it goes on."""
+        return await self._transport.ask(
+            "POST", "labs/restart", Restart.from_wire, body=wish.to_wire()
+        )
+
+    async def restarted(self, owner: str, server: str) -> Restart:
+        """What became of the last restart of a lab."""
+        return await self._transport.ask("GET", "labs/restart", Restart.from_wire, server=server)
+
     async def submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
         """Send it as it is: the far side checks it against what it has."""
         return await self._submit(owner, spec)
@@ -75,6 +88,11 @@ class RemoteBackend(Backend):
     async def cancel(self, owner: str, id: str) -> TrainingJob:
         """End the job; one that has ended already is returned as it is."""
         return await self._cancel(owner, id)
+
+    async def lend(self, owner: str, lab: str, lend: bool) -> Capacity:
+        """Let one's jobs use the GPUs of a lab, or no longer."""
+        body = Lending(lab=lab, lend=lend).to_wire()
+        return await self._transport.ask("PUT", "gpus/lend", Capacity.from_wire, body=body)
 
     async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
         return await self._transport.ask("POST", "jobs", TrainingJob.from_wire, body=spec.to_wire())
@@ -126,6 +144,9 @@ class RemoteBackend(Backend):
 
     async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
         return await self._transport.ask("GET", "capacity", Capacity.from_wire, gpus=gpus)
+
+    async def _lend(self, owner: str, lab: str, lend: bool) -> None:
+        await self.lend(owner, lab, lend)
 
 
 class RemoteGpus:

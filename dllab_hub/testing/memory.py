@@ -24,8 +24,10 @@ from ..specs import (
     ReplicaStatus,
     TrainingJob,
     TrainingSpec,
+    advice,
     shortage,
 )
+from .memory_gpus import MemoryGpus
 from .memory_serving import MemoryServing
 
 __all__ = ("MemoryBackend",)
@@ -70,11 +72,10 @@ class MemoryBackend(Backend):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._offered = catalog or Catalog(images=(_PYTHON,), default_image="here")
-        self._gpus = tuple(gpus)
+        self._gpus = MemoryGpus(gpus)
         self._clock = clock
         self.serving = MemoryServing(clock=clock)
         self._records: dict[str, _Record] = {}
-        self._held: dict[str, Holder] = {}  # By labs that the test made up.
 
     # What a test does to jobs.
 
@@ -144,11 +145,9 @@ class MemoryBackend(Backend):
 
     def hold(self, uuid: str, holder: Holder | None) -> None:
         """Say that a lab or somebody's job holds a GPU; None gives it back."""
+        self._gpus.hold(uuid, holder)
         if holder is None:
-            self._held.pop(uuid, None)
             self._launch()
-        else:
-            self._held[uuid] = holder
 
     # The backend.
 
@@ -227,7 +226,11 @@ class MemoryBackend(Backend):
         return tuple(self._record(owner, id).checkpoints)
 
     async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
-        return Capacity.of(owner, len(self._gpus), self._holders().values(), gpus)
+        return Capacity.of(owner, len(self._gpus.uuids), self._holders().values(), gpus)
+
+    async def _lend(self, owner: str, lab: str, lend: bool) -> None:
+        self._gpus.lend(owner, lab, lend)
+        self._launch()
 
     # Inside.
 
@@ -243,22 +246,24 @@ class MemoryBackend(Backend):
             for r in self._records.values()
             for uuid in r.gpus
         }
-        return {**self._held, **jobs}
+        return self._gpus.holders(jobs)
 
     def _launch(self) -> None:
         for record in self._records.values():
             if record.job.state is not JobState.PENDING:
                 continue
             wish = record.job.spec.gpus
-            held = self._holders()
-            free = [uuid for uuid in self._gpus if uuid not in held]
+            held, owner = self._holders(), record.job.owner
+            free = self._gpus.usable(owner, held)
             if wish <= len(free):
                 record.gpus = tuple(free[:wish])
                 self._run(record)
             else:
-                why = shortage(record.job.owner, len(self._gpus), held.values())
+                total = len(self._gpus.uuids)
+                why = shortage(owner, total, held.values())
                 gpus = f"{wish} GPU{'s' if wish > 1 else ''}"
-                record.job = record.job.model_copy(update={"reason": f"waiting for {gpus}: {why}."})
+                reason = f"waiting for {gpus}: {why}. {advice(owner, total, held.values(), wish)}"
+                record.job = record.job.model_copy(update={"reason": reason.strip()})
 
     def _run(self, record: _Record) -> None:
         job, now = record.job, self._clock()

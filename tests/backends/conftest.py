@@ -10,7 +10,12 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from pathlib import Path
 
 import pytest
@@ -20,7 +25,8 @@ from serving_place import ServingPlace, end_all, local_serving
 import dllab_hub
 from dllab_hub.backends.base import Backend
 from dllab_hub.backends.local import LocalBackend
-from dllab_hub.specs import Code, JobState, Role, TrainingJob, TrainingSpec
+from dllab_hub.leases import LeaseDir
+from dllab_hub.specs import Code, Holder, JobState, Role, TrainingJob, TrainingSpec
 from dllab_hub.state import StateDir
 from dllab_hub.testing import MemoryBackend
 
@@ -69,6 +75,10 @@ class Place(ABC):
     ) -> TrainingJob:
         """A job whose replicas print ``prints`` and return ``code``; None: they run on."""
 
+    @abstractmethod
+    def lab(self, owner: str, *, lend: bool = False) -> AbstractContextManager[Holder]:
+        """While it is open, a lab of the owner holds both GPUs."""
+
     async def state(
         self, job: TrainingJob, *states: JobState, seconds: float = 20.0
     ) -> TrainingJob:
@@ -104,9 +114,28 @@ class MemoryPlace(Place):
             self.memory.finish(job.id, state, exit_code=code)
         return job
 
+    @contextmanager
+    def lab(self, owner, *, lend=False):
+        holder = Holder(kind="lab", owner=owner, name="mine", id="mine-1", lend=lend)
+        for uuid in GPUS:
+            self.memory.hold(uuid, holder)
+        yield holder
+        for uuid in GPUS:
+            self.memory.hold(uuid, None)
+
 
 class LocalPlace(Place):
     """Jobs are processes that do it."""
+
+    def __init__(self, backend: LocalBackend, state: StateDir) -> None:
+        super().__init__(backend)
+        self.leases = LeaseDir(state.leases)
+
+    @contextmanager
+    def lab(self, owner, *, lend=False):
+        holder = {"kind": "lab", "owner": owner, "name": "mine", "id": "mine-1", "lend": lend}
+        with self.leases.take(GPUS, 2, holder):
+            yield Holder(**holder)
 
     async def submit(self, owner, *, prints="", code=0, **spec):
         lines = [
@@ -124,8 +153,9 @@ async def memory_place(root: Path) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def local_place(root: Path) -> AsyncIterator[Place]:
-    async with _running(StateDir(root, root / "envs")) as backend:
-        yield LocalPlace(backend)
+    state = StateDir(root, root / "envs")
+    async with _running(state) as backend:
+        yield LocalPlace(backend, state)
 
 
 @asynccontextmanager
@@ -224,7 +254,7 @@ def a_state(tmp_path: Path) -> StateDir:
 async def local(a_state: StateDir) -> AsyncIterator[LocalPlace]:
     """A local backend with two GPUs."""
     async with _running(a_state) as backend:
-        yield LocalPlace(backend)
+        yield LocalPlace(backend, a_state)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from dllab_hub.errors import InvalidRequest, NotFound
-from dllab_hub.specs import JobState
+from dllab_hub.specs import Holder, JobState
 
 STRANGE_IDS = (
     "nosuch-bcdfghj",
@@ -253,6 +253,39 @@ async def test_capacity(place):
         hers.holders[0].id + hers.holders[0].owner + hers.holders[0].name,
         hers.holders[0].kind,
     )
+
+
+async def test_a_lab_lends_its_gpus(place, until):
+    """One's jobs run on what one's lab lends, nobody else's do, and the lab may end before them."""
+    with place.lab("ada") as lab:
+        mine = await place.submit("ada", name="mine", code=None, gpus=1)
+        hers = await place.submit("grace", name="hers", code=None, gpus=1)
+        told = "Lend your lab's GPUs to start it now."
+        assert mine.reason.endswith(told)
+        assert told in (await place.backend.capacity("ada", 1)).forecast.message
+        assert "Lend" not in hers.reason
+
+        for person, id in (("grace", lab.id), ("ada", "nosuch"), ("ada", "")):
+            with pytest.raises(NotFound):
+                await place.backend.lend(person, id, True)
+        now = await place.backend.lend("ada", lab.id, True)
+        assert (0, [True, True]) == (now.free, [holder.lend for holder in now.holders])
+        await place.state(mine, JobState.RUNNING)
+        await until(lambda: has_gpus(place, mine))
+
+        seen = await place.backend.capacity("ada", 1)
+        others = (await place.backend.capacity("grace", 1)).holders
+        assert "now" == seen.forecast.answer
+        assert ["mine"] == [holder.lent_to.name for holder in seen.holders if holder.lent_to]
+        assert {Holder(kind="lab")} == set(others)
+        await place.backend.lend("ada", lab.id, False)
+        assert "wait" == (await place.backend.capacity("ada", 1)).forecast.answer
+        assert JobState.RUNNING is (await place.backend.get("ada", mine.id)).state
+        assert JobState.PENDING is (await place.backend.get("grace", hers.id)).state
+
+    await place.state(hers, JobState.RUNNING)
+    after = await place.backend.capacity("ada", None)
+    assert (0, {"job"}) == (after.free, {holder.kind for holder in after.holders})
 
 
 async def has_gpus(place, job):

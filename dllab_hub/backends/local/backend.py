@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -91,6 +92,7 @@ class LocalBackend(Backend):
             state,
             self._leases,
             self._interpreter,
+            partial(load_catalog, state, here=here),
             grace=grace,
             os_users=os_users,
             python=python,
@@ -195,6 +197,11 @@ class LocalBackend(Backend):
     async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
         there = await self._inventory()
         return await asyncio.to_thread(capacity, self._leases, there, owner, gpus)
+
+    async def _lend(self, owner: str, lab: str, lend: bool) -> None:
+        if not await asyncio.to_thread(self._leases.lend, owner, lab, lend):
+            raise NotFound("you have no such lab with GPUs.", field="lab")
+        self._wake.set()  # A job may have waited for it.
 
     # On the thread of decisions.
 

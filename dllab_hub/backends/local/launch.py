@@ -6,6 +6,7 @@ exactly as long as either lives.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,10 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ...errors import NotFound
 from ...leases import LeaseDir
 from ...names import slug
 from ...shim import WORKSPACE
-from ...specs import TrainingJob
+from ...specs import Catalog, TrainingJob
 from ...state import StateDir
 from .account import Account
 from .jobdir import JobDir
@@ -24,6 +26,8 @@ from .shims import Shims, claim
 from .store import disk_errors
 
 __all__ = ("Launcher",)
+
+_LOG = logging.getLogger(__name__)
 
 
 class Launcher(Shims):
@@ -33,6 +37,7 @@ class Launcher(Shims):
         state: Where things lie.
         leases: The GPUs' locks.
         interpreter: The Python of an image, by its name.
+        catalog: Reads the catalog, which knows the volumes.
         grace: Seconds that a cancelled job has for a last checkpoint.
         os_users: Every job runs as its owner's account.
         python: The interpreter of the shims; it can import this package.
@@ -43,6 +48,7 @@ class Launcher(Shims):
         state: StateDir,
         leases: LeaseDir,
         interpreter: Callable[[str], Path],
+        catalog: Callable[[], Catalog],
         *,
         grace: float,
         os_users: bool = False,
@@ -52,6 +58,7 @@ class Launcher(Shims):
         self._state = state
         self._leases = leases
         self._interpreter = interpreter
+        self._catalog = catalog
         self._grace = grace
 
     def tensorboard(self, job: TrainingJob) -> Path:
@@ -87,7 +94,7 @@ class Launcher(Shims):
         Raises:
             NoCapacity: too few GPUs are free.
             AccessDenied: in OS-user mode, the job has no account of its own (any more).
-            DLLabError: the image is not there any more.
+            DLLabError: the image or a volume is not there any more.
             OSError: a file could not be written or the process not be started.
         """
         self._check(folder)
@@ -96,9 +103,11 @@ class Launcher(Shims):
         with claim(folder.lock) as lock:
             if lock is None:
                 return False
-            with self._leases.take(gpus, job.spec.gpus, holder) as lease:
+            with self._leases.take(gpus, job.spec.gpus, holder, borrow=True) as lease:
                 plan = self._plan(folder, job, python, lease.uuids)
                 self._launch(folder, plan, (lock, *lease.fds), lease.uuids)
+                if lease.loans:
+                    _say_borrowed(folder, len(lease.loans))
         return True
 
     def _plan(
@@ -118,9 +127,40 @@ class Launcher(Shims):
             "max_restarts": job.spec.max_restarts,
             "checkpoint_every": job.spec.checkpoint_every,
             "tensorboard": str(tensorboard),
+            "volumes": self._volumes(job),
             "workspace": str(folder.run.path / WORKSPACE),
             "grace": self._grace,
         }
+
+    def _volumes(self, job: TrainingJob) -> dict[str, Any]:
+        """``DLLAB_VOLUMES`` of a job. Whether the person may use them was looked at before."""
+        if not job.spec.volumes:
+            return {}
+        there = {volume.name: volume for volume in self._catalog().volumes}
+        found = {}
+        for name in job.spec.volumes:
+            if name not in there:
+                raise NotFound(f"the volume {name} is not offered any more.", field="volumes")
+            volume = there[name]
+            found[name] = {
+                "title": volume.title,
+                "read_only": volume.read_only,
+                "place": volume.place,
+                **(
+                    {"path": volume.path}
+                    if volume.path
+                    else {"url": volume.url, "options": volume.options}
+                ),
+            }
+        return found
+
+
+def _say_borrowed(folder: JobDir, count: int) -> None:
+    gpus = "a GPU" if count == 1 else f"{count} GPUs"
+    try:
+        folder.say("Borrowed", f"It shares {gpus} with a lab of yours, which lends what it has.")
+    except OSError as exc:  # The job runs; a word about it is no reason to call that a failure.
+        _LOG.warning("An event of %s is lost: %s", folder.path.name, exc)
 
 
 def _own_folder(root: Path, path: Path, account: Account) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ...errors import DLLabError, NoCapacity, StorageFull, Unavailable
 from ...leases import LeaseDir
 from ...shim.process import send, sweep
-from ...specs import JobState, TrainingJob, shortage
+from ...specs import JobState, TrainingJob, advice, shortage, usable
 from ...state import StateDir
 from . import readings
 from .account import Account, known_account
@@ -170,18 +170,17 @@ class Queue:
                 self._kill(folder, id)
         waiting = [live for live in self._live.values() if live.job.state is JobState.PENDING]
         held = tuple(holders(self._leases, gpus).values()) if waiting and gpus else ()
-        free = len(gpus) - len(held)
         for live in sorted(waiting, key=lambda live: (live.job.created, live.job.id)):
-            wish = live.job.spec.gpus
-            if wish > free:
+            owner, wish = live.job.owner, live.job.spec.gpus
+            if wish > usable(owner, len(gpus), held):
                 wished = "1 GPU" if wish == 1 else f"{wish} GPUs"
-                why = shortage(live.job.owner, len(gpus), held)
-                self._wait(live, f"waiting for {wished}: {why}.")
+                why = shortage(owner, len(gpus), held)
+                what = advice(owner, len(gpus), held, wish)
+                self._wait(live, f"waiting for {wished}: {why}. {what}".rstrip())
                 continue
             self._launch(live, gpus)
             if wish and live.job.state is JobState.RUNNING:
                 held = tuple(holders(self._leases, gpus).values())
-                free = len(gpus) - len(held)
 
     @property
     def busy(self) -> bool:

@@ -180,3 +180,29 @@ async def test_a_false_name_tag(backend, ada, make_spec, until):
     assert os.getpid() != real["pid"]
     assert None is without
     assert ada.pw_uid == known_account(folder.path, NAME).uid
+
+
+async def test_a_volume_is_read_as_the_account(backend, ada, ground, make_spec, until):
+    """A directory volume is what the account may read of it; one that is closed to it says so."""
+    for name, owner in (("open", ada.pw_uid), ("closed", 0)):
+        folder = ground / name / "inside"
+        folder.mkdir(parents=True)
+        (folder / "labels.txt").write_text(name)
+        os.chown(folder, owner, owner)
+        os.chown(folder.parent, owner, owner)
+        folder.parent.chmod(0o700)
+    (ground / "state" / "catalog.toml").write_text(
+        "\n".join(
+            f'[[volumes]]\nname = "{name}"\ntitle = "{name}"\npath = "{ground / name / "inside"}"'
+            for name in ("open", "closed")
+        )
+    )
+    source = "import os; print(open('data/open/labels.txt').read(), os.lstat('data/open').st_uid)"
+    job = await over(
+        backend, await backend.submit(NAME, make_spec(source=source, volumes=("open",))), until
+    )
+    text = (await backend.logs(NAME, job.id, replica="worker-0")).text
+    assert (JobState.SUCCEEDED, f"open {ada.pw_uid}\n") == (job.state, text)
+
+    refused = await over(backend, await backend.submit(NAME, make_spec(volumes=("closed",))), until)
+    assert (JobState.FAILED, True) == (refused.state, "closed to your account" in refused.reason)
