@@ -99,7 +99,7 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         (
             ["env", "build", "nothing"],
             1,
-            "there is no such image. Choose one of: pytorch, serving.",
+            "there is no such image. Choose one of: base, jax, pytorch.",
         ),
         (["jobs"], 1, "DLLAB_API_URL"),
         (["gpus"], 1, "DLLAB_API_URL"),
@@ -260,10 +260,8 @@ def test_env_list(dllab: _Dllab, tmp_path: Path) -> None:
     assert said.returncode == 0
     assert "not built: dllab env build pytorch" in said.stdout
     listed = json.loads(dllab("env", "list", "--json", DLLAB_ENVS=str(tmp_path / "e")).stdout)
-    assert [(image["name"], image["ready"]) for image in listed] == [
-        ("pytorch", False),
-        ("serving", False),
-    ]
+    assert {"pytorch", "serving"} <= {image["name"] for image in listed}
+    assert not any(image["ready"] for image in listed)
 
 
 def test_doctor_outside_of_a_lab(dllab: _Dllab, tmp_path: Path) -> None:

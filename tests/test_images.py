@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import threading
@@ -14,7 +15,11 @@ from dllab_hub import images
 from dllab_hub._version import __version__
 from dllab_hub.errors import DLLabError, NotFound, StorageFull, Unavailable
 from dllab_hub.images import builder, download
+from dllab_hub.images.progress import Progress
 from dllab_hub.state import StateDir
+
+#: It builds for real, and downloads what that takes.
+pytestmark = pytest.mark.timeout(600)
 
 
 def write_image(state: StateDir, name: str, requirements: str, about: str = "") -> None:
@@ -42,6 +47,7 @@ class Built:
         (self.half.path / "bin").mkdir(parents=True)
         (self.half.path / "bin" / "left-over").touch()
         self.said: list[str] = []
+        self.steps: list[images.Step] = []
         self.results: list[images.ImageEnv] = []
         builders = [threading.Thread(target=self.build) for _ in range(2)]
         for thread in builders:
@@ -50,7 +56,7 @@ class Built:
             thread.join()
 
     def build(self) -> None:
-        self.results.append(images.build(self.state, "tiny", self.said.append))
+        self.results.append(images.build(self.state, "tiny", self.said.append, self.steps.append))
 
 
 @pytest.fixture(scope="module")
@@ -152,25 +158,6 @@ def test_a_renewal_that_fails_costs_nothing(built: Built, monkeypatch: pytest.Mo
     assert ready
 
 
-def test_pytorch_is_shipped_at_its_pinned_version(state: StateDir) -> None:
-    """The shipped image says what its requirements install."""
-    [env] = [e for e in images.find(state) if e.image.name == "pytorch"]
-    requirements = (env.source / "requirements.txt").read_text().splitlines()
-
-    assert f"torch=={env.image.version}" in requirements
-    assert not env.ready
-
-
-def test_the_serving_image_serves_onnx(state: StateDir) -> None:
-    """It is shipped, at the version that its requirements install, and says what it serves."""
-    env = images.named(state, "serving")
-    requirements = (env.source / "requirements.txt").read_text().splitlines()
-
-    assert ("onnx",) == env.image.serves
-    assert f"kserve=={env.image.version}.*" in requirements
-    assert () == images.named(state, "pytorch").image.serves
-
-
 def test_other_requirements_make_another_environment(state: StateDir) -> None:
     """A changed requirement never changes an environment that a lab may be using."""
     write_image(state, "a", "idna==3.6\n")
@@ -182,6 +169,69 @@ def test_other_requirements_make_another_environment(state: StateDir) -> None:
     assert first != second
 
 
+class Builder:
+    """Stands for a process that builds an image: it holds the lock and has said how far it is."""
+
+    def __init__(self, env: images.ImageEnv, **step: object) -> None:
+        env.path.parent.mkdir(parents=True, exist_ok=True)
+        self.lock = env.path.with_suffix(".lock").open("w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        Progress(env.path, lambda step: None)(**step)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("percent", "line"), [(45.7, "45 %: downloading torch"), (None, "downloading torch")]
+)
+def test_an_image_that_is_being_built_says_how_far_it_is(
+    state: StateDir, percent: float | None, line: str
+) -> None:
+    """Everybody sees the percent, and whoever asks for its interpreter is told to wait."""
+    builder = Builder(images.named(state, "pytorch"), line="downloading torch", percent=percent)
+    image = images.named(state, "pytorch").image
+
+    assert ("building", line) == (image.state, image.progress)
+    with pytest.raises(Unavailable, match="is being built"):
+        images.python_of(state, "pytorch")
+    builder.lock.close()
+
+
+def test_a_builder_that_was_killed_builds_no_more(state: StateDir) -> None:
+    """What it left behind does not look like a build for ever."""
+    builder = Builder(images.named(state, "pytorch"), line="downloading torch", percent=45)
+    builder.lock.close()
+
+    image = images.named(state, "pytorch").image
+    assert ("missing", "") == (image.state, image.progress)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"line": 3', '{"line": "x"}'])
+def test_progress_that_cannot_be_read_is_none(state: StateDir, text: str) -> None:
+    """A damaged file does not take the form away."""
+    builder = Builder(env := images.named(state, "pytorch"), line="x")
+    env.path.with_suffix(".progress").write_text(text)
+
+    assert "missing" == images.named(state, "pytorch").image.state
+    builder.lock.close()
+
+
+def test_a_built_image_is_ready(built: Built) -> None:
+    """Its state says so, and nothing of the build is left beside it."""
+    env = images.named(built.state, "tiny")
+
+    assert ("ready", "") == (env.image.state, env.image.progress)
+    assert {f"{env.path.name}{end}" for end in ("", ".lock", ".log")} == {
+        path.name for path in env.path.parent.iterdir()
+    }
+
+
+def test_the_percent_never_falls(built: Built) -> None:
+    """A progress bar moves from the start to the end."""
+    seen = [step.percent for step in built.steps if step.percent is not None]
+
+    assert seen == sorted(seen)
+    assert (0, 95) == (seen[0], seen[-1])
+
+
 def test_an_unbuilt_image_says_how_to_build_it(state: StateDir) -> None:
     """Asking for its interpreter names the command."""
     with pytest.raises(Unavailable, match="dllab env build pytorch"):
@@ -190,7 +240,7 @@ def test_an_unbuilt_image_says_how_to_build_it(state: StateDir) -> None:
 
 def test_an_unknown_image_lists_the_known_ones(state: StateDir) -> None:
     """A typing error is answered with the names there are."""
-    with pytest.raises(NotFound, match="Choose one of: pytorch"):
+    with pytest.raises(NotFound, match="Choose one of: base, jax, pytorch"):
         images.build(state, "pytroch", print)
 
 
@@ -213,6 +263,7 @@ def test_pips_own_reason_is_told(state: StateDir) -> None:
         'title = "x"\n',
         "title = 3\nframework = 4\n",
         'title = "x"\nframework = "x"\nversion = "1"\nserves = "onnx"\n',
+        'title = "x"\nframework = "x"\nversion = "1"\nverison = "1"\n',
     ],
 )
 def test_a_broken_image_file_is_named(state: StateDir, about: str) -> None:

@@ -25,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words in (["--version"], ["-V"]):
         print(f"dllab-hub {__version__}")
         return 0
+    if words[:1] == ["ssh-proxy"]:
+        from .tunnel import run as carry
+
+        return carry(words[1:])
     from .commands import run
 
     return run(words)

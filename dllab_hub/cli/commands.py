@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from ..errors import DLLabError, InvalidRequest
 from ..specs import MAX_REPLICAS
 from ..submission import Words, add_options, in_words, split_args, valid_name, whole
-from . import jobs, machine, models
+from . import env as environments
+from . import jobs, machine, models, share, ssh
 
 __all__ = ("run",)
 
@@ -64,15 +65,38 @@ def _parser() -> Words:
     up.add_argument("--os-users", action="store_true", help="every person is their own OS user")
     up.add_argument("--no-browser", action="store_true", help="only print the address")
 
-    env = command("env", machine.env_list, "framework images: build, list")
+    env = command("env", environments.env_list, "framework images: build, list, remove, adopt")
     actions = env.add_subparsers(metavar="ACTION", parser_class=Words)
-    build = actions.add_parser("build", help="build the environment of an image")
-    build.add_argument("name", metavar="IMAGE")
-    build.set_defaults(command=machine.env_build)
+    build = actions.add_parser("build", help="build environments of images; goes on after Ctrl-C")
+    build.add_argument("name", metavar="IMAGE", nargs="+")
+    build.set_defaults(command=environments.env_build)
     listing = actions.add_parser("list", help="list the images there are")
     listing.add_argument("--json", action="store_true")
-    listing.set_defaults(command=machine.env_list)
+    listing.set_defaults(command=environments.env_list)
+    remove = actions.add_parser("remove", help="delete the environments of images")
+    remove.add_argument("name", metavar="IMAGE", nargs="+")
+    remove.add_argument("--force", action="store_true", help="even when something runs in it")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+    remove.set_defaults(command=environments.env_remove)
+    adopt = actions.add_parser("adopt", help="make an image of what a person exported")
+    adopt.add_argument("file", metavar="lab.json", help="of `dllab lab export`; - reads from stdin")
+    adopt.add_argument("--name", type=valid_name, required=True, metavar="IMAGE", help="new image")
+    adopt.add_argument("--title", default="", help="what people read on the form")
+    adopt.add_argument("--no-build", action="store_true", help="only write its files")
+    adopt.set_defaults(command=environments.env_adopt)
     env.set_defaults(json=False)
+
+    lab = command("lab", share.lab_link, "share this lab's choice and packages: export, link")
+    parts = lab.add_subparsers(metavar="ACTION", parser_class=Words)
+    export = parts.add_parser("export", help="print it as a small file")
+    export.set_defaults(command=share.lab_export)
+    link = parts.add_parser("link", help="print a link that fills in the form with it")
+    link.add_argument(
+        "file", metavar="lab.json", nargs="?", help="of `dllab lab export`; - is stdin"
+    )
+    link.add_argument("--hub", metavar="URL", help="address of the hub that is to start it")
+    link.set_defaults(command=share.lab_link)
+    lab.set_defaults(file=None, hub=None)
 
     submit = command("submit", jobs.submit, "submit a script as a training job")
     submit.takes_args = True
@@ -123,6 +147,12 @@ def _parser() -> Words:
 
     gpus = command("gpus", jobs.gpus, "show the GPUs and who holds them")
     gpus.add_argument("--json", action="store_true")
+
+    config = command("ssh-config", ssh.ssh_config, "print what ~/.ssh/config needs for a lab")
+    config.add_argument("url", metavar="URL", help="of the lab, from its first page")
+    config.add_argument("--host", metavar="NAME", help="what ssh is to call it")
+    config.add_argument("--identity", metavar="FILE", help="private key; else those ssh tries")
+    config.add_argument("--token-file", metavar="FILE", help="holds a token of the hub; else asked")
 
     doctor = command("doctor", machine.doctor, "check this machine and say what to do")
     doctor.add_argument("--home", metavar="DIR", help="where the lab keeps everything")

@@ -23,6 +23,8 @@ __all__ = ("Finding", "examine")
 
 #: A built image takes about this much.
 _ROOM = 3 * 2**30
+#: One image to work in is enough; this one is built when there is none.
+_FIRST = "pytorch"
 #: Seconds in which a healthy driver has answered.
 _PATIENCE = 10.0
 
@@ -98,15 +100,21 @@ def _images(state: StateDir) -> Iterator[Finding]:
         yield Finding("images", "missing", exc.message, exc.hint)
         return
     built = any(env.ready and not env.image.serves for env in found)
+    others = []
     for env in found:
-        what = f"image {env.image.name}"
+        what, how = f"image {env.image.name}", f"dllab env build {env.image.name}"
         if env.ready:
             yield Finding(what, "ok", str(env.path))
+        elif env.image.state == "building":
+            yield Finding(what, "note", f"being built, {env.image.progress}")
+        elif env.image.serves:
+            yield Finding(what, "note", "not built; models cannot be deployed", how)
+        elif env.image.name == _FIRST and not built:
+            yield Finding(what, "missing", "not built", how)
         else:
-            # One image to work in is enough; without one that serves, models can only be trained.
-            needed = not built and not env.image.serves
-            verdict: Literal["note", "missing"] = "missing" if needed else "note"
-            yield Finding(what, verdict, "not built", f"dllab env build {env.image.name}")
+            others.append(env.image.name)
+    if others:
+        yield Finding("images", "note", f"not built: {', '.join(others)}", "dllab env build NAME")
 
 
 def _balancer() -> Finding:

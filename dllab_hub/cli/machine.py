@@ -1,4 +1,4 @@
-"""Commands about this machine: up, env, doctor."""
+"""Commands about this machine: up, doctor."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
-from .. import images
 from ..state import StateDir
-from ..tables import columns
 from .doctor import examine
 
-__all__ = ("doctor", "env_build", "env_list", "state_dir", "up")
+__all__ = ("doctor", "state_dir", "up")
 
 
 def up(options: argparse.Namespace, args: tuple[str, ...]) -> int:
@@ -24,28 +22,6 @@ def up(options: argparse.Namespace, args: tuple[str, ...]) -> int:
         os_users=options.os_users,
         browser=not options.no_browser,
     )
-
-
-def env_build(options: argparse.Namespace, args: tuple[str, ...]) -> int:
-    """``dllab env build pytorch``."""
-    from ..up import build_env
-
-    return build_env(str(options.name))
-
-
-def env_list(options: argparse.Namespace, args: tuple[str, ...]) -> int:
-    """``dllab env list``."""
-    found = images.find(StateDir.default())
-    if options.json:
-        rows = [{**e.image.to_wire(), "path": str(e.path), "ready": e.ready} for e in found]
-        print(json.dumps(rows, indent=2))
-        return 0
-    table = [("IMAGE", "TITLE", "STATE")]
-    for env in found:
-        state = "built" if env.ready else f"not built: dllab env build {env.image.name}"
-        table.append((env.image.name, env.image.title, state))
-    print(columns(table))
-    return 0
 
 
 def doctor(options: argparse.Namespace, args: tuple[str, ...]) -> int:

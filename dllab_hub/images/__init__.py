@@ -12,26 +12,43 @@ import contextlib
 import fcntl
 import json
 import shutil
+import time
 from collections.abc import Iterator
 
 from .._version import __version__
 from ..state import StateDir
 from .builder import Builder, Say
 from .environment import MARKER, ImageEnv, find, named, python_of
+from .progress import Meter, Progress, Step, beside
+from .usage import User, environments_of, users_of
+from .wheels import Wheels
 
-__all__ = ("ImageEnv", "Say", "build", "find", "named", "python_of")
+__all__ = (
+    "ImageEnv",
+    "Meter",
+    "Say",
+    "Step",
+    "User",
+    "build",
+    "find",
+    "named",
+    "python_of",
+    "remove",
+    "users",
+)
 
 
-def build(state: StateDir, name: str, say: Say) -> ImageEnv:
+def build(state: StateDir, name: str, say: Say, meter: Meter = lambda step: None) -> ImageEnv:
     """Make the environment of an image; milliseconds when it is there already.
 
-    Two builders exclude each other, and one that was interrupted is started over. Blocks for
-    minutes: call it in a thread or a program of its own.
+    Two builders exclude each other. One that was interrupted is started over, with what it had
+    downloaded. Blocks for minutes: call it in a thread or a program of its own.
 
     Args:
         state: Where environments lie.
         name: Of the image.
-        say: Gets the size of the download before it starts, then progress.
+        say: Gets the size of the download before it starts, then a line at each step.
+        meter: Gets every percent, for a progress bar.
 
     Raises:
         NotFound: no such image.
@@ -42,35 +59,87 @@ def build(state: StateDir, name: str, say: Say) -> ImageEnv:
     if _built_by(env) == __version__:
         return env
     state.envs.mkdir(parents=True, exist_ok=True)
-    with _alone(env, say):
+    with _alone(env, say) as lock:
         env = named(state, name)
         by = _built_by(env)
         if by == __version__:
             return env
-        builder = Builder(env, say)
-        if by is not None:
-            # The old mark stays until the new one replaces it: a renewal that fails costs nothing.
-            say(f"{env.image.title}: updating dllab-hub from {by} to {__version__}")
-        elif not builder.has_requirements.exists():
-            shutil.rmtree(env.path, ignore_errors=True)  # A half-built one.
-            builder.create()
-            builder.announce()
-            builder.requirements()
-        builder.package()
-        _mark(env)
+        progress = Progress(env.path, meter)
+        builder = Builder(env, say, progress, lock)
+        try:
+            if by is not None:
+                # The old mark stays until the new one replaces it: a renewal that fails costs
+                # nothing.
+                say(f"{env.image.title}: updating dllab-hub from {by} to {__version__}")
+            elif not builder.has_requirements.exists():
+                shutil.rmtree(env.path, ignore_errors=True)  # A half-built one.
+                builder.create()
+                builder.announce()
+                builder.requirements()
+            builder.package()
+            _mark(env)
+        finally:
+            progress.end()
     say(f"{env.image.title} is ready")
-    return env
+    return named(state, name)
+
+
+def users(state: StateDir, name: str) -> list[User]:
+    """Processes that run in an image's environments now: labs, jobs, replicas.
+
+    Raises:
+        NotFound: no such image.
+    """
+    named(state, name)
+    return users_of(environments_of(state, name))
+
+
+def remove(state: StateDir, name: str, say: Say) -> int:
+    """Delete an image's environments, older ones of other requirements too.
+
+    Whoever calls it has made sure that nothing runs in them: see `users`.
+
+    Args:
+        state: Where environments lie.
+        name: Of the image.
+        say: Gets a line when it has to wait for a builder.
+
+    Returns:
+        How many environments there were.
+
+    Raises:
+        NotFound: no such image.
+    """
+    env = named(state, name)
+    if not state.envs.is_dir():
+        return 0
+    with _alone(env, say):
+        there = environments_of(state, name)
+        for path in there:
+            (path / MARKER).unlink(missing_ok=True)  # From now on nobody starts in it.
+            shutil.rmtree(path)
+            for ending in ("log", "progress"):
+                beside(path, ending).unlink(missing_ok=True)
+            Wheels(beside(path, "downloads")).forget()
+        Wheels(beside(env.path, "downloads")).forget()
+    return len(there)
 
 
 @contextlib.contextmanager
-def _alone(env: ImageEnv, say: Say) -> Iterator[None]:
-    with env.path.with_suffix(".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+def _alone(env: ImageEnv, say: Say) -> Iterator[int]:
+    """Hold the environment's lock; its file descriptor."""
+    with beside(env.path, "lock").open("a") as lock:
+        # Whoever reads how far a build is holds it for an instant.
+        for _ in range(5):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        else:
             say(f"{env.image.title}: another process is building it; waiting")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock.fileno()
 
 
 def _built_by(env: ImageEnv) -> str | None:

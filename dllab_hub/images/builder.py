@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,151 +18,179 @@ from .._version import __version__
 from ..errors import StorageFull, Unavailable
 from .download import file_sizes, in_words, unpacked
 from .environment import ImageEnv
+from .pip import Pip, Say
+from .progress import Progress, beside
+from .wheels import Wheel, Wheels, cost, read_report
 
 __all__ = ("Builder", "Say")
 
-#: Takes one line for people.
-Say = Callable[[str], None]
+#: Shares of the whole build, percent: looking up, downloading and installing end there.
+_FOUND, _FETCHED, _INSTALLED = 5, 60, 95
 
 
 class Builder:
     """Drives the environment's own pip; each method is one step and blocks until it is done.
 
     Everything pip says is kept in a log beside the environment.
+
+    Args:
+        env: What to build.
+        say: Gets a line at each step.
+        progress: Gets every percent.
+        lock: Of the build; pip inherits it.
     """
 
-    def __init__(self, env: ImageEnv, say: Say) -> None:
+    def __init__(
+        self, env: ImageEnv, say: Say, progress: Progress, lock: int | None = None
+    ) -> None:
         self.env = env
         self.say = say
-        self.log = env.path.with_suffix(".log")
+        self.progress = progress
+        self.pip = Pip(env.image.title, env.python, beside(env.path, "log"), say, lock)
+        self.wheels = Wheels(beside(env.path, "downloads"))
+        self.files: list[Wheel] = []
+        self.only_files = True
         # What was downloaded at length is kept when only our own small package could not be added.
         self.has_requirements = env.path / ".requirements"
 
+    @property
+    def _title(self) -> str:
+        return self.env.image.title
+
+    @property
+    def _list(self) -> tuple[str, str]:
+        return "--requirement", str(self.env.source / "requirements.txt")
+
     def create(self) -> None:
         """Make the virtual environment from the base interpreter, readable by every account."""
-        self.say(f"{self.env.image.title}: making a virtual environment")
+        self.say(f"{self._title}: making a virtual environment")
+        self.progress("making a virtual environment", 0)
         base = getattr(sys, "_base_executable", sys.executable)
-        self._run([base, "-m", "venv", str(self.env.path)], fresh=True)
+        self.pip.run([base, "-m", "venv", str(self.env.path)], fresh=True)
         self.env.path.chmod(0o755)
         # Older ones cannot write the report and the raw progress that are read below.
-        self._pip("install", "--quiet", "--upgrade", "pip>=25.1")
+        self.pip("install", "--quiet", "--upgrade", "pip>=25.1")
 
     def announce(self) -> None:
         """Say what the download and the disk will cost; refuse when the disk has no room."""
-        self.say(f"{self.env.image.title}: looking up what has to be downloaded")
-        report = self.env.path / "report.json"
-        self._pip(
-            *("install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report)),
-            *("--requirement", str(self.env.source / "requirements.txt")),
-        )
-        urls = [
-            str(item["download_info"]["url"]) for item in json.loads(report.read_text())["install"]
-        ]
-        sizes = file_sizes(urls)
-        known = [size for size in sizes if size is not None]
-        size, unknown = sum(known), sizes.count(None)
-        disk = sum(map(unpacked, known))
-        about = "at least" if unknown else "about"
-        tail = f" (the size of {unknown} of {len(urls)} files is not known)" if unknown else ""
-        self.say(
-            f"{self.env.image.title}: {about} {in_words(size)} to download, "
-            f"{about} {in_words(disk)} on disk{tail}"
-        )
+        self.files = self.wheels.remembered()
+        if self.files:
+            self.say(f"{self._title}: going on where the last build stopped")
+        else:
+            self.say(f"{self._title}: looking up what has to be downloaded")
+            self.progress("looking up what has to be downloaded", 1)
+            self._look_up()
+        files = self.files
+        size = sum(wheel.size or 0 for wheel in files)
+        disk = sum(unpacked(wheel.size or 0) for wheel in files)
+        todo = self.wheels.missing(files)
+        rest = f"; {in_words(todo)} of it not here yet" if todo < size else ""
+        self.say(f"{self._title}: {cost(files)}{rest}, about {in_words(disk)} on disk")
         free = shutil.disk_usage(self.env.path).free
-        if free < disk:
+        if free < disk + todo:
             raise StorageFull(
                 f"{self.env.path.parent} has {in_words(free)} free and "
-                f"{self.env.image.title} needs {about} {in_words(disk)}.",
+                f"{self._title} needs about {in_words(disk + todo)} while it is built.",
                 hint="Make room, or set DLLAB_ENVS to a directory on a larger disk.",
             )
 
     def requirements(self) -> None:
         """Download and install what the image lists."""
-        self._pip(
-            *("install", "--progress-bar", "raw"),
-            *("--requirement", str(self.env.source / "requirements.txt")),
-        )
+        if not (self.only_files and self._fetch()):
+            self.progress("downloading and installing", _FOUND)
+            self.pip("install", "--progress-bar", "raw", *self._list)
         self.has_requirements.touch()
+        self.wheels.forget()
 
     def package(self) -> None:
         """Install the kernel-side package as the running one was installed."""
+        self.progress("adding dllab-hub", _INSTALLED)
         kept = self.env.path / "constraints.txt"  # Nothing may move the framework afterwards.
         # Not `pip freeze`: it names a file that was installed from a path, which is no constraint.
-        installed = json.loads("".join(self._pip("list", "--format", "json")))
+        installed = json.loads("".join(self.pip("list", "--format", "json")))
         kept.write_text(
             "".join(f"{x['name']}=={x['version']}\n" for x in installed if x["name"] != "dllab-hub")
         )
-        self.say(f"{self.env.image.title}: adding dllab-hub {__version__}")
-        self._pip("install", "--quiet", "--constraint", str(kept), *_own_source())
+        self.say(f"{self._title}: adding dllab-hub {__version__}")
+        self.pip("install", "--quiet", "--constraint", str(kept), *_own_source())
 
-    def _pip(self, *args: str) -> list[str]:
-        python = str(self.env.python)
-        return self._run([python, "-m", "pip", "--no-input", "--disable-pip-version-check", *args])
+    def _fetch(self) -> bool:
+        """Download and install the files; False when one of them cannot be had."""
+        folder = self.wheels.folder
+        try:
+            paths = self.wheels.fetch(self.files, self._fetched)
+        except Unavailable as exc:
+            # An index that wants a password, a file that is gone: pip knows more ways than we do.
+            self.say(f"{self._title}: {exc.message} Leaving the download to pip.")
+            return False
+        wanted, built = folder / "wheels.txt", folder / "sources.txt"
+        pairs = [*zip(self.files, paths, strict=True)]
+        wheels = [f"{w.name}=={w.version}\n" for w, path in pairs if path.suffix == ".whl"]
+        sources = [f"{path.absolute().as_uri()}\n" for _, path in pairs if path.suffix != ".whl"]
+        wanted.write_text("".join(wheels))
+        built.write_text("".join(sources))
+        with self._watched(self.files):
+            # All of it is known: without a second look at what depends on what.
+            here = ("--no-index", "--find-links", str(folder))
+            if wheels:
+                self.pip("install", "--no-deps", *here, "--requirement", str(wanted))
+            if sources:
+                self.pip("install", "--no-deps", "--requirement", str(built))
+        return True
 
-    def _run(self, argv: list[str], fresh: bool = False) -> list[str]:
-        """Run to the end, following pip's own lines; its standard output is returned."""
-        # A kernel needs no front end: whether this checkout has built it makes no difference.
-        environ = {**os.environ, "SKIP_JUPYTER_BUILDER": "1", "PYTHONUNBUFFERED": "1"}
-        environ.pop("PYTHONPATH", None)
-        environ.pop("PIP_REQUIRE_VIRTUALENV", None)
-        lines: list[str] = []
-        follow = _Follow(self.env.image.title, self.say)
-        with self.log.open("wb" if fresh else "ab") as log:
-            log.write(f"$ {' '.join(argv)}\n".encode())
-            log.flush()
-            with subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environ,
-                umask=0o022,  # Every account of the machine may read and run it.
-                text=True,
-                errors="replace",
-            ) as process:
-                try:
-                    assert process.stdout is not None
-                    for line in process.stdout:
-                        follow(line)
-                        if not line.startswith("Progress "):
-                            lines.append(line.rstrip("\n"))
-                            log.write(line.encode())
-                except BaseException:
-                    process.kill()  # Ctrl-C in the terminal: pip must not go on alone.
-                    raise
-            code = process.returncode
-        if code:
-            raise Unavailable(
-                f"the environment of {self.env.image.title} could not be built: "
-                f"{_last_error(self.log)}",
-                hint=f"All of pip's lines are in {self.log}.",
-            )
-        return lines
+    def _look_up(self) -> None:
+        report = self.env.path / "report.json"
+        self.pip(
+            *("install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report)),
+            *self._list,
+        )
+        self.files, self.only_files = read_report(json.loads(report.read_text()), file_sizes)
+        if self.only_files:
+            self.wheels.remember(self.files)
+
+    def _fetched(self, done: int, name: str) -> None:
+        size = sum(wheel.size or 0 for wheel in self.files if wheel.path is None)
+        share = min(1.0, done / size) if size else 0.0
+        self.progress(
+            f"downloading {_short(name)}, {in_words(done)} of {in_words(size)}",
+            _FOUND + share * (_FETCHED - _FOUND),
+        )
+
+    @contextmanager
+    def _watched(self, files: Sequence[Wheel]) -> Iterator[None]:
+        """Pip does not say how far it is with installing: what is there by now does."""
+        sizes = {_plain(wheel.name): wheel.size or 1 for wheel in files}
+        whole = sum(sizes.values())
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.5):
+                there = {_plain(p.name.split("-")[0]) for p in self.env.path.glob(_INSTALLED_AS)}
+                done = sum(size for name, size in sizes.items() if name in there)
+                count = f"{len(there & set(sizes))} of {len(sizes)} packages"
+                self.progress(
+                    f"installing, {count}", _FETCHED + done / whole * (_INSTALLED - _FETCHED)
+                )
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
 
 
-class _Follow:
-    """Turns pip's lines into a few for people: large files with their progress, and the install."""
+_INSTALLED_AS = "lib/python*/site-packages/*.dist-info"
 
-    def __init__(self, title: str, say: Say) -> None:
-        self.title = title
-        self.say = say
-        self.file = ""
-        self.quarter = 0
 
-    def __call__(self, line: str) -> None:
-        words = line.split()
-        if words[:1] in (["Downloading"], ["Processing"]) and len(words) > 1:
-            self.file = unquote(words[1].rsplit("/", 1)[-1]).split("-cp")[0].removesuffix(".whl")
-            self.quarter = 0
-        elif words[:1] == ["Progress"] and len(words) == 4:
-            done, size = int(words[1]), int(words[3])
-            if size > 20e6 and 4 * done // size > self.quarter:
-                self.quarter = 4 * done // size
-                so_far = f"{in_words(done)} of {in_words(size)}"
-                self.say(f"{self.title}: {self.file}: {so_far} downloaded")
-        elif line.startswith("Installing collected packages"):
-            count = line.count(",") + 1
-            self.say(f"{self.title}: installing {count} packages, a minute or two")
+def _plain(name: str) -> str:
+    """PEP 503, and what file names make of it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _short(name: str) -> str:
+    return "-".join(name.split("-")[:2])
 
 
 def _own_source() -> list[str]:
@@ -179,14 +207,3 @@ def _own_source() -> list[str]:
     if not origin["url"].startswith("file:") or not Path(path).exists():
         return [f"dllab-hub=={__version__}"]
     return ["--editable", path] if origin.get("dir_info", {}).get("editable") else [path]
-
-
-def _last_error(log: Path) -> str:
-    """Pip's own reason, from the last 16 KiB of its log."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 16384))
-        lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    lines = [line.strip() for line in lines]
-    by_pip = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
-    return (by_pip or raised or lines or ["no reason given"])[-1]

@@ -6,24 +6,34 @@ import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-__all__ = ("file_sizes", "in_words", "unpacked")
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ("client", "file_sizes", "in_words", "unpacked")
+
+
+def client() -> httpx.Client:
+    """For downloads: through the environment's proxy, trusting what the system trusts."""
+    import httpx  # Only a build needs it, and every lab reads the catalog.
+
+    verify = ssl.create_default_context()
+    return httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=10), verify=verify)
 
 
 def file_sizes(urls: Sequence[str]) -> list[int | None]:
     """Bytes of each file; None where the server does not say. Nothing is downloaded."""
-    import httpx  # Only a build needs it, and every lab reads the catalog.
+    import httpx
 
-    with httpx.Client(
-        follow_redirects=True, timeout=10, verify=ssl.create_default_context()
-    ) as client:
+    with client() as http:
 
         def size(url: str) -> int | None:
             try:
                 if url.startswith("file:"):
                     return Path(unquote(urlsplit(url).path)).stat().st_size
-                answer = client.head(url)
+                answer = http.head(url)
             except (httpx.HTTPError, OSError):
                 return None
             length = answer.headers.get("content-length") if answer.is_success else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import tomllib
@@ -13,11 +14,16 @@ from typing import Any
 from ..errors import DLLabError, InvalidRequest, NotFound, Unavailable
 from ..specs import Image
 from ..state import StateDir
+from .progress import read
 
 __all__ = ("ImageEnv", "MARKER", "find", "named", "python_of")
 
 #: Written last: an environment that has this file was built to the end.
 MARKER = ".complete"
+#: What an ``image.toml`` may say. ``python`` is the container's; an environment of this machine has
+#: the Python that the hub runs in.
+_FIELDS = ("title", "framework", "version", "description", "tags", "serves", "container")
+_OTHERS = ("python", "contains")
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class ImageEnv:
     """An image and the place of its environment, built or not.
 
     Attributes:
-        image: What people pick.
+        image: What people pick; its ``state`` and ``progress`` are those of the moment it was read.
         path: The virtual environment, below ``envs``.
         source: Directory with ``image.toml`` and ``requirements.txt``.
     """
@@ -46,7 +52,7 @@ class ImageEnv:
 
 
 def find(state: StateDir) -> list[ImageEnv]:
-    """Every image there is, by name; whether its environment is built is `ImageEnv.ready`.
+    """Every image there is, by name, each with the state of its environment now.
 
     Raises:
         DLLabError: an ``image.toml`` cannot be read; the message names it.
@@ -55,9 +61,10 @@ def find(state: StateDir) -> list[ImageEnv]:
     for folder in (*_shipped(), state.root / "images"):
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
-                if (path / "image.toml").is_file():
+                # With a dot it is half written: see `sharing.adopt`.
+                if not path.name.startswith(".") and (path / "image.toml").is_file():
                     sources[path.name] = path
-    return [_read(state, source) for _, source in sorted(sources.items())]
+    return [_look(state, source) for _, source in sorted(sources.items())]
 
 
 def python_of(state: StateDir, name: str) -> Path:
@@ -65,9 +72,14 @@ def python_of(state: StateDir, name: str) -> Path:
 
     Raises:
         NotFound: no such image.
-        Unavailable: its environment is not built.
+        Unavailable: its environment is not built, or still being built; the message says which.
     """
     env = named(state, name)
+    if env.image.state == "building":
+        raise Unavailable(
+            f"the environment of the image {name} is being built ({env.image.progress}).",
+            hint="Try again when it is done.",
+        )
     if not env.ready:
         raise Unavailable(
             f"the environment of the image {name} is not built.",
@@ -93,15 +105,33 @@ def _shipped() -> Iterator[Path]:
     yield package / "share" / "images"
 
 
-def _read(state: StateDir, source: Path) -> ImageEnv:
+def _look(state: StateDir, source: Path) -> ImageEnv:
     try:
-        about: dict[str, Any] = tomllib.loads((source / "image.toml").read_text())
-        requirements = (source / "requirements.txt").read_bytes()
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        fields = ("title", "framework", "version", "description", "serves")
-        given = {key: about[key] for key in fields if key in about}
-        image = Image.from_wire({"name": source.name, "python": python, **given})
+        # The catalog is read for every form: an unchanged file is not parsed again.
+        stamps = [
+            (found.st_mtime_ns, found.st_size, found.st_ino)
+            for found in ((source / n).stat() for n in ("image.toml", "requirements.txt"))
+        ]
+        image, digest = _read(source, *stamps)
     except (OSError, ValueError, InvalidRequest) as exc:
         raise DLLabError(f"the image in {source} cannot be read: {exc}") from exc
-    digest = hashlib.sha256(requirements + python.encode()).hexdigest()[:12]
-    return ImageEnv(image, state.envs / f"{source.name}-{digest}", source)
+    env = ImageEnv(image, state.envs / f"{source.name}-{digest}", source)
+    if env.ready:
+        return env  # Also while only our own package is renewed.
+    step = read(env.path)
+    now = {"state": "building", "progress": str(step)} if step else {"state": "missing"}
+    return ImageEnv(image.model_copy(update=now), env.path, source)
+
+
+@functools.lru_cache(maxsize=256)
+def _read(source: Path, *stamps: tuple[int, int, int]) -> tuple[Image, str]:
+    about: dict[str, Any] = tomllib.loads((source / "image.toml").read_text())
+    unknown = sorted(set(about) - {*_FIELDS, *_OTHERS})
+    if unknown:
+        hint = f"Known keys: {', '.join(sorted((*_FIELDS, *_OTHERS)))}."
+        raise InvalidRequest("there is no such key.", hint=hint, field=unknown[0])
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    given = {key: about[key] for key in _FIELDS if key in about}
+    image = Image.from_wire({"name": source.name, "python": python, **given})
+    requirements = (source / "requirements.txt").read_bytes()
+    return image, hashlib.sha256(requirements + python.encode()).hexdigest()[:12]

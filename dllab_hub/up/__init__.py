@@ -35,7 +35,7 @@ from .installation import (
 )
 from .proxy import proxy_command
 
-__all__ = ("build_env", "up")
+__all__ = ("up",)
 
 #: What a new lab gets: somewhere to work, and what serves models.
 _FIRST_IMAGE, _SERVER = "pytorch", "serving"
@@ -84,12 +84,6 @@ def up(
         password = secret(state.hub / "password", 12)
         secret(state.hub / "admin-password", 40)
         return _run(Hub(state, settings), "" if os_users else password, browser)
-
-
-def build_env(name: str) -> int:
-    """``dllab env build``: make an image's environment, with progress; the exit code."""
-    images.build(StateDir.default(), name, _say)
-    return 0
 
 
 def _run(hub: Hub, password: str, browser: bool) -> int:
