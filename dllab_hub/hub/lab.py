@@ -1,53 +1,34 @@
-"""`Lab`: one lab's place on this machine, its account, and the shim that it runs below."""
+"""`Lab`: one lab's place on this machine, and the shim that it runs below."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import pwd
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..catalog import interpreter
-from ..errors import AccessDenied, Conflict, NotFound
 from ..leases import Lease
-from ..names import slug
-from ..shim import process
-from ..specs import Catalog, Image, LabSpec
+from ..shim import EXIT_RECORD, process
+from ..shim.record import read_exit
+from ..specs import CUSTOM, Catalog, LabSpec
 from ..state import StateDir
-from . import home
+from . import environment, home
+from .account import Account
+from .prepared import Kernel, Prepared, variables, write_settings
 
-__all__ = ("Lab", "Prepared")
+__all__ = ("Lab",)
 
-_PACKAGE = Path(__file__).parent.parent
-_WELCOME = _PACKAGE / "notebooks" / "welcome.ipynb"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What `Lab.prepare` has found out.
-
-    Attributes:
-        home: Where the notebooks are.
-        env: Variables of the lab.
-        path: Directories for the front of PATH.
-        first_page: Where to send the person, or an empty string for the usual page.
-        account: ``user``, ``group`` and ``extra_groups`` for Popen; empty in single-user mode.
-    """
-
-    home: Path
-    env: dict[str, str]
-    path: Sequence[str]
-    first_page: str = ""
-    account: dict[str, Any] = field(default_factory=dict)
+_WELCOME = Path(__file__).parent.parent / "notebooks" / "welcome.ipynb"
+#: Bytes of a server's log that are looked at.
+_TAIL = 16384
 
 
 @dataclass(frozen=True)
@@ -69,8 +50,18 @@ class Lab:
     os_user: bool
 
     @property
+    def account(self) -> Account:
+        """As whom it runs."""
+        return Account(self.state, self.owner, self.os_user)
+
+    @property
+    def home(self) -> Path:
+        """The person's home and notebooks, shared by all their labs."""
+        return self.account.home
+
+    @property
     def directory(self) -> Path:
-        """Written by the hub only; ``run`` below it by the lab."""
+        """Written by the hub only; ``run`` and ``overlay`` below it by the lab."""
         return self.state.labs / self.id
 
     @property
@@ -87,21 +78,14 @@ class Lab:
         """What its server says."""
         return self.directory / "lab.log"
 
-    @property
-    def home(self) -> Path:
-        """The person's home and notebooks, shared by all their labs."""
-        if self.os_user:
-            return Path(self._account().pw_dir)
-        return self.state.homes / slug(self.owner)
-
-    @property
-    def holder(self) -> dict[str, str]:
+    def holder(self, spec: LabSpec) -> dict[str, Any]:
         """How the lab signs for its GPUs."""
         name = self.server or "default"
-        return {"kind": "lab", "owner": self.owner, "name": name, "id": self.id}
+        about = {"kind": "lab", "owner": self.owner, "name": name, "id": self.id}
+        return {**about, "lend": True} if spec.lend else about
 
     def prepare(self, spec: LabSpec, catalog: Catalog, shared: Collection[str]) -> Prepared:
-        """Make directories, links, the welcome notebook and the image's kernel.
+        """Make directories, links, the welcome notebook, the overlay and the image's kernel.
 
         Args:
             spec: What was picked; it has been checked.
@@ -110,36 +94,59 @@ class Lab:
 
         Raises:
             Conflict: something in the home is in the way.
+            InvalidRequest: the person's own environment is none, or lies where it may not.
             NotFound: no such account.
+            StorageFull: no room is left.
             Unavailable: the image's environment is not built.
         """
-        python = interpreter(self.state, spec.image)
-        account = self._popen_account()
+        python = "" if spec.image == CUSTOM else str(interpreter(self.state, spec.image))
+        account = self.account
         self._make_directories(account)
-        volumes = {name: catalog.volume(name).path for name in spec.volumes}
-        wish = {
-            "home": str(self.home),
-            "volumes": volumes,
-            "shared": sorted(shared),
-            "welcome": str(_WELCOME),
-        }
-        is_new = self._prepare_home(wish, account)["welcome"]
-        self._write_settings(python, catalog.image(spec.image))
+        volumes = [catalog.volume(name) for name in spec.volumes]
+        is_new = account.do(
+            home.prepare,
+            home.HomeProblem,
+            home=str(account.home),
+            volumes={volume.name: volume.path for volume in volumes if volume.path},
+            shared=sorted(shared),
+            welcome=str(_WELCOME),
+        )["welcome"]
+        made = account.do(
+            environment.prepare,
+            environment.EnvironmentProblem,
+            "custom" if spec.image == CUSTOM else "",
+            python=python,
+            custom=spec.custom if spec.image == CUSTOM else "",
+            roots=list(catalog.bring.environments),
+            overlay=str(self._overlay(spec)),
+        )
+        kernel = Kernel(
+            title="" if spec.image == CUSTOM else catalog.image(spec.image).title,
+            python=Path(made["python"]),
+            below=Path(made["below"]),
+            magics=bool(made["magics"]),
+        )
+        write_settings(self.directory / "jupyter", kernel)
+        self._write_keys(spec, account)
         return Prepared(
-            home=self.home,
+            home=account.home,
             env={
                 "DLLAB_HOME": str(self.state.root),
                 "DLLAB_ENVS": str(self.state.envs),
-                "DLLAB_IMAGE": spec.image,
                 "DLLAB_LAB_ID": self.id,
-                "DLLAB_TENSORBOARD": "1" if spec.tensorboard else "0",
-                "DLLAB_TENSORBOARD_LOGDIR": str(self.state.tensorboard / slug(self.owner)),
+                "DLLAB_OVERLAY": str(self._overlay(spec)),
+                "DLLAB_SSH_KEYS": str(self.directory / "authorized_keys"),
                 "JUPYTER_PATH": str(self.directory / "jupyter"),
                 "JUPYTER_CONFIG_PATH": str(self.directory / "jupyter"),
+                **variables(spec, catalog, kernel, self.state, self.owner),
             },
-            path=(str(python.parent), str(Path(sys.executable).parent)),
+            python=kernel.python,
+            path=(
+                *(str(kernel.python.parent), str(kernel.below.parent)),
+                str(Path(sys.executable).parent),
+            ),
             first_page=f"/lab/tree/{_WELCOME.name}" if is_new else "",
-            account=account,
+            account=account.popen,
         )
 
     def launch(
@@ -182,14 +189,20 @@ class Lab:
 
     def sweep(self) -> None:
         """Kill what a killed shim could not end: every process that carries the lab's mark."""
-        process.sweep(self.mark, uid=self._account().pw_uid if self.os_user else None)
+        process.sweep(self.mark, uid=self.account.uid)
 
-    def last_words(self) -> str:
-        """The last line of its server's log, cut to a sentence's length."""
-        with open(self.log, "rb") as file:
-            file.seek(max(0, self.log.stat().st_size - 4096))
-            lines = file.read().decode(errors="replace").split("\n")
-        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "no word")
+    def last_lines(self) -> list[str]:
+        """The end of its server's log, oldest line first."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(max(0, self.log.stat().st_size - _TAIL))
+                return file.read().decode(errors="replace").split("\n")
+        except FileNotFoundError:
+            return []
+
+    def exit_record(self) -> dict[str, Any] | None:
+        """How its shim says that it ended."""
+        return read_exit(self.directory / "run" / EXIT_RECORD)
 
     def end_leftover(self, timeout: float) -> None:
         """End a lab of this id that nobody remembers: its hub was killed while it started."""
@@ -207,85 +220,32 @@ class Lab:
             self.signal(identity, signal.SIGKILL)
             self.sweep()
 
-    def _account(self) -> pwd.struct_passwd:
-        try:
-            account = pwd.getpwnam(self.owner)
-        except KeyError:
-            raise NotFound(f"this machine has no account {self.owner}.") from None
-        if account.pw_uid == 0:
-            raise AccessDenied("there are no labs for root when labs run as their own accounts.")
-        return account
+    def _overlay(self, spec: LabSpec) -> Path:
+        """One apiece for each environment: what is installed on one does not fit another."""
+        name = spec.image
+        if name == CUSTOM:
+            name = f"{CUSTOM}-{hashlib.sha256(spec.custom.encode()).hexdigest()[:12]}"
+        return self.directory / "overlay" / name
 
-    def _popen_account(self) -> dict[str, Any]:
-        if not self.os_user:
-            return {}
-        account = self._account()
-        return {
-            "user": account.pw_uid,
-            "group": account.pw_gid,
-            "extra_groups": os.getgrouplist(self.owner, account.pw_gid),
-        }
-
-    def _make_directories(self, account: dict[str, Any]) -> None:
+    def _make_directories(self, account: Account) -> None:
         for path in (self.state.labs, self.directory):
             path.mkdir(mode=0o711, parents=True, exist_ok=True)
-            path.chmod(0o711 if account else 0o700)
-        run = self.directory / "run"
-        run.mkdir(mode=0o700, exist_ok=True)  # Its parent is ours: nobody can have put a link here.
-        if account:
-            os.chown(run, account["user"], account["group"])
+            path.chmod(0o711 if account.os_user else 0o700)
+        for name in ("run", "overlay"):
+            account.own(self.directory / name, 0o700)
 
-    def _prepare_home(self, wish: dict[str, Any], account: dict[str, Any]) -> dict[str, Any]:
-        if not account:
-            try:
-                return dict(home.prepare(**wish))
-            except home.HomeProblem as exc:
-                raise Conflict(str(exc)) from exc
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", str(Path(home.__file__))],
-            input=json.dumps(wish),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            cwd="/",
-            env={"PATH": os.defpath},
-            **account,
-        )
-        try:
-            answer: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
-            why = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise Conflict(f"the home of {self.owner} is not usable: {why[0]}") from None
-        if "problem" in answer:
-            raise Conflict(answer["problem"])
-        return answer
-
-    def _write_settings(self, python: Path, image: Image) -> None:
-        """The lab's one kernel is the image's interpreter; JupyterLab does not ask about its news.
-
-        They lie beside ``run``, not in it: a person must not lead the hub's writing elsewhere.
-        """
-        top = self.directory / "jupyter"
-        shutil.rmtree(top, ignore_errors=True)
-        kernel = {
-            "argv": [
-                *(str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"),
-                "--IPKernelApp.extra_extensions=dllab_hub",
-            ],
-            "display_name": image.title,
-            "language": "python",
-            "metadata": {"debugger": True},
-            "env": {"VIRTUAL_ENV": str(python.parent.parent)},
-        }
-        page = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-        for path, content in (
-            (top / "kernels" / "python3" / "kernel.json", kernel),
-            (top / "labconfig" / "page_config.json", page),
-        ):
-            path.parent.mkdir(parents=True)
-            path.write_text(json.dumps(content, indent=1))
-        for path in (top, *top.rglob("*")):
-            path.chmod(0o755 if path.is_dir() else 0o644)
+    def _write_keys(self, spec: LabSpec, account: Account) -> None:
+        """The keys that open the lab to SSH: the account's, in a directory that only we write."""
+        keys = self.directory / "authorized_keys"
+        if not spec.ssh:
+            keys.unlink(missing_ok=True)
+            return
+        partial = keys.with_name("authorized_keys.tmp")
+        with open(partial, "w", opener=_private) as file:
+            file.write(spec.ssh_key.rstrip("\n") + "\n")
+            if account.os_user:
+                os.fchown(file.fileno(), account.entry.pw_uid, account.entry.pw_gid)
+        partial.replace(keys)
 
 
 def _private(path: str, flags: int) -> int:

@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
 
 from jupyterhub.spawner import LocalProcessSpawner
-from jupyterhub.utils import random_port
+from jupyterhub.utils import url_escape_path
 from traitlets import Bool, Integer, Unicode, default
 
-from ..backends.local.capacity import holders
-from ..catalog import load_catalog
-from ..errors import DLLabError, NoCapacity, Unavailable
-from ..leases import Lease, LeaseDir
-from ..metrics.nvml import inventory
+from ..errors import DLLabError
+from ..leases import LeaseDir
+from ..metrics import nvml
 from ..names import slug
-from ..specs import Catalog, LabSpec, shortage
+from ..specs import Catalog, LabSpec
 from ..state import StateDir
-from .form import Offer, count, forecast, render
+from .capacity import LocalCapacity
+from .config import LabCatalog
+from .form import Offer
 from .lab import Lab
-from .options import Refused, from_form, from_query, read_options
+from .options import Refused, read_options
+from .page import LabForm
+from .start import Start, patience
+from .story import Links, Story
+from .taking import Stopped
+from .waiting import Line
 
 __all__ = ("LocalLabSpawner",)
 
+#: Where a lab's first page is: links to JupyterLab and TensorBoard, and the ssh command.
+_LANDING = "/dllab/"
 
-class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
+
+class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
     """Starts labs on this machine.
 
     In single-user mode every lab runs as the account that started the hub, with a home of its own
     below ``<root>/homes/``; in OS-user mode as the account of the person's name.
     """
+
+    start_timeout: int  # JupyterHub's; each start gets its own.
 
     os_users = Bool(
         False,
@@ -63,20 +72,20 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
         """,
     ).tag(config=True)
 
+    #: One apiece for all labs of a hub, by the state directory that they are about.
+    _capacities: ClassVar[dict[StateDir, LocalCapacity]] = {}
+    _lines: ClassVar[dict[StateDir, Line]] = {}
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # The hub stores a wish before anybody has looked at it; what is there now has started once.
         self._started_with: dict[str, Any] = dict(self.user_options)
-        self._said: list[str] = []
-        self._shim: dict[str, Any] | None = None
-
-    @default("options_form")  # type: ignore[untyped-decorator]
-    def _default_options_form(self) -> Any:
-        return _form
-
-    @default("options_from_form")  # type: ignore[untyped-decorator]
-    def _default_options_from_form(self) -> Any:
-        return from_form
+        self.story = Story()
+        self.shim: dict[str, Any] | None = None
+        self._idle = 0
+        self._usual_timeout: int = self.start_timeout
+        self._timeout = self._usual_timeout
+        self.fixed_port: int = self.port  # What was configured; each start writes `port`.
 
     @default("apply_user_options")  # type: ignore[untyped-decorator]
     def _default_apply_user_options(self) -> Any:
@@ -87,9 +96,9 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
         # -P: a random.py in somebody's home must not stop their lab from starting.
         return [sys.executable, "-P", "-m", "jupyterhub.singleuser"]
 
-    def options_from_query(self, query_data: dict[str, list[str]]) -> dict[str, Any]:
-        """The options of a link that starts a lab at once."""
-        return from_query(query_data)
+    @default("default_url")  # type: ignore[untyped-decorator]
+    def _default_default_url(self) -> str:
+        return _LANDING
 
     @property
     def lab(self) -> Lab:
@@ -103,19 +112,68 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
             os_user=self.os_users,
         )
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """The person's groups in the hub; asks the database, so never in a thread."""
+        return frozenset(group.name for group in self.user.orm_user.groups)
+
+    @property
+    def capacity(self) -> LocalCapacity:
+        """What is known of this machine's GPUs."""
+        state = StateDir.default()
+        return self._capacities.setdefault(state, LocalCapacity(state))
+
+    @property
+    def line(self) -> Line:
+        """Who waits for them."""
+        state = StateDir.default()
+        return self._lines.setdefault(state, Line(lambda: _free(state)))
+
+    @property
+    def links(self) -> Links:
+        """Where buttons about this lab lead to."""
+        name = f"/{url_escape_path(self.name)}" if self.name else ""
+        hub = self.hub.base_url
+        return Links(form=f"{hub}spawn/{self.user.escaped_name}{name}", home=f"{hub}home")
+
+    async def catalog_of(self) -> Catalog:
+        """What this person may pick, now.
+
+        Raises:
+            DLLabError: a setting is wrong, or no image is there.
+        """
+        groups = self.groups
+        found = await asyncio.to_thread(LabCatalog(parent=self).catalog, "machine")
+        return found.for_person(self.user.name, groups)
+
+    async def read(self, options: object) -> tuple[LabSpec, Catalog]:
+        """The wish in these options, and what it was read against.
+
+        Raises:
+            DLLabError: naming the field and the fix.
+        """
+        catalog = await self.catalog_of()
+        gpus = await asyncio.to_thread(nvml.inventory)
+        return await asyncio.to_thread(read_options, options, catalog, len(gpus)), catalog
+
     async def start(self) -> tuple[str, int]:
         """Start the lab: check the wish again, take the GPUs, launch below a shim.
 
         Raises:
             Refused: with one sentence for the person; nothing is left behind.
         """
-        self._said = ["Checking what you picked"]
-        with self._refusing():
-            await asyncio.to_thread(self.lab.end_leftover, self.stop_timeout)
-            spec, catalog = await asyncio.to_thread(self._read, self.user_options)
-            with await asyncio.to_thread(self._lease, spec) as lease:
-                await self._launch(spec, catalog, lease)
-            await self._listening()
+        self.story = Story(self.words)
+        start = Start(self, self.story)
+        try:
+            spec = await start.run()
+        except Stopped as exc:
+            self.keep(self._started_with)
+            raise Refused(exc.error, start.html(exc)) from exc
+        except DLLabError as exc:
+            self.keep(self._started_with)
+            raise Refused(exc) from exc
+        finally:
+            self.capacity.expire()
         self._started_with = spec.to_wire()
         return self.ip or "127.0.0.1", self.port
 
@@ -124,46 +182,59 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
         if self.proc is not None:
             status: int | None = await super().poll()
             return status
-        if self._shim is not None and self.lab.is_running(self._shim):
+        if self.shim is not None and self.lab.is_running(self.shim):
             return None
         self.clear_state()
         return 0
 
     async def stop(self, now: bool = False) -> None:
         """End the lab; returns when the shim has ended every process and given the GPUs back."""
-        if await self.poll() is not None or self._shim is None:
+        if await self.poll() is not None or self.shim is None:
             return
-        self.lab.signal(self._shim, signal.SIGTERM)
+        self.lab.signal(self.shim, signal.SIGTERM)
         await self.wait_for_death(5 if now else self.stop_timeout)
         if await self.poll() is None:
             self.log.warning("The lab %s did not end in time and is killed", self._log_name)
-            self.lab.signal(self._shim, signal.SIGKILL)
+            self.lab.signal(self.shim, signal.SIGKILL)
             await self.wait_for_death(self.kill_timeout)
             await asyncio.to_thread(self.lab.sweep)
+        self.capacity.expire()
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What is going on, for the page that waits."""
-        shown = 0
-        while True:
-            for message in self._said[shown:]:
-                shown += 1
-                yield {"progress": min(90, 25 * shown), "message": message}
-            await asyncio.sleep(0.2)
+        async for event in self.story.events():
+            yield event
 
     def get_state(self) -> dict[str, Any]:
-        """The shim's identity too: a number alone may be another process after a restart."""
+        """The shim's identity too: a number alone may be another process after a restart.
+
+        ``idle`` is for the culler: minutes without use after which it stops the lab, 0 for never.
+        """
         state: dict[str, Any] = super().get_state()
-        return {**state, "shim": self._shim} if self._shim else state
+        return {**state, "shim": self.shim, "idle": self._idle} if self.shim else state
 
     def load_state(self, state: dict[str, Any]) -> None:
         """After a restart of the hub: the lab goes on."""
         super().load_state(state)
-        self._shim = state.get("shim")
+        self.shim = state.get("shim")
+        self._idle = state.get("idle", 0)
 
     def clear_state(self) -> None:
         """Forget the process."""
         super().clear_state()
-        self._shim = None
+        self.shim = None
+        self.proc = None
+
+    def started(self, proc: Any, shim: dict[str, Any] | None, idle: int) -> None:
+        """Remember the process that was launched.
+
+        Args:
+            proc: The shim.
+            shim: Its identity.
+            idle: As in `get_state`.
+        """
+        self.proc, self.shim, self._idle = proc, shim, idle
+        self.pid = proc.pid
 
     def get_args(self) -> list[str]:
         """Jupyter Server's arguments."""
@@ -177,20 +248,17 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
         home = {"HOME": str(self.lab.home), "USER": self.user.name}
         return {**env, **home, "SHELL": os.environ.get("SHELL", "/bin/sh")}
 
-    def offer(self) -> Offer:
-        """What the form shows; reads files and locks, so it belongs in a thread."""
-        state = StateDir.default()
-        catalog = load_catalog(state)
-        gpus = inventory()
-        held = holders(LeaseDir(state.leases), gpus).values()
-        free = len(gpus) - len(held)
-        most = min(len(gpus), catalog.max_gpus)
+    async def offer(self) -> Offer:
+        """What the form shows."""
+        catalog = await self.catalog_of()
+        seen = await self.capacity.outlook(self.user.name, self.groups, catalog)
         return Offer(
             catalog=catalog,
-            gpus=len(gpus),
-            held=shortage(self.user.name, len(gpus), held),
-            forecasts=[forecast(number, free, len(gpus)) for number in range(most + 1)],
+            gpus=seen.gpus,
+            held=seen.held,
+            forecasts=seen.forecasts,
             os_users=self.os_users,
+            shared="All labs on this machine share its CPUs and memory.",
         )
 
     def keep(self, options: dict[str, Any]) -> None:
@@ -199,92 +267,25 @@ class LocalLabSpawner(LocalProcessSpawner):  # type: ignore[misc]
         self.user.db.commit()
 
     async def check(self, options: object) -> None:
-        """Read the options and keep them as typed values.
+        """Read the options, keep them as typed values, and set how long the start may take.
 
         Raises:
             Refused: naming the field and the fix.
         """
-        with self._refusing():
-            spec, _ = await asyncio.to_thread(self._read, options)
-        self.keep(spec.to_wire())
-
-    @contextlib.contextmanager
-    def _refusing(self) -> Iterator[None]:
-        """What cannot be had is said in one sentence, and is not what comes back preselected."""
         try:
-            yield
+            spec, catalog = await self.read(options)
         except DLLabError as exc:
             self.keep(self._started_with)
             raise Refused(exc) from exc
-
-    def _read(self, options: object) -> tuple[LabSpec, Catalog]:
-        catalog = load_catalog(StateDir.default())
-        return read_options(options, catalog, len(inventory())), catalog
-
-    def _lease(self, spec: LabSpec) -> Lease:
-        leases = LeaseDir(self.lab.state.leases)
-        gpus = inventory() if spec.gpus else ()
-        try:
-            return leases.take(gpus, spec.gpus, self.lab.holder)
-        except NoCapacity as exc:
-            why = shortage(self.user.name, len(gpus), holders(leases, gpus).values())
-            raise NoCapacity(
-                f"you asked for {count(spec.gpus)}, and {why}.",
-                hint="Choose fewer, or wait until some are given back.",
-                field="gpus",
-            ) from exc
-
-    async def _launch(self, spec: LabSpec, catalog: Catalog, lease: Lease) -> None:
-        image = catalog.image(spec.image)
-        with_gpus = f"with {count(spec.gpus)}" if spec.gpus else "on the CPU"
-        self._said.append(f"Preparing {image.title} {with_gpus}")
-        shared = {
-            name
-            for other in self.user.spawners.values()
-            if other is not self and other.active
-            for name in other.user_options.get("volumes", ())
-        }
-        prepared = await asyncio.to_thread(self.lab.prepare, spec, catalog, shared)
-        self.port: int = self.port or random_port()
-        env = {**self.get_env(), **prepared.env, "CUDA_VISIBLE_DEVICES": ",".join(lease.uuids)}
-        if self.service_url:
-            env["DLLAB_API_URL"] = self.service_url
-        env["TENSORBOARD_PROXY_URL"] = env["JUPYTERHUB_SERVICE_PREFIX"] + "proxy/%PORT%/"
-        env["PATH"] = os.pathsep.join([*prepared.path, env.get("PATH", os.defpath)])
-        if prepared.first_page:
-            env["JUPYTERHUB_DEFAULT_URL"] = prepared.first_page
-        self.log.info("Starting the lab %s below its shim", self._log_name)
-        argv = [*self.cmd, *self.get_args()]
-        self.proc, self._shim = await asyncio.to_thread(self.lab.launch, prepared, argv, env, lease)
-        self.pid = self.proc.pid
-        self._said.append("Starting Jupyter Server, usually 3 to 6 seconds")
-
-    async def _listening(self) -> None:
-        """Return as soon as the server takes connections.
-
-        JupyterHub asks at intervals that double, which costs up to seconds, and goes on asking a
-        server that has ended already.
-        """
-        while self.proc is not None:
-            if self.proc.poll() is not None:
-                raise Unavailable(
-                    f"the lab's server ended while it started: {self.lab.last_words()}",
-                    hint=f"All that it said is in {self.lab.log}.",
-                )
-            try:
-                _, writer = await asyncio.open_connection(self.ip or "127.0.0.1", self.port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
+        self.keep(spec.to_wire())
+        if self.start_timeout != self._timeout:  # A group's setting, made anew at each start.
+            self._usual_timeout = self.start_timeout
+        self.start_timeout = self._timeout = self._usual_timeout + patience(spec, catalog)
 
 
-async def _form(spawner: LocalLabSpawner) -> str:
-    try:
-        return render(await asyncio.to_thread(spawner.offer), spawner.user_options)
-    except DLLabError as exc:
-        raise Refused(exc) from exc
+def _free(state: StateDir) -> set[str]:
+    held = LeaseDir(state.leases).held(nvml.inventory())
+    return {uuid for uuid, holder in held.items() if holder is None}
 
 
 async def _apply(spawner: LocalLabSpawner, options: object) -> None:

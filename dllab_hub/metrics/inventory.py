@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..specs import GpuReport
+from ..specs import GpuInfo, GpuReport
 
 __all__ = ("Inventory",)
 
 
 class Inventory:
-    """UUIDs of the GPUs that can be used, for whoever leases them; from any thread.
+    """The GPUs that can be used, for whoever leases them; from any thread.
 
     Args:
         read: As `Nvml.read`.
@@ -28,17 +28,21 @@ class Inventory:
         self._keep = keep
         self._patience = patience
         self._lock = threading.Lock()
-        self._uuids: tuple[str, ...] = ()
+        self._gpus: tuple[GpuInfo, ...] = ()
         self._taken: float | None = None
         self._thread: threading.Thread | None = None
         self._started = 0.0
 
     def __call__(self) -> tuple[str, ...]:
-        """In index order; without GPUs that are lost, and empty when there are none."""
+        """UUIDs in index order; without GPUs that are lost, and empty when there are none."""
+        return tuple(gpu.uuid for gpu in self.gpus())
+
+    def gpus(self) -> tuple[GpuInfo, ...]:
+        """The same GPUs with their names."""
         now = time.monotonic()
         with self._lock:
             if self._taken is not None and now - self._taken < self._keep:
-                return self._uuids
+                return self._gpus
             if self._thread is None or not self._thread.is_alive():
                 # In a thread of its own: a hung driver must not take the caller with it.
                 self._thread = threading.Thread(
@@ -48,10 +52,14 @@ class Inventory:
                 self._thread.start()
             thread, left = self._thread, self._started + self._patience - now
         thread.join(max(left, 0.0))
-        return self._uuids
+        return self._gpus
 
     def _refresh(self) -> None:
         report = self._read()
-        uuids = tuple(gpu.uuid for gpu in report.gpus if gpu.uuid and not gpu.error)
+        gpus = tuple(
+            GpuInfo(uuid=gpu.uuid, name=gpu.name)
+            for gpu in report.gpus
+            if gpu.uuid and not gpu.error
+        )
         with self._lock:
-            self._uuids, self._taken = uuids, time.monotonic()
+            self._gpus, self._taken = gpus, time.monotonic()

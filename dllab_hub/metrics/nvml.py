@@ -1,4 +1,4 @@
-"""The GPUs of this machine, read through NVML: `read`, `inventory` and, for tests, `Nvml`.
+"""The GPUs of this machine, read through NVML: `read`, `gpus`, `inventory` and, for tests, `Nvml`.
 
 NVML may be slow or hang, so nothing here may be called on an event loop. Nothing happens at import.
 Whatever NVML answers becomes a `GpuReport`; the two tables below are the only place where its error
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from ..specs import Gpu, GpuReport, GpuState
+from ..specs import Gpu, GpuInfo, GpuReport, GpuState
 from .inventory import Inventory
 
-__all__ = ("Nvml", "inventory", "read")
+__all__ = ("Nvml", "gpus", "inventory", "read")
 
 
 class _Code(IntEnum):
@@ -269,3 +269,8 @@ def read() -> GpuReport:
 def inventory() -> tuple[str, ...]:
     """UUIDs of this machine's usable GPUs, at most 10 s old; ``()`` without any. Blocks."""
     return _INVENTORY()
+
+
+def gpus() -> tuple[GpuInfo, ...]:
+    """The same GPUs with their names."""
+    return _INVENTORY.gpus()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from . import MARKER
 from .children import Signals, reap, start
-from .process import sweep
+from .process import memory_kills, sweep
 from .replica import signal_name
 
 __all__ = ("run_lab",)
@@ -35,6 +35,7 @@ def run_lab(
         Name of its last state, the sentence that explains it, and the code to exit with.
     """
     env = dict(os.environ) | {MARKER: id}
+    killed_before = memory_kills()
     try:
         server = start(argv, env=env, output=output, errors=errors)
     except (OSError, ValueError) as exc:
@@ -65,6 +66,8 @@ def run_lab(
         state, reason = "CANCELLED", "the lab was stopped."
     elif code == 0:
         state, reason = "SUCCEEDED", ""
+    elif code == -signal.SIGKILL and memory_kills() > killed_before:
+        state, reason = "FAILED", "the lab's server was killed because memory ran out."
     elif code < 0:
         state, reason = "FAILED", f"the lab's server was ended by {signal_name(-code)}."
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -203,6 +204,7 @@ def environment(
         "DLLAB_CHECKPOINT_EVERY": str(plan["checkpoint_every"]),
         "DLLAB_TENSORBOARD_DIR": str(plan["tensorboard"]),
         "DLLAB_REPORT": str(run / REPORT),
+        "DLLAB_VOLUMES": json.dumps(plan.get("volumes", {})),
         "RANK": str(replica.rank),
         "LOCAL_RANK": str(replica.rank),
         "GROUP_RANK": "0",

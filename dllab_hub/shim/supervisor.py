@@ -18,6 +18,8 @@ from .gang import Gang
 from .lab import run_lab
 from .process import identity, sweep
 from .record import ExitRecord, read_json, write_atomic
+from .replica import workspace_of
+from .volumes import link_volumes
 
 __all__ = ("main",)
 
@@ -107,6 +109,9 @@ def _job(run: Path, signals: Signals, record: ExitRecord) -> int:
     gang = Gang(run, plan, signals)
     code = 0
     try:
+        if trouble := link_volumes(plan.get("volumes", {}), workspace_of(plan, run)):
+            record.write("FAILED", trouble, 0)
+            return 0
         _room_for(sum(role["replicas"] for role in plan["roles"]))
         state, reason = gang.run()
     except Exception as exc:  # The end must be recorded and nothing be left, whatever happened.

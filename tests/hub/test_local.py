@@ -18,6 +18,7 @@ from running_hub import GPUS, RunningHub, until
 
 from dllab_hub.hub.lab import Lab as LabPlace
 from dllab_hub.leases import LeaseDir
+from dllab_hub.specs import LabSpec
 from dllab_hub.state import StateDir
 
 UUIDS = [f"GPU-00000000-0000-0000-0000-{n:012d}" for n in range(GPUS)]
@@ -124,22 +125,50 @@ def lab(hub: RunningHub) -> Iterator[Lab]:
 
 
 async def test_the_kernel_is_the_images(lab: Lab) -> None:
-    """The one kernel runs the image's interpreter, sees its GPU as the only one, and our magics."""
+    """The one kernel has the image's packages, an overlay of its own, and sees only its GPU."""
     specs = lab.session.get("api/kernelspecs")["kernelspecs"]
     kernel = await lab.session.kernel()
     said = await kernel.run(
-        "import os, sys\n"
-        "print(sys.prefix, os.environ['CUDA_VISIBLE_DEVICES'], os.environ['DLLAB_IMAGE'], "
-        "os.getcwd() == os.environ['HOME'])\n",
+        "import os, sys, torch\n"
+        "print(sys.prefix, torch.__file__, os.environ['CUDA_VISIBLE_DEVICES'], "
+        "os.environ['DLLAB_IMAGE'], os.getcwd() == os.environ['HOME'])\n",
         60,
     )
     await kernel.close()
 
-    env = Path(said.split()[0])
+    prefix, torch, *others = said.split()
     assert ["python3"] == list(specs)
     assert "PyTorch 2.13" == specs["python3"]["spec"]["display_name"]
-    assert lab.hub.environ["DLLAB_ENVS"] == str(env.parent)
-    assert [UUIDS[0], "pytorch", "True"] == said.split()[1:]
+    assert str(lab.hub.state.labs / "ada" / "overlay" / "pytorch") == prefix
+    assert torch.startswith(f"{lab.hub.environ['DLLAB_ENVS']}/pytorch-")
+    assert [UUIDS[0], "pytorch", "True"] == others
+
+
+async def test_the_lab_knows_what_was_picked(lab: Lab) -> None:
+    """Everything that was picked is in its environment, for whoever runs in it."""
+    kernel = await lab.session.kernel()
+    said = await kernel.run(
+        "import json, os\n"
+        "e = os.environ\n"
+        "print(json.dumps([json.loads(e['DLLAB_LAB']), json.loads(e['DLLAB_VOLUMES']), "
+        "e['DLLAB_IDLE'], e['DLLAB_SSH'], e['DLLAB_PYTHON'], e['DLLAB_IMAGE_TITLE']]))\n",
+        60,
+    )
+    await kernel.close()
+
+    spec, volumes, *others = json.loads(said)
+    assert ("pytorch", 1, ["digits"]) == (spec["image"], spec["gpus"], spec["volumes"])
+    assert "ssh_key" not in spec
+    assert {
+        "digits": {
+            "title": "Digits",
+            "read_only": True,
+            "place": "data/digits",
+            "path": str(lab.hub.home.parent / "volume"),
+        }
+    } == volumes
+    python = lab.hub.state.labs / "ada" / "overlay" / "pytorch" / "bin" / "python"
+    assert ["0", "0", str(python), "PyTorch 2.13"] == others
 
 
 def test_the_first_page_is_the_welcome_notebook(lab: Lab) -> None:
@@ -163,12 +192,7 @@ def test_the_choice_is_remembered_as_numbers(lab: Lab) -> None:
     model = lab.hub.server("ada")
 
     assert model
-    assert {
-        "image": "pytorch",
-        "gpus": 1,
-        "volumes": ["digits"],
-        "tensorboard": True,
-    } == model["user_options"]
+    assert LabSpec(image="pytorch", gpus=1, volumes=("digits",)).to_wire() == model["user_options"]
 
 
 def test_taken_gpus_are_refused_with_their_holders(lab: Lab) -> None:
@@ -189,8 +213,8 @@ def test_the_form_predicts_it(lab: Lab) -> None:
     page = html.unescape(lab.hub.session("grace").form())
 
     assert f"1 of {GPUS} is free; held by 1 other person." in page
-    assert "The lab would be refused now: 1 of 2 free." in page
-    assert "The lab starts now, with one GPU." in page
+    assert "Has to wait: 1 of 2 is free; held by 1 other person." in page
+    assert "Starts now: 1 of 2 free." in page
 
 
 def test_a_second_lab_by_name(lab: Lab) -> None:
@@ -219,7 +243,7 @@ def test_a_killed_hub_finds_its_labs_again(lab: Lab) -> None:
     assert model
     assert model["ready"]
     assert before == lab.shim
-    assert {"shim": before, "pid": before["pid"]} == model["state"]
+    assert {"shim": before, "pid": before["pid"], "idle": 0} == model["state"]
     assert 200 == lab.session.http.get(f"{lab.session.lab}api/status").status_code
     assert 409 == lab.hub.spawn("grace", {"gpus": GPUS}).status_code
 

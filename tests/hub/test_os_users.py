@@ -15,10 +15,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 from browser_session import Refused
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from running_hub import RunningHub, environment_with_images, marked, until, write_state
 
 from dllab_hub import images
@@ -119,12 +122,39 @@ def job_uids(job: str) -> set[int]:
     return {Path(f"/proc/{pid}").stat().st_uid for pid in pids or ()}
 
 
+def server_of(hub: RunningHub, user: str) -> int:
+    """Jupyter Server of a person's lab."""
+    for pid in hub.of_lab(user):
+        if b"jupyterhub.singleuser" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return pid
+    raise AssertionError(f"no server of {user} runs")
+
+
+def environ_of(pid: int) -> dict[str, str]:
+    """A process's variables."""
+    lines = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(line.decode().split("=", 1) for line in lines if b"=" in line)
+
+
+@cache
+def a_key() -> str:
+    """A public key as people paste it."""
+    key = Ed25519PrivateKey.generate().public_key()
+    text = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return f"{text.decode()} somebody@laptop"
+
+
 async def test_labs_are_fenced(machine: Machine) -> None:
     """Labs and jobs run with their account's uid, and read nothing of another's or the hub's."""
     hub, (ada, bob) = machine.hub, machine.users
     sessions = {user: hub.session(user, PASSWORD) for user in machine.users}
     for session in sessions.values():
-        session.start({"form": "1", "image": "pytorch", "gpus": "0", "volumes": "digits"})
+        session.start(
+            {
+                **{"form": "1", "image": "pytorch", "gpus": "0", "volumes": "digits"},
+                **{"ssh": "on", "ssh_key": a_key()},
+            }
+        )
     for session in sessions.values():
         session.wait_for_lab(120)
     uids = {
@@ -154,10 +184,17 @@ async def test_labs_are_fenced(machine: Machine) -> None:
         str(hub.state.leases),
         f"{hub.state.labs}/{bob}/lab.log",
     ]
+    theirs = environ_of(server_of(hub, bob))
+    closed += [
+        f"{hub.state.labs}/{bob}/overlay",
+        f"{hub.state.labs}/{bob}/overlay/pytorch/bin/python",
+        f"{hub.state.labs}/{bob}/authorized_keys",
+        f"/proc/{server_of(hub, bob)}/environ",
+    ]
     kernel = await sessions[ada].kernel()
     said = await kernel.run(
         f"""
-import os, pathlib
+import os, pathlib, sys, urllib.error, urllib.request
 print(os.getuid(), os.getcwd(), os.path.islink("data/digits"))
 for path in {closed!r}:
     try:
@@ -165,6 +202,22 @@ for path in {closed!r}:
         print("READ", path)
     except PermissionError:
         pass
+try:  # Somebody else's GPU.
+    os.open({str(hub.state.leases / "GPU-x.lock")!r}, os.O_RDWR | os.O_CREAT)
+    print("LOCKED")
+except PermissionError:
+    pass
+for path in ("api/contents", "dllab/api/jobs", "files/welcome.ipynb", "sshd/"):
+    try:
+        urllib.request.urlopen({theirs["JUPYTERHUB_SERVICE_URL"]!r} + path, timeout=10)
+        print("ANSWERED", path)
+    except urllib.error.HTTPError as exc:
+        if exc.code not in (403, 404):
+            print("ANSWERED", path, exc.code)
+own = os.environ["DLLAB_OVERLAY"], os.environ["DLLAB_SSH_KEYS"]
+mine = [os.stat(path).st_uid == os.getuid() for path in own]
+print(*mine, os.path.realpath(sys.prefix) == own[0])
+print(open(own[1]).read().strip() == {a_key()!r})
 """,
         60,
     )
@@ -174,7 +227,7 @@ for path in {closed!r}:
         hub.end(user)
 
     first = pwd.getpwnam(ada)
-    assert f"{first.pw_uid} {first.pw_dir} True" == said.strip()
+    assert f"{first.pw_uid} {first.pw_dir} True\nTrue True True\nTrue" == said.strip()
     owners = {ada: ada, bob: bob, "job": bob}
     assert {what: {pwd.getpwnam(owner).pw_uid} for what, owner in owners.items()} == uids
     assert 404 == foreign.status_code

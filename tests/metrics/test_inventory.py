@@ -5,7 +5,7 @@ import time
 
 from dllab_hub.metrics.inventory import Inventory
 from dllab_hub.metrics.nvml import Nvml
-from dllab_hub.specs import GpuReport, GpuState
+from dllab_hub.specs import GpuInfo, GpuReport, GpuState
 from dllab_hub.testing.nvml import FakeNvml
 
 UUIDS = tuple(f"GPU-00000000-0000-0000-0000-00000000000{i}" for i in range(2))
@@ -20,6 +20,17 @@ def test_the_inventory_lists_what_can_be_used(nvml: Nvml, fake: FakeNvml) -> Non
     time.sleep(0.25)
 
     assert UUIDS[1:] == inventory()
+
+
+def test_the_inventory_knows_the_names(nvml: Nvml, fake: FakeNvml) -> None:
+    """A GPU's name tells which type it is."""
+    fake.set(gpu=1, name="NVIDIA Other GPU")
+    inventory = Inventory(nvml.read)
+
+    assert inventory.gpus() == (
+        GpuInfo(uuid=UUIDS[0], name="NVIDIA Fake GPU"),
+        GpuInfo(uuid=UUIDS[1], name="NVIDIA Other GPU"),
+    )
 
 
 def test_a_hung_driver_does_not_take_the_inventory_with_it(nvml: Nvml, fake: FakeNvml) -> None:
