@@ -7,19 +7,28 @@ BIN := $(VENV)/bin
 export DLLAB_ENVS ?= $(CURDIR)/.make/envs
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export npm_config_update_notifier = false
+# The oldest JupyterHub that is supported; Helm charts still bring one of its line.
+HUB5 := 5.5.1
+HUB5_BIN := $(CURDIR)/.make/hub5/bin
+HUB5_TESTS ?= tests/hub
 FRONT := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-long tour check bench format build clean
+.PHONY: help lab test test-hub5 test-long tour check bench format build clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 lab: .make/lab ## start the lab on http://127.0.0.1:8000 (ARGS="--port 9000" and so on)
 	@$(BIN)/dllab up $(ARGS)
 
-test: .make/test .make/browser .make/image ## run the tests (ARGS="-k form" and so on)
+test: .make/test .make/browser .make/image .make/hub5/ready ## run the tests (ARGS="-k form" and so on)
 	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+	@$(if $(ARGS),:,$(MAKE) --no-print-directory test-hub5)
+
+test-hub5: .make/test .make/image .make/hub5/ready ## the hub's tests again, on the oldest JupyterHub
+	@echo "==> the same hub on JupyterHub $(HUB5)"
+	@$(HUB5_BIN)/python -m pytest -m "not long and not browser" $(HUB5_TESTS)
 
 test-long: .make/test .make/browser .make/image ## kill rounds, fuzzing, soaks
 	@$(BIN)/python -m pytest -m long $(ARGS)
@@ -76,6 +85,16 @@ clean: ## remove what the other targets made; the state of the lab (~/.local/sha
 .make/test: .make/package
 	@echo "==> installing the test and check tools"
 	@$(BIN)/python -m pip install --quiet --group test --group check
+	@touch $@
+
+# An environment on top of .venv in which only JupyterHub is another: what holds there is due to it.
+.make/hub5/ready: .make/test
+	@echo "==> JupyterHub $(HUB5) beside the newest one"
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+	  > "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zzz.pth"
+	@$(@D)/bin/python -m pip install --quiet 'jupyterhub==$(HUB5)'
+	@ln -s $(VENV)/etc $(@D)/etc && ln -s $(VENV)/share/jupyter $(@D)/share/jupyter
 	@touch $@
 
 # The browser of the distribution; downloading one of its own is left to nobody.
