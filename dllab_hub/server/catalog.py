@@ -12,9 +12,12 @@ class Offer(LabHandler):
 
     @allowed
     async def get(self) -> None:
-        """Images, volumes and limits."""
+        """Images, volumes and limits, as far as they are for the person who asks."""
         self.query()
-        self.reply(await self.backend.catalog())
+        offered = (await self.backend.catalog()).for_person(self.owner, self.groups)
+        # What opens a bucket is handed to labs and jobs that may use it, not to every reader.
+        hidden = tuple(volume.model_copy(update={"options": {}}) for volume in offered.volumes)
+        self.reply(offered.model_copy(update={"volumes": hidden}))
 
 
 class Room(LabHandler):

@@ -6,6 +6,7 @@ In a lab of a hub (``DLLAB_API_URL`` is set) they pass everything on to the lab 
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
 import secrets
@@ -15,10 +16,16 @@ from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
+from traitlets.config import Config
 
+from ..specs import JobState
 from ..state import StateDir
-from . import tensorboard
+from . import landing, ssh, tensorboard
+from .activity import Activity, HubReport, gpus_used, kernels_busy, lab_gpus
+from .contents import with_volumes
+from .idle import IdleWatch
 from .lab import Lab
+from .lab_view import KEY, Place
 from .relay import Relay
 from .routes import routes
 
@@ -33,6 +40,14 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
 
     name = "dllab_hub"
 
+    def _link_jupyter_server_extension(self, serverapp: Any) -> None:
+        """The server is configured and has made nothing yet: it gets the data volumes."""
+        super()._link_jupyter_server_extension(serverapp)
+        before = serverapp.contents_manager_class
+        if (contents := with_volumes(before)) is not before:
+            # As configuration: another extension that brings some would undo a mere assignment.
+            serverapp.update_config(Config({"ServerApp": {"contents_manager_class": contents}}))
+
     def initialize_settings(self) -> None:
         """Construct everything once."""
         self._told: list[str] = []
@@ -41,11 +56,27 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
         far = os.environ.get(_ADDRESS)
         self.lab = _remote(boards, files) if far else self._local(boards, files)
         self.settings["dllab"] = self.lab
+        base = self.serverapp.base_url
+        self.ssh = ssh.open_ssh(os.environ, Path(self.serverapp.runtime_dir))
+        if self.ssh is not None:
+            # The proxy's own signal handler may end this process without stopping extensions.
+            atexit.register(self.ssh.close)
+        self.settings[KEY] = Place(os.environ, base, boards[0]["url"] if boards else "", self.ssh)
+        if far and self._proxies():
+            # By the kernel's own account of it, `%tensorboard` is on the machine of the browser.
+            url = url_path_join(base, tensorboard.PORTS, "%PORT%/")
+            self._tell("TENSORBOARD_PROXY_URL", url)
+        if far and os.environ.get("JUPYTERHUB_ACTIVITY_URL"):
+            self.lab.idle = self._idle(self.lab)
 
     def initialize_handlers(self) -> None:
         """Add the routes."""
         app = self.serverapp.web_app
-        app.add_handlers(".*$", routes(app.settings["base_url"], self.lab.serve_url))
+        base = app.settings["base_url"]
+        app.add_handlers(".*$", [*routes(base, self.lab.serve_url), *landing.routes(base)])
+        app.add_handlers(".*$", ssh.routes(base, self.ssh))
+        if self._proxies():
+            app.add_handlers(".*$", tensorboard.port_routes(base))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """The port is bound now: kernels can be told of it. Does not wait for the backend."""
@@ -53,11 +84,17 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
             self._tell(_ADDRESS, _address(serverapp))
             self._tell(_TOKEN, self.lab.token or serverapp.identity_provider.token)
         self.lab.start()
+        if self.lab.idle is not None:
+            self.lab.idle.activity.start()
 
     async def stop_extension(self) -> None:
         """Let go; jobs run on."""
         for name in self._told:
             os.environ.pop(name, None)
+        if self.ssh is not None:
+            self.ssh.close()
+        if self.lab.idle is not None:
+            await self.lab.idle.activity.close()
         await self.lab.close()
 
     def _tell(self, name: str, value: str) -> None:
@@ -87,10 +124,45 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
             uploads=state.root / "uploads",
         )
 
+    def _idle(self, lab: Lab) -> IdleWatch:
+        """What the hub's idle policy has to know of this lab."""
+        from ..backends.remote import RemoteBackend
+        from ..metrics.sampler import Sampler
+
+        assert isinstance(lab.backend, RemoteBackend)
+        app, backend = self.serverapp, lab.backend
+        gpus = lab_gpus(os.environ)
+
+        async def kernel() -> bool:
+            return kernels_busy(app.kernel_manager)
+
+        async def job() -> bool:
+            page = await backend.list("", states=(JobState.RUNNING, JobState.RESTARTING), limit=1)
+            return bool(page.jobs)
+
+        limit = int(os.environ.get("DLLAB_IDLE") or 0)
+        sampler = Sampler(linger=2)  # Read once or twice, and sleep again.
+        activity = Activity(
+            app.web_app,
+            {"kernel": kernel, "gpu": partial(gpus_used, sampler.report, gpus), "job": job},
+            HubReport(os.environ),
+            # Four times within the limit, if it is short.
+            every=min(60.0, 15.0 * limit or 60.0),
+        )
+        return IdleWatch(
+            activity,
+            limit=limit,
+            gpus=len(gpus),
+            server=os.environ.get("JUPYTERHUB_SERVER_NAME", ""),
+            far=backend,
+        )
+
+    def _proxies(self) -> bool:
+        proxy = self.serverapp.extension_manager.extensions.get("jupyter_server_proxy")
+        return proxy is not None and bool(proxy.enabled)
+
     def _boards(self) -> list[dict[str, str]]:
-        known = self.serverapp.extension_manager.extensions
-        proxy = known.get("jupyter_server_proxy")
-        if os.environ.get("DLLAB_TENSORBOARD") == "0" or proxy is None or not proxy.enabled:
+        if os.environ.get("DLLAB_TENSORBOARD") == "0" or not self._proxies():
             return []
         url = url_path_join(self.serverapp.base_url, "tensorboard/")
         return [{"name": "tensorboard", "url": url, "logdir": str(tensorboard.logdir())}]

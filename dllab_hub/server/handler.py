@@ -77,6 +77,11 @@ class LabHandler(APIHandler):  # type: ignore[misc]
         """The person who asks. Never from the request's text: only from who they proved to be."""
         return self.lab.owner or str(self.current_user.username)
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Groups of the hub that the person is in; empty where there is no hub."""
+        return frozenset(getattr(self.current_user, "groups", ()))
+
     async def prepare(self) -> None:
         """Find out who asks, then whether there is anything to ask."""
         self._body = bytearray()

@@ -37,6 +37,11 @@ class Jobs(LabHandler):
         """Submit a job."""
         self.query()
         spec = await self.read(TrainingSpec.from_wire)
+        # Whose group may use what is known only here; whether it is there, to the backend.
+        offered = (await self.backend.catalog()).for_person(self.owner, self.groups)
+        offered.image(spec.image)
+        for name in spec.volumes:
+            offered.volume(name)
         self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._version import __version__
@@ -18,6 +18,9 @@ from ..backends.base import Backend
 from ..errors import DLLabError, Unavailable
 from ..specs import Deployment, GpuReport, Holder
 from .stream import Feed, GpuSource, Stream, as_seen
+
+if TYPE_CHECKING:
+    from .idle import IdleWatch, Restarter
 
 __all__ = ("Lab",)
 
@@ -70,6 +73,10 @@ class Lab:
         self.boards = tuple(boards)
         self.serve_url = serve_url
         self.files = files
+        #: Of a lab of a hub: whether it is used, and when it is stopped.
+        self.idle: IdleWatch | None = None
+        #: Of the lab service: restarts labs with other GPUs.
+        self.restarter: Restarter | None = None
         self._uploads = uploads
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._gpus = gpus
@@ -136,6 +143,10 @@ class Lab:
         """The GPUs now, with their holders as ``owner`` may see them."""
         report = await self._gpus.report()
         return as_seen(report, await self._held(report), owner)
+
+    def forget_holders(self) -> None:
+        """Who holds which GPU has changed: look anew for whoever asks next."""
+        self._holders_at = 0.0
 
     async def _held(self, report: GpuReport) -> Mapping[str, Holder]:
         """Who holds which of these GPUs, with all names."""

@@ -27,10 +27,15 @@ from ..specs import (
     GpuHistory,
     GpuReport,
     GpuTick,
+    Idle,
     JobPage,
+    LabView,
+    Lending,
     LogChunk,
     ModelPage,
     ModelVersion,
+    Restart,
+    RestartWish,
     TrainingJob,
     TrainingSpec,
 )
@@ -60,8 +65,8 @@ def document() -> dict[str, Any]:
     """The description in OpenAPI 3.1's terms."""
     schemas = (
         Capacity, Catalog, Checkpoint, Deployment, DeploymentPage, DeploymentSpec, Event,
-        GpuHistory, GpuReport, GpuTick, JobPage, LogChunk, ModelPage, ModelVersion, TrainingJob,
-        TrainingSpec,
+        GpuHistory, GpuReport, GpuTick, Idle, JobPage, LabView, Lending, LogChunk, ModelPage,
+        ModelVersion, Restart, RestartWish, TrainingJob, TrainingSpec,
     )  # fmt: skip
     _, made = models_json_schema(
         [(kind, "validation") for kind in schemas], ref_template="#/components/schemas/{model}"
@@ -137,8 +142,14 @@ def _operation(path: str, verb: str, op: Operation) -> dict[str, Any]:
 
 _SMALL: dict[str, Any] = {
     "Board": {
-        **object_of(name=TEXT, url=TEXT, logdir=TEXT),
-        "description": "A TensorBoard: where it is, and the directory that it shows.",
+        **object_of(
+            name=TEXT,
+            url=TEXT,
+            logdir=TEXT,
+            directories={"type": "array", "items": object_of(name=TEXT, path=TEXT)},
+        ),
+        "description": "A TensorBoard: where it is, the directory that it shows, and those that "
+        "were added to it, whose runs are called `name/...`.",
     },
     "Error": object_of(
         error=object_of(

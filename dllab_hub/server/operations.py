@@ -87,6 +87,14 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         )
     },
     "gpus": {"get": Operation("What every GPU does now", "GpuReport")},
+    "gpus/lend": {
+        "put": Operation(
+            "Let your jobs use the GPUs of a lab of yours, or no longer",
+            "Capacity",
+            body="Lending",
+            errors=(HTTPStatus.NOT_FOUND,),
+        )
+    },
     "gpus/stream": {
         "get": Operation(
             "A WebSocket: what the GPUs did and then, once a second, what they do",
@@ -220,8 +228,71 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE,),
         )
     },
+    "lab": {
+        "get": Operation(
+            "What this lab is made of; the lab service is none",
+            "LabView",
+            errors=(HTTPStatus.NOT_FOUND,),
+        )
+    },
     "tensorboards": {
-        "get": Operation("TensorBoards of this host", array("tensorboards", ref("Board")))
+        "get": Operation("TensorBoards of this host", array("tensorboards", ref("Board"))),
+        "post": Operation(
+            "Show one more directory; a lab only",
+            "Board",
+            body={
+                "application/json": {
+                    **object_of(
+                        directory={
+                            **TEXT,
+                            "description": "As in the file browser; below the home or a volume.",
+                        }
+                    ),
+                    "description": "With `name`, how its runs are called.",
+                }
+            },
+            status=HTTPStatus.CREATED,
+            errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+        ),
+    },
+    "tensorboards/{name}": {
+        "delete": Operation("Show a directory no more; its files stay", "Board")
+    },
+    "idle": {
+        "get": Operation("Whether this lab is used, and when it is stopped otherwise", "Idle")
+    },
+    "idle/keep": {"post": Operation("Say that somebody is there", "Idle")},
+    "idle/release-gpus": {
+        "post": Operation(
+            "Restart this lab on the CPU, with the same files",
+            "Restart",
+            status=HTTPStatus.ACCEPTED,
+            errors=(HTTPStatus.CONFLICT,),
+        )
+    },
+    "idle/restart": {
+        "get": Operation("What became of the last restart of this lab", "Restart"),
+        "post": Operation(
+            "Restart this lab with so many GPUs; `server` is not read",
+            "Restart",
+            body="RestartWish",
+            status=HTTPStatus.ACCEPTED,
+            errors=(HTTPStatus.CONFLICT,),
+        ),
+    },
+    "labs/restart": {
+        "get": Operation(
+            "What became of the last restart of a lab of yours; at the lab service",
+            "Restart",
+            query=(_query("server", "JupyterHub's name of it; the first one without it.", **TEXT),),
+        ),
+        "post": Operation(
+            "Restart a lab of yours with so many GPUs; at the lab service",
+            "Restart",
+            body="RestartWish",
+            status=HTTPStatus.ACCEPTED,
+            errors=(HTTPStatus.CONFLICT,),
+        ),
     },
     "openapi.yaml": {"get": Operation("This description", TEXT, media="application/yaml")},
 }

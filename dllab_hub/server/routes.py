@@ -6,7 +6,20 @@ import re
 
 from jupyter_server.utils import url_path_join
 
-from . import catalog, deployments, gpus, jobs, models, openapi, serve, status, tensorboards
+from . import (
+    catalog,
+    deployments,
+    gpus,
+    idle,
+    jobs,
+    lab_view,
+    lend,
+    models,
+    openapi,
+    serve,
+    status,
+    tensorboards,
+)
 from .handler import LabHandler, Nowhere
 
 __all__ = ("routes",)
@@ -15,10 +28,13 @@ _ALL: tuple[tuple[str, type[LabHandler]], ...] = (
     *status.ROUTES,
     *catalog.ROUTES,
     *gpus.ROUTES,
+    *lend.ROUTES,
     *jobs.ROUTES,
     *models.ROUTES,
     *deployments.ROUTES,
+    *lab_view.ROUTES,
     *tensorboards.ROUTES,
+    *idle.ROUTES,
     *openapi.ROUTES,
     (r"(.*)", Nowhere),
 )

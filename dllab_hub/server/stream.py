@@ -158,7 +158,7 @@ def as_seen(report: GpuReport, holders: Mapping[str, Holder], owner: str) -> Gpu
 
     def seen(uuid: str) -> Holder | None:
         holder = holders.get(uuid)
-        return holder if holder is None or holder.owner == owner else Holder(kind=holder.kind)
+        return holder and holder.seen_by(owner)
 
     gpus = (gpu.model_copy(update={"holder": seen(gpu.uuid)}) for gpu in report.gpus)
     return report.model_copy(update={"gpus": tuple(gpus)})

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from jupyter_server.utils import url_path_join
+
 from ..names import slug
 from ..state import StateDir
 
-__all__ = ("logdir", "setup")
+__all__ = ("PORTS", "logdir", "port_routes", "setup")
+
+#: Below it, by port, is what `%tensorboard` has started.
+PORTS = "dllab/tensorboard/"
 
 #: Seconds. A busy machine needs far longer than the usual 3 s to import TensorBoard.
 _START_TIMEOUT = 90.0
@@ -49,3 +55,14 @@ def setup() -> dict[str, Any]:
         # Our own front end has a tile for it, beside those of training and serving.
         "launcher_entry": {"enabled": False},
     }
+
+
+def port_routes(base_url: str) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Where the ``%tensorboard`` of a notebook shows its own TensorBoard.
+
+    As jupyter-server-proxy's ``proxy/<port>/``, except that looking at it is no activity.
+    """
+    from jupyter_server_proxy.handlers import LocalProxyHandler
+
+    pattern = re.escape(url_path_join(base_url, PORTS)) + r"(\d+)(/.*|)"
+    return [(pattern, LocalProxyHandler, {"absolute_url": False, "update_last_activity": False})]

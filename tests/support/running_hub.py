@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import stub_lab
 from browser_session import BrowserSession
 
 from dllab_hub import __version__, images
@@ -28,6 +29,7 @@ __all__ = (
     "RunningHub",
     "environment_with_images",
     "hub_with_gpus",
+    "hub_with_stubs",
     "make_image",
     "marked",
     "until",
@@ -127,7 +129,8 @@ class RunningHub:
         return self.process.wait(90)
 
     def api(self, method: str, path: str, json: Any = None) -> httpx.Response:
-        with httpx.Client(trust_env=False, timeout=60) as http:
+        # Without TLS, whose certificates take longer to read than the hub to answer.
+        with httpx.Client(trust_env=False, timeout=60, verify=False) as http:
             return http.request(
                 method,
                 f"{self.facts['address']}/hub/api{path}",
@@ -208,6 +211,37 @@ def hub_with_gpus(tmp: Path) -> Iterator[RunningHub]:
     write_state(tmp / "state", tmp / "volume")
     fake = FakeNvml.build(tmp / "nvml", gpus=GPUS)
     running = RunningHub(tmp / "state", {**environment_with_images(tmp), **fake.env})
+    running.start()
+    yield running
+    running.stop()
+    assert [] == marked(f"DLLAB_HOME={tmp / 'state'}"), "processes are left over"
+
+
+@contextmanager
+def hub_with_stubs(
+    tmp: Path, gpus: int, settings: str = "", **environ: str
+) -> Iterator[RunningHub]:
+    """A hub whose labs are servers that do nothing, on a machine with so many fake GPUs.
+
+    Args:
+        tmp: Directory for all of it.
+        gpus: How many.
+        settings: More lines for the hub's configuration.
+        environ: More variables for the hub.
+    """
+    (tmp / "volume").mkdir(parents=True)
+    write_state(tmp / "state", tmp / "volume")
+    config = tmp / "state" / "hub" / "jupyterhub_config.py"
+    command = [sys.executable, "-I", "-S", str(Path(stub_lab.__file__))]
+    config.write_text(f"{config.read_text()}c.Spawner.cmd = {command!r}\n{settings}\n")
+    fake = FakeNvml.build(tmp / "nvml", gpus=gpus)
+    environ = {**environment_with_images(tmp), **environ}
+    own = tmp / "own-envs"  # So that a test can pretend to build something.
+    own.mkdir()
+    for path in Path(environ["DLLAB_ENVS"]).iterdir():
+        if path.is_dir():
+            (own / path.name).symlink_to(path)
+    running = RunningHub(tmp / "state", {**environ, "DLLAB_ENVS": str(own), **fake.env})
     running.start()
     yield running
     running.stop()

@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -51,12 +52,15 @@ class RunningLab:
 
 
 @contextmanager
-def running_lab(root: Path, envs: Path | None = None) -> Iterator[RunningLab]:
+def running_lab(
+    root: Path, envs: Path | None = None, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[RunningLab]:
     """A plain `jupyter lab`, with a state directory and files of its own below ``root``.
 
     Args:
         root: An empty directory.
         envs: Directory of built images; without it there is none, so nothing can be served.
+        more: Of its environment.
     """
     assert (BUILT / "package.json").is_file(), "build it first: npm --prefix labextension run build"
     for name in ("home", "config/labconfig", "runtime", "share/labextensions", "work"):
@@ -73,6 +77,7 @@ def running_lab(root: Path, envs: Path | None = None) -> Iterator[RunningLab]:
         "JUPYTER_TOKEN": TOKEN,
         "DLLAB_HOME": str(root / "dllab"),
         "PYTHONPATH": str(Path(dllab_hub.__file__).parents[1]),
+        **more,
     }
     if envs is not None:
         env["DLLAB_ENVS"] = str(envs)
