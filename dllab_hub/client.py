@@ -17,6 +17,7 @@ from .specs import (
     GpuReport,
     JobPage,
     JobState,
+    Lending,
     LogChunk,
     TrainingJob,
     TrainingSpec,
@@ -80,6 +81,13 @@ class Client(ServingClient):
     def capacity(self, gpus: int | None = None) -> Capacity:
         """GPUs free and held, and what a request for ``gpus`` of them would meet."""
         return self._transport.ask("GET", "capacity", Capacity.from_wire, gpus=gpus)
+
+    def lend(self, lab: str, lend: bool = True) -> Capacity:
+        """Let your jobs use the GPUs of a lab of yours (its id is in the holder of a GPU), or no
+        longer; what is free then.
+        """
+        body = Lending(lab=lab, lend=lend).to_wire()
+        return self._transport.ask("PUT", "gpus/lend", Capacity.from_wire, body=body)
 
     def gpus(self) -> GpuReport:
         """All GPUs as of about a second ago."""

@@ -15,6 +15,7 @@ from typing import NoReturn
 from .errors import DLLabError, InvalidRequest
 from .modules import extra_files, local_modules, syntax_error
 from .names import NAME_RULE, check_name
+from .runtime.data import VolumeError, volumes
 from .specs import MAX_GPUS, Code, Role, TrainingSpec
 
 __all__ = (
@@ -39,6 +40,7 @@ _OPTIONS = {
     "max_restarts": "--max-restarts",
     "checkpoint_every": "--checkpoint-every",
     "env": "--env",
+    "volumes": "--volumes",
     "code.args": "arguments after --",
     "gpus": "--gpus",
     "replicas": "--replicas",
@@ -134,6 +136,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--env", nargs="+", action="extend", default=[], metavar="K=V", help="environment variables"
     )
     add(
+        "--volumes",
+        nargs="*",
+        metavar="V",
+        help="data volumes by name (default: those of the lab); none without a name",
+    )
+    add(
         "--with",
         dest="files",
         nargs="+",
@@ -204,7 +212,17 @@ def to_spec(
         max_restarts=options.max_restarts,
         checkpoint_every=options.checkpoint_every,
         env=env,
+        volumes=_lab_volumes() if options.volumes is None else tuple(options.volumes),
     )
+
+
+def _lab_volumes() -> tuple[str, ...]:
+    try:
+        return tuple(volumes())
+    except VolumeError as exc:
+        raise InvalidRequest(
+            str(exc), hint="Name the volumes, or none: --volumes", field="volumes"
+        ) from exc
 
 
 def filename_for(name: str) -> str:
@@ -224,7 +242,7 @@ def filename_for(name: str) -> str:
 def in_words(error: DLLabError) -> str:
     """One line for people, with the option to change in place of the field's path."""
     field = error.field
-    option = _OPTIONS.get(field) or ("--env" if field.startswith("env.") else "")
+    option = _OPTIONS.get(field.removesuffix(".0")) or ("--env" if field.startswith("env.") else "")
     if option and field.startswith("env."):
         option = f"--env {field.removeprefix('env.')}"
     where = f"{option}: " if option else ""

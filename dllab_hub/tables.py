@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from .specs import Deployment, GpuReport, GpuState, JobState, Traffic, TrainingJob
+from .specs import Deployment, GpuReport, GpuState, Holder, JobState, Traffic, TrainingJob
 
 __all__ = (
     "age",
@@ -14,6 +14,7 @@ __all__ = (
     "deployments_text",
     "duration",
     "gpus_text",
+    "held_by",
     "job_text",
     "jobs_text",
     "progress",
@@ -192,6 +193,21 @@ def deployments_text(deployments: Sequence[Deployment], now: float | None = None
     return columns(rows)
 
 
+def held_by(holder: Holder | None) -> str:
+    """Who has a GPU; other people's names are not told.
+
+    >>> job = Holder(kind="job", owner="ada", name="digits")
+    >>> held_by(Holder(kind="lab", owner="ada", name="mine", lend=True, lent_to=job))
+    'lab mine, lent to job digits'
+    """
+    if holder is None:
+        return "free"
+    said = f"{holder.kind} {holder.name or 'of another person'}"
+    if holder.lent_to is not None:
+        return f"{said}, lent to job {holder.lent_to.name}"
+    return f"{said}, which lends it" if holder.lend else said
+
+
 def gpus_text(report: GpuReport) -> str:
     """One line for each GPU, or why there is none to show."""
     lines = []
@@ -202,10 +218,6 @@ def gpus_text(report: GpuReport) -> str:
         for gpu in report.gpus:
             used, total = gpu.memory_used, gpu.memory_total
             memory = f"{size(used)} of {size(total)}" if used is not None and total else "-"
-            holder = ""
-            if gpu.holder is not None:
-                # Other people's names are not told.
-                holder = f"{gpu.holder.kind} {gpu.holder.name or 'of another person'}"
             rows.append(
                 (
                     str(gpu.index),
@@ -214,7 +226,7 @@ def gpus_text(report: GpuReport) -> str:
                     memory,
                     "-" if gpu.temperature is None else f"{gpu.temperature} C",
                     "-" if gpu.power is None else f"{gpu.power:.0f} W",
-                    gpu.error or holder or "free",
+                    gpu.error or held_by(gpu.holder),
                 )
             )
         lines.append(columns(rows))

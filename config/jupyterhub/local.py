@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import dllab_hub
+from dllab_hub.hub.config import check
 from dllab_hub.state import StateDir
 
 c = get_config()  # noqa: F821 - JupyterHub provides it.
@@ -55,7 +56,7 @@ c.JupyterHub.spawner_class = "dllab_hub.hub.local.LocalLabSpawner"
 c.LocalLabSpawner.os_users = os_users
 c.LocalLabSpawner.service_url = f"{service}dllab/api/"
 c.JupyterHub.template_paths = [str(Path(dllab_hub.__file__).parent / "hub" / "templates")]
-c.Spawner.default_url = "/lab"
+c.Spawner.default_url = "/dllab/"  # The page with all doors of a lab; "/lab" leads past it.
 c.Spawner.start_timeout = 120  # A cold disk and a busy machine; usually 3 to 6 seconds.
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.named_server_limit_per_user = 8
@@ -79,10 +80,41 @@ c.JupyterHub.services = [
 _may_use_it = "access:services!service=dllab"
 c.JupyterHub.load_roles = [
     {"name": "user", "scopes": ["self", _may_use_it]},
-    {"name": "server", "scopes": ["users:activity!user", "access:servers!server", _may_use_it]},
+    {
+        "name": "server",
+        # Groups: which images and volumes are for whom.
+        "scopes": [
+            *("users:activity!user", "access:servers!server", "read:users:groups!user"),
+            _may_use_it,
+        ],
+    },
+]
+
+# --- labs that nobody uses ----------------------------------------------------------------------
+
+# A lab tells the hub when it was last used; the bytes of an open page are not taken for use.
+c.JupyterHub.proxy_class = "dllab_hub.hub.proxy.LabProxy"
+c.JupyterHub.services.append(
+    # Stops labs that were not used for as long as they may be; --timeout=SECONDS is for others.
+    {"name": "idle-culler", "command": [sys.executable, "-P", "-m", "dllab_hub.hub.culler"]}
+)
+c.JupyterHub.load_roles += [
+    {
+        "name": "idle-culler",
+        "services": ["idle-culler"],
+        "scopes": [
+            *("list:users", "read:users:activity", "read:servers", "delete:servers"),
+            "admin:server_state",  # Where the limit of each lab is noted.
+        ],
+    },
+    # The lab service restarts labs, with other GPUs, for the people whose they are.
+    {"name": "dllab", "services": ["dllab"], "scopes": ["servers"]},
 ]
 
 # --- yours --------------------------------------------------------------------------------------
 
 if (hub / "jupyterhub_config.py").exists():
     load_subconfig(str(hub / "jupyterhub_config.py"))  # noqa: F821
+
+# What labs may be made of: catalog.toml, and c.LabCatalog. A mistake ends the start here.
+check(c, "machine", c.JupyterHub.services)

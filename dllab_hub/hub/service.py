@@ -32,6 +32,8 @@ from ..server.lab import Lab
 from ..server.routes import routes
 from ..state import StateDir
 from .identity import HubAuthorizer, HubIdentityProvider
+from .restart import Restarts
+from .servers import HubServers
 
 __all__ = ("application", "main")
 
@@ -98,6 +100,7 @@ def main() -> int:
     logging.basicConfig(
         format="[%(levelname)1.1s %(asctime)s dllab] %(message)s", level=logging.INFO
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # Not a line for each request.
     _end_with_parent()
     try:
         address = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
@@ -133,6 +136,8 @@ async def _serve(host: str, port: int, os_users: bool) -> None:
         uploads=state.root / "uploads",
     )
     identity = HubIdentityProvider()
+    restarts = Restarts(state.root / "restarts", HubServers(os.environ))
+    lab.restarter = restarts
     server = HTTPServer(
         application(lab, identity, prefix), max_body_size=_NO_LIMIT, body_timeout=_SLOWEST
     )
@@ -142,11 +147,13 @@ async def _serve(host: str, port: int, os_users: bool) -> None:
         loop.add_signal_handler(number, ended.set)
     server.listen(port, host)
     lab.start()
+    await restarts.start()
     _LOG.info("dllab-hub %s serves %s at %s port %s", __version__, state.root, host, port)
     await ended.wait()
     server.stop()
     try:
         async with asyncio.timeout(_CLOSE):
+            await restarts.close()
             await lab.close()
             await identity.close()
     except TimeoutError:

@@ -45,10 +45,10 @@ class TrainingMagics:
             %%train --name digits --workers 2 --checkpoint-every 20 -- --lr 0.1
 
         Options: --name --image --workers --gpus (for each worker) --strategy --checkpoint-every
-        --max-restarts --env K=V ... --with FILE ... --wait; words after -- are the code's
-        arguments. The cell runs as a script of its own: nothing from the notebook is visible in
-        it. Afterwards ``_job`` is the job: ``_job.wait()``, ``_job.checkpoint.path``,
-        ``_job.logs()``, ``_job.cancel()``.
+        --max-restarts --env K=V ... --volumes V ... (else those of the lab) --with FILE ...
+        --wait; words after -- are the code's arguments. The cell runs as a script of its own:
+        nothing from the notebook is visible in it. Afterwards ``_job`` is the job:
+        ``_job.wait()``, ``_job.checkpoint.path``, ``_job.logs()``, ``_job.cancel()``.
         """
         words, args = split_args(split(line))
         parser = parser_for("%%train")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from ..specs import Gpu, GpuReport, GpuState
-from ..tables import gpus_text, size
+from ..tables import gpus_text, held_by, size
 from .live import Live
 from .markup import bar, note, table
 
@@ -52,8 +52,6 @@ class GpuView(Live):
     def _row(gpu: Gpu) -> list[str]:
         used, total = gpu.memory_used, gpu.memory_total
         share = used / total if used is not None and total else None
-        holder = gpu.holder
-        who = "free" if holder is None else f"{holder.kind} {holder.name or 'of another person'}"
         return [
             f"{gpu.index}",
             gpu.name,
@@ -61,5 +59,5 @@ class GpuView(Live):
             bar(share, f"{size(used or 0)} of {size(total or 0)}"),
             "–" if gpu.temperature is None else f"{gpu.temperature} °C",
             "–" if gpu.power is None else f"{gpu.power:.0f} W",
-            gpu.error or who,
+            gpu.error or held_by(gpu.holder),
         ]

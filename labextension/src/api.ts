@@ -1,3 +1,4 @@
+import type { IIdle, ILabView, IRestart } from './labview';
 import type {
   IDeployment,
   IDeploymentPage,
@@ -47,6 +48,11 @@ export class LabApi {
     return this._send('gpus');
   }
 
+  /** Let one's jobs use the GPUs of a lab of one's own, or no longer. */
+  lend(lab: string, lend: boolean): Promise<ICapacity> {
+    return this._send('gpus/lend', { method: 'PUT', body: { lab, lend } });
+  }
+
   jobs(limit: number, next: string | null = null): Promise<IJobPage> {
     return this._send('jobs', { query: { limit, next } });
   }
@@ -69,6 +75,35 @@ export class LabApi {
 
   async boards(): Promise<IBoard[]> {
     return (await this._send<{ tensorboards: IBoard[] }>('tensorboards')).tensorboards;
+  }
+
+  /** What was picked for this lab, and the ways into it. */
+  lab(): Promise<ILabView> {
+    return this._send('lab');
+  }
+
+  idle(): Promise<IIdle> {
+    return this._send('idle');
+  }
+
+  /** Say that somebody is there. */
+  keepIdle(): Promise<IIdle> {
+    return this._send('idle/keep', { method: 'POST' });
+  }
+
+  /** Have this lab restarted on the CPU. */
+  releaseGpus(): Promise<IRestart> {
+    return this._send('idle/release-gpus', { method: 'POST' });
+  }
+
+  /** Have this lab restarted with so many GPUs. */
+  restartLab(gpus: number): Promise<IRestart> {
+    return this._send('idle/restart', { method: 'POST', body: { gpus } });
+  }
+
+  /** What became of the last restart of this lab. */
+  restarted(): Promise<IRestart> {
+    return this._send('idle/restart');
   }
 
   models(limit: number, next: string | null = null): Promise<IModelPage> {

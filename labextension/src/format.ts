@@ -107,8 +107,14 @@ export function holderLabel(holder: IHolder | null, trans: TranslationBundle): s
     return trans.__('held by another person');
   }
   const name = holder.name || holder.id;
-  return holder.kind === 'job'
-    ? trans.__('held by job %1', name)
+  if (holder.kind === 'job') {
+    return trans.__('held by job %1', name);
+  }
+  if (holder.lent_to) {
+    return trans.__('held by lab %1, lent to job %2', name, holder.lent_to.name);
+  }
+  return holder.lend
+    ? trans.__('held by lab %1, which lends it', name)
     : trans.__('held by lab %1', name);
 }
 

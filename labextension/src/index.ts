@@ -1,5 +1,6 @@
 /** The front end of dllab-hub: the plugins that JupyterLab loads. */
 import { deploymentsPlugin } from './deployments';
+import { idlePlugin } from './idle';
 import { jobsPlugin } from './jobs';
 import { labPlugin } from './lab';
 import { launcherPlugin } from './launcher';
@@ -18,5 +19,6 @@ export default [
   deploymentsPlugin,
   notificationsPlugin,
   statusPlugin,
-  launcherPlugin
+  launcherPlugin,
+  idlePlugin
 ];

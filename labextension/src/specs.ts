@@ -13,6 +13,10 @@ export interface IHolder {
   owner: string;
   name: string;
   id: string;
+  /** Whether a lab lends its GPUs to jobs of the same person. */
+  lend?: boolean;
+  /** The job that uses this GPU of the lab now. */
+  lent_to?: IHolder | null;
 }
 
 export interface IGpu {
@@ -135,6 +139,8 @@ export interface ITrainingSpec {
   max_restarts?: number;
   checkpoint_every?: number;
   env?: Record<string, string>;
+  /** Names of volumes of the catalog. */
+  volumes?: readonly string[];
 }
 
 export interface IImage {
@@ -160,7 +166,11 @@ export interface ICapacity {
   total: number;
   free: number;
   holders: IHolder[];
-  forecast: { answer: 'now' | 'wait' | 'never'; message: string } | null;
+  forecast: {
+    answer: 'now' | 'node' | 'wait' | 'never';
+    message: string;
+    smaller?: number | null;
+  } | null;
 }
 
 /** One thing that happened to a job or deployment. */

@@ -13,7 +13,8 @@ export const PluginIDs = {
   deployments: 'dllab-hub:deployments',
   training: 'dllab-hub:training',
   launcher: 'dllab-hub:launcher',
-  status: 'dllab-hub:status'
+  status: 'dllab-hub:status',
+  idle: 'dllab-hub:idle'
 } as const;
 
 /** Commands of the palette. Those about one job take its `id` and ask for it when it is missing. */
@@ -29,12 +30,16 @@ export const CommandIDs = {
   openDeployment: 'dllab:open-deployment',
   predict: 'dllab:predict',
   scale: 'dllab:scale-deployment',
-  deleteDeployment: 'dllab:delete-deployment'
+  deleteDeployment: 'dllab:delete-deployment',
+  landing: 'dllab:open-landing',
+  ssh: 'dllab:copy-ssh',
+  keep: 'dllab:keep-lab',
+  release: 'dllab:release-gpus'
 } as const;
 
 /** One request to the lab's REST interface. */
 export interface IRequest {
-  method?: 'GET' | 'POST' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Values that are null are left out. */
   query?: Record<string, string | number | null>;
   /** Sent as JSON; text is taken to be JSON already. */

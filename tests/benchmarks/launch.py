@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import stub_lab
 from browser_session import BrowserSession
-from running_hub import RunningHub
+from running_hub import TOKEN, RunningHub, hub_with_stubs
 from table import Row, Spread, pairs
 
 PAIRS = 10
@@ -32,6 +34,16 @@ c.SimpleLocalProcessSpawner.home_dir_template = {root!r} + "/{{username}}"
 c.Spawner.args = ["--allow-root"]
 c.Spawner.http_timeout = 60
 """
+#: The same hub and spawner, with a server that does nothing and a token for who measures.
+STUBS = """
+c.Spawner.cmd = {stub!r}
+c.JupyterHub.services = [{{"name": "bench", "api_token": {token!r}}}]
+c.JupyterHub.load_roles = [
+    {{"name": "bench", "services": ["bench"], "scopes": ["admin:users", "admin:servers"]}}
+]
+"""
+#: People who start a lab in one round of the throughput row, and how many of them at a time.
+PEOPLE, AT_ONCE, ROUNDS = 30, 10, 5
 
 
 def free_ports(count: int) -> list[int]:
@@ -45,13 +57,14 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def plain_hub(root: Path) -> tuple[subprocess.Popen[bytes], str]:
+def plain_hub(root: Path, more: str = "") -> tuple[subprocess.Popen[bytes], str]:
     """JupyterHub as its own documentation starts it, with our proxy installation."""
     ports = free_ports(3)
     proxies = Path(os.environ["DLLAB_ENVS"]) / "configurable-http-proxy"
     proxy = str(proxies / "node_modules" / ".bin" / "configurable-http-proxy")
     config = root / "plain.py"
-    config.write_text(PLAIN.format(ports=ports, password=PASSWORD, root=str(root), proxy=proxy))
+    plain = PLAIN.format(ports=ports, password=PASSWORD, root=str(root), proxy=proxy)
+    config.write_text(plain + more)
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyterhub", "-f", str(config)],
         cwd=root,
@@ -125,7 +138,64 @@ def rows() -> Iterator[Row]:
     start = Spread(tuple(starts), "s")
     yield Row("launch: dllab up to address printed, second start", start, None, "<= 15 s",
               start.median <= 15)  # fmt: skip
-    yield Row(
-        "launch: hub spawns per minute with a stub process",
-        why="there is no bench for this row yet",
+    yield throughput()
+
+
+def throughput() -> Row:
+    """Labs that a hub starts in a minute, when the server that it starts takes no time."""
+    stub = [sys.executable, "-I", "-S", str(Path(stub_lab.__file__))]
+    ours: list[float] = []
+    peer: list[float] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="dllab-bench-") as name,
+        hub_with_stubs(Path(name) / "ours", 0) as up,
+    ):
+        plain, address = plain_hub(Path(name), STUBS.format(stub=stub, token=TOKEN))
+        try:
+            for hub in (up.facts["address"], address):
+                rate(hub)  # Not counted: people are made, caches are filled.
+            for _ in range(ROUNDS):
+                ours.append(rate(up.facts["address"]))
+                peer.append(rate(address))
+        finally:
+            plain.terminate()
+            plain.wait(30)
+    a, b = Spread(tuple(ours), "/min"), Spread(tuple(peer), "/min")
+    return Row(
+        "launch: hub spawns per minute with a stub process, against the plain spawner",
+        a,
+        b,
+        ">= 0.95x",
+        pairs(a, b, "ratio") >= 0.95,
     )
+
+
+def rate(address: str) -> float:
+    """Start everybody's lab, `AT_ONCE` at a time; labs per minute. They are stopped again."""
+    with (
+        httpx.Client(
+            base_url=f"{address}/hub/api",
+            headers={"Authorization": f"token {TOKEN}"},
+            trust_env=False,
+            timeout=60,
+            limits=httpx.Limits(max_connections=AT_ONCE),
+        ) as http,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        users = [f"user{n}" for n in range(PEOPLE)]
+
+        def start(user: str) -> None:
+            answer = http.post(f"/users/{user}/server", json={})
+            assert answer.status_code == 201, answer.text
+
+        def stop(user: str) -> None:
+            http.delete(f"/users/{user}/server").raise_for_status()
+            while http.get(f"/users/{user}").json()["servers"]:
+                time.sleep(0.05)
+
+        list(pool.map(lambda user: http.post(f"/users/{user}"), users))
+        began = time.monotonic()
+        list(pool.map(start, users))
+        took = time.monotonic() - began
+        list(pool.map(stop, users))
+    return 60 * PEOPLE / took

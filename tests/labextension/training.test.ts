@@ -176,6 +176,7 @@ const catalog = {
 function aForm(t: TestContext, methods: Partial<Record<keyof LabApi, unknown>> = {}): TrainForm {
   const api = anApi({
     catalog: async () => catalog,
+    lab: async () => ({ volumes: [{ name: 'sets' }, { name: 'gone' }] }),
     capacity: async (gpus: number) => ({
       total: 2,
       free: 2,
@@ -247,6 +248,26 @@ test('what is submitted is the file, its modules and the choices', async t => {
   assert.equal(sent[0].code.source, 'import net');
   assert.equal(sent[0].image, 'jax');
   assert.equal(form.job?.id, 'train-x');
+});
+
+test('a job gets the volumes of the lab, or those that are picked', async t => {
+  const sent: ITrainingSpec[] = [];
+  const submit = async (spec: ITrainingSpec) => {
+    sent.push(spec);
+    return aJob('train-x', 'PENDING');
+  };
+  const volumes = ['sets', 'bucket'].map(name => ({ name, title: name, path: '' }));
+  const form = aForm(t, { submit, catalog: async () => ({ ...catalog, volumes }) });
+  form.set('path', 'train.py');
+  await form.submit();
+  form.pickVolume('bucket', true);
+  await form.submit();
+  form.pickVolume('sets', false);
+  await form.submit();
+  assert.deepEqual(
+    sent.map(spec => spec.volumes),
+    [['sets'], ['sets', 'bucket'], ['bucket']]
+  );
 });
 
 test('who submits before the images are known gets the default one', async t => {

@@ -24,8 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from browser_session import BrowserSession, Kernel, Refused
 from clicks import click_through
+from doors import PACKAGE, VOLUME, open_doors, work_with_data, write_catalog
 from load import kill_under_load
 from running_hub import RunningHub, marked
+from ssh_person import Person
 
 ACCURACY = 0.95
 #: Pictures of every view that was clicked through, kept until the next tour.
@@ -89,6 +91,7 @@ async def work(tour: Tour, session: BrowserSession) -> None:
         kernel: Kernel = await session.kernel()
         version = await kernel.run("import torch, sys; print(torch.__version__, sys.prefix)", 120)
         saw(f"torch {version.split()[0]}")
+    await work_with_data(tour.step, kernel)
     with tour.step("load the handwritten digits") as saw:
         saw(" ".join((await kernel.run(code["load"], 120)).split()))
     with tour.step("%%train --workers 2") as saw:
@@ -164,6 +167,8 @@ def main() -> int:
     tour = Tour()
     home = Path(tempfile.mkdtemp(prefix="dllab-tour-"))
     hub = RunningHub(home / "state", dict(os.environ))
+    person = Person.at(home / "laptop")
+    write_catalog(home)
     try:
         with tour.step("dllab up") as saw:
             hub.start(1200)  # The first time an image is built.
@@ -174,14 +179,17 @@ def main() -> int:
             saw(f"as {session.user}")
         with tour.step("the login form") as saw:
             page = session.form()
-            for word in ('name="image"', 'name="gpus"', 'name="tensorboard"'):
-                if word not in page:
-                    raise Refused(f"the form has no field {word}")
-            saw("image, GPUs and TensorBoard are offered")
+            for field in ("image", "gpus", "volumes", "tensorboard", "ssh_key", "requirements"):
+                if f'name="{field}"' not in page:
+                    raise Refused(f"the form has no field {field}")
+            saw("image, GPUs, data, TensorBoard, SSH and packages are offered")
         with tour.step("press Start, wait for JupyterLab") as saw:
-            session.start({"image": "pytorch", "gpus": "0", "tensorboard": "on"})
+            wish = {"image": "pytorch", "gpus": "0", "tensorboard": "on", "volumes": VOLUME}
+            wish |= {"ssh": "on", "ssh_key": person.public_key, "requirements": PACKAGE}
+            session.start(wish)
             session.wait_for_lab(120)
             saw(f"{session.lab}lab")
+        open_doors(tour.step, hub, session, person)
         asyncio.run(work(tour, session))
         click_through(hub, SHOTS, tour.step)
         with tour.step("Ctrl-C") as saw:

@@ -36,6 +36,12 @@ export class GpusModel extends Live {
     return this._history.of(uuid);
   }
 
+  /** Let one's jobs use the GPUs of a lab of one's own, or no longer. */
+  async lend(lab: string, lend: boolean): Promise<void> {
+    await this._api.lend(lab, lend);
+    this.refresh();
+  }
+
   override dispose(): void {
     this._stream.stateChanged.disconnect(this._onState, this);
     super.dispose();

@@ -59,6 +59,20 @@ export class TrainForm extends Live {
     return this._draft.image || (this.catalog?.default_image ?? '');
   }
 
+  /** Names of the volumes that the job gets: those of the lab, until somebody picks. */
+  get volumes(): readonly string[] {
+    const offered = (this.catalog?.volumes ?? []).map(({ name }) => name);
+    return offered.filter(name => (this._picked ?? this._ours ?? []).includes(name));
+  }
+
+  /** Have the job get a volume, or no longer. */
+  pickVolume(name: string, wanted: boolean): void {
+    const others = this.volumes.filter(other => other !== name);
+    this._picked = wanted ? [...others, name] : others;
+    this.failure = this.job = null;
+    this.announce();
+  }
+
   /** Type into a field. What was said about it is said no more. */
   set(field: DraftField, value: string): void {
     const { path, name } = this._draft;
@@ -95,12 +109,13 @@ export class TrainForm extends Live {
       this.isBusy = true;
       this.announce();
       try {
-        // Who is quick sends before the images are known, of which one is the default.
-        this.catalog ??= await this._api.catalog();
+        // Who is quick sends before it is known what there is, and what is picked by default.
+        await this._know();
         const { path } = this._draft;
         const source = await this._files.read(path);
         const files = await localModules(path, source, this._files);
-        this.job = await this._api.submit(toSpec(this._draft, this.image, source, files));
+        const spec = toSpec(this._draft, this.image, source, files);
+        this.job = await this._api.submit({ ...spec, volumes: this.volumes });
       } catch (reason) {
         this._fail(LabError.from(reason));
       } finally {
@@ -116,7 +131,7 @@ export class TrainForm extends Live {
 
   protected async read(): Promise<boolean> {
     const before = JSON.stringify([this.catalog, this.forecast]);
-    this.catalog ??= await this._api.catalog();
+    await this._know();
     let asked: number | null;
     do {
       asked = gpusOf(this._draft);
@@ -130,6 +145,12 @@ export class TrainForm extends Live {
 
   protected pace(): number | null {
     return this.watched ? 5000 : null;
+  }
+
+  /** Ask once what there is to pick from, and what was picked for the lab. */
+  private async _know(): Promise<void> {
+    this._ours ??= (await this._api.lab()).volumes.map(({ name }) => name);
+    this.catalog ??= await this._api.catalog();
   }
 
   private _fail(error: LabError): void {
@@ -165,5 +186,7 @@ export class TrainForm extends Live {
   }
 
   private _draft: IDraft = EMPTY;
+  private _ours: readonly string[] | null = null;
+  private _picked: readonly string[] | null = null;
   private _listed: string | null = null;
 }

@@ -5,6 +5,7 @@ import { type GpusModel, PACE } from '../model/gpus';
 import type { IPoint } from '../model/history';
 import type { IGpu } from '../specs';
 import { Bar } from './bar';
+import { Lending } from './lend';
 import { Facts, Notice, Trouble } from './notice';
 import { Sparkline } from './sparkline';
 
@@ -39,6 +40,7 @@ export function Gpus({ model, trans }: { model: GpusModel; trans: TranslationBun
           ))}
         </ul>
       ) : null}
+      <Lending model={model} trans={trans} />
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { type DraftField, gpusOf } from '../model/draft';
 import type { TrainForm } from '../model/trainform';
 import { Field, type IControl } from './field';
 import { Trouble } from './notice';
+import { Volumes } from './volumes';
 
 interface IProps {
   form: TrainForm;
@@ -162,6 +163,7 @@ export function TrainFormView({ form, submit, openLogs, trans }: IProps) {
           {whole('restarts', 0, 100)}
         </Field>
       </div>
+      <Volumes form={form} trans={trans} />
       <Outcome form={form} openLogs={openLogs} trans={trans} />
       <button
         type="submit"
