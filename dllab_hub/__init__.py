@@ -8,10 +8,12 @@ standard library starts in milliseconds.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
 from ._version import __version__
+
+# A type checker reads it as true; importing it from typing would be half of a shim's start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _HOME = {
     "Client": "client",
@@ -32,26 +34,30 @@ __all__ = ("__version__", *sorted(_HOME))  # pyright: ignore
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+        return getattr(_part(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_ipython_extension(ipython: Any) -> None:
     """``%load_ext dllab_hub``: the magics."""
-    import_module(".magics", __name__).register(ipython)
+    _part("magics").register(ipython)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
     """``%unload_ext dllab_hub``."""
-    import_module(".magics", __name__).unregister(ipython)
+    _part("magics").unregister(ipython)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    points: list[dict[str, Any]] = import_module(
-        ".server.extension", __name__
-    )._jupyter_server_extension_points()
+    points: list[dict[str, Any]] = _part("server.extension")._jupyter_server_extension_points()
     return points
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
     return [{"src": "labextension", "dest": "dllab-hub"}]
+
+
+def _part(name: str) -> Any:
+    from importlib import import_module
+
+    return import_module(f".{name}", __name__)

@@ -40,13 +40,13 @@ import json
 import os
 import re
 import sys
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from . import images
 from .errors import DLLabError, InvalidRequest, NotFound, Unavailable
+from .settings import named, only, read, tables
 from .specs import CUSTOM, Catalog, Image
 from .state import StateDir
 
@@ -61,6 +61,8 @@ _LISTS = ("images", "volumes", "gpu_types")
 _KEYS = {*_LISTS, "default_image", "cpus", "memory", "idle", "bring", "limits", "groups"}
 _LIMITS = {"max_gpus", "max_gpus_per_user", "max_replicas", "max_idle", "max_gpu_idle"}
 _KINDS = {"machine": {"path", "url"}, "cluster": {"claim", "nfs", "csi", "url"}}
+#: The last catalog of each state directory, with what it was made of.
+_made: dict[Path, tuple[Any, Catalog]] = {}
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -78,11 +80,8 @@ def load_catalog(
         Unavailable: no image is built, and none is being built.
         DLLabError: a setting is wrong; the message names the entry and the field.
     """
-    offered = [
-        env.image
-        for env in images.find(state)
-        if env.image.state != "missing" and not env.image.serves
-    ]
+    found = images.find(state)
+    offered = [env.image for env in found if env.image.state != "missing" and not env.image.serves]
     if here:
         offered.append(_here())
     if not offered:
@@ -90,7 +89,16 @@ def load_catalog(
     path = state.root / "catalog.toml"
     first = json.loads(os.environ.get(SETTINGS, "{}")) if settings is None else settings
     where = f"{path} is wrong" if not first else "the catalog (LabCatalog, catalog.toml) is wrong"
-    return assemble({**_read(path), **first}, offered, "machine", where)
+    defined = {HERE, *(env.image.name for env in found)}
+    inputs = ({**read(path), **first}, offered, defined, where)
+    # It is read for every form: while nothing has changed it is not made again.
+    before = _made.get(state.root)
+    if before is None or before[0] != inputs:
+        _made[state.root] = before = (
+            inputs,
+            assemble(inputs[0], offered, "machine", where, defined),
+        )
+    return before[1]
 
 
 def assemble(
@@ -98,6 +106,7 @@ def assemble(
     offered: Sequence[Image],
     target: Literal["machine", "cluster"],
     where: str = "the catalog is wrong",
+    defined: Collection[str] = (),
 ) -> Catalog:
     """The catalog that these settings describe.
 
@@ -107,17 +116,20 @@ def assemble(
             On a cluster entries are images of their own.
         target: What labs run on.
         where: How a complaint begins.
+        defined: Names of images that need not be offered, as their environment is not built.
 
     Raises:
         DLLabError: a setting is wrong; the message names the entry and the field.
     """
     try:
-        _only(_KEYS, settings, "")
+        only(_KEYS, settings, "")
         for field in _LISTS:
-            _tables(settings.get(field, []), field)
+            tables(settings.get(field, []), field)
         limits = settings.get("limits", {})
-        _only(_LIMITS, limits, "limits")
-        found = _images(settings.get("images", []), offered, target)
+        only(_LIMITS, limits, "limits")
+        if target == "cluster" and not settings.get("images"):
+            raise InvalidRequest("none is given: a cluster needs one at least.", field="images")
+        found = _images(settings.get("images", []), offered, target, defined)
         made = Catalog.from_wire(
             {
                 "target": target,
@@ -135,7 +147,7 @@ def assemble(
         )
         _check_target(made)
     except InvalidRequest as exc:
-        field = _named(exc.field, settings)
+        field = named(exc.field, settings, _LISTS)
         raise DLLabError(
             f"{where}: {InvalidRequest(exc.message, hint=exc.hint, field=field)}",
             hint="The administrator can fix it.",
@@ -190,13 +202,22 @@ def size(value: object, field: str) -> int:
     return int(found[1]) << (10 * _UNITS[found[2]])
 
 
-def _images(entries: Sequence[Any], offered: Sequence[Image], target: str) -> list[Image]:
+def _images(
+    entries: Sequence[Any], offered: Sequence[Image], target: str, defined: Collection[str]
+) -> list[Image]:
     found = {image.name: image.to_wire() for image in offered}
     for index, entry in enumerate(entries):
         name = entry.get("name")
+        only(set(Image.model_fields) - {"state", "progress"}, entry, f"images.{index}")
         if target == "machine" and name not in found:
             if name == CUSTOM or not isinstance(name, str):
                 raise InvalidRequest("an image needs a name.", field=f"images.{index}.name")
+            if name not in defined:  # It would restrict nothing, in silence.
+                raise InvalidRequest(
+                    "there is no such image.",
+                    hint=f"Known: {', '.join(sorted(defined))}.",
+                    field=f"images.{index}.name",
+                )
             continue  # Its environment is not built: there is nothing to change yet.
         if target == "cluster" and not entry.get("container"):
             raise InvalidRequest(
@@ -241,39 +262,6 @@ def _check_target(catalog: Catalog) -> None:
             raise InvalidRequest("cannot be offered: all labs share this machine.", field=field)
 
 
-def _named(field: str, settings: Mapping[str, Any]) -> str:
-    """``volumes.1.path`` with the entry's own name: ``volumes.imagenet.path``."""
-    top, _, rest = field.partition(".")
-    index, dot, tail = rest.partition(".")
-    entries = settings.get(top)
-    if top in _LISTS and index.isdigit() and isinstance(entries, list | tuple):
-        entry = entries[int(index)] if int(index) < len(entries) else None
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if isinstance(name, str) and re.fullmatch(r"[\w.-]{1,80}", name):
-            return f"{top}.{name}{dot}{tail}"
-    return field
-
-
-def _tables(value: object, field: str) -> None:
-    if not isinstance(value, list | tuple):
-        raise InvalidRequest("must be a list of tables.", field=field)
-    for index, entry in enumerate(value):
-        if not isinstance(entry, dict):
-            raise InvalidRequest("must be a table.", field=f"{field}.{index}")
-
-
-def _only(known: set[str], table: object, field: str) -> None:
-    """Refuse what is not a table, and a key that means nothing: it is a typing error."""
-    if not isinstance(table, Mapping):
-        raise InvalidRequest("must be a table.", field=field)
-    for key in sorted(set(table) - known):
-        raise InvalidRequest(
-            "there is no such key.",
-            hint=f"Known keys: {', '.join(sorted(known))}.",
-            field=f"{field}.{key}".lstrip("."),
-        )
-
-
 def _here() -> Image:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return Image(
@@ -284,12 +272,3 @@ def _here() -> Image:
         python=python,
         description="The interpreter that JupyterLab itself runs in.",
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as exc:
-        raise DLLabError(f"{path} cannot be read: {exc}") from exc

@@ -34,7 +34,7 @@ _PIN = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?==[A-Za-z0-9][A-Za-z0-9.!+
 #: has written it, and it becomes a line of a requirements file: it has no option and no address.
 _WANTED = re.compile(
     r"(?!.* -)[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])? ?(\[[A-Za-z0-9._, -]*\])?"
-    r" ?\(?([~=!<>]{1,3} ?[A-Za-z0-9][A-Za-z0-9.*+!_-]* ?(, ?)?)*\)?"
+    r" ?\(?((~=|===?|!=|<=?|>=?) ?[A-Za-z0-9][A-Za-z0-9.*+!_-]* ?(, ?)?)*\)?"
     r" ?(;[A-Za-z0-9_.,<>=!~()'\" +*-]*)?"
 )
 #: What the link does not carry: the key is personal, waiting and lending are up to who starts it.

@@ -44,6 +44,7 @@ _PATIENCE = 90.0
 # These words of the far side become lines of a configuration that starts programs.
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,99}")
+_PATH = re.compile(r"/[\x21-\x7e]{1,1000}")
 _KEY = re.compile(r"[a-z0-9@.-]{1,60} [A-Za-z0-9+/]{16,2000}={0,2}")
 # What a browser's address line has behind that of the lab.
 _PAGE = re.compile(r"/(lab|dllab|tree|doc)(/.*)?\Z")
@@ -87,7 +88,9 @@ def lab_url(text: str) -> str:
         raise InvalidRequest(
             "the address of a lab begins with https://", hint="Copy it from the lab's page."
         )
-    path = _PAGE.sub("", parts.path).rstrip("/") + "/"
+    # Somebody may be called `lab`: their name is no page.
+    base = person[0] if (person := re.match(r".*?/user/[^/]+", parts.path)) else ""
+    path = (base + _PAGE.sub("", parts.path[len(base) :])).rstrip("/") + "/"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
@@ -104,16 +107,22 @@ def door(url: str, token: str) -> Way:
             headers={"Authorization": f"token {token}"},
             timeout=httpx.Timeout(30.0, connect=10.0),
             trust_env=parts.hostname not in LOOPBACK,
+            verify=parts.scheme == "https" and _trusted(),  # They take longer to read than http.
         )
     except httpx.RequestError as exc:
+        if "CERTIFICATE_VERIFY_FAILED" in str(exc):
+            raise Unavailable(
+                f"the certificate of {parts.netloc} is not trusted on this machine.",
+                hint="If an authority of your own signed it, set SSL_CERT_FILE to its certificate.",
+            ) from exc
         why = "nothing answers" if isinstance(exc, httpx.ConnectError) else "no answer came"
         raise Unavailable(f"{why} at {url}: {exc}.", hint="Is the address right?") from exc
-    try:
-        found = answer.json()["ssh"] if answer.is_success else None
-    except (ValueError, KeyError, TypeError):
-        found = None
     if not answer.is_success:
         raise _refusal(url, answer)
+    try:
+        found = answer.json()["ssh"]
+    except (ValueError, KeyError, TypeError):
+        raise Unavailable(f"no lab answers at {url}.", hint="Is the address right?") from None
     if not isinstance(found, dict):
         raise Conflict(
             "this lab was started without SSH.", hint="Start it again with SSH and your public key."
@@ -125,7 +134,7 @@ def door(url: str, token: str) -> Way:
     if (
         not _USER.fullmatch(user)
         or not _ALIAS.fullmatch(alias)
-        or not path.startswith("/")
+        or not _PATH.fullmatch(path)
         or not isinstance(keys, list)
         or not all(_KEY.fullmatch(str(key)) for key in keys)
     ):
@@ -227,7 +236,7 @@ def carry(way: Way, url: str, token: str) -> None:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     address = urlunsplit(("wss" if secure else "ws", parts.netloc, way.path, "", ""))
-    more: dict[str, Any] = {"ssl": ssl.create_default_context()} if secure else {}
+    more: dict[str, Any] = {"ssl": _trusted()} if secure else {}
     if parts.hostname in LOOPBACK:
         more["proxy"] = None
     try:
@@ -249,6 +258,13 @@ def carry(way: Way, url: str, token: str) -> None:
         raise Unavailable(f"the lab's SSH cannot be reached: {exc}.") from exc
     except ConnectionClosedError as exc:
         raise Unavailable("the connection to the lab broke off.", hint="Is it running?") from exc
+
+
+def _trusted() -> ssl.SSLContext:
+    """The authorities of this machine, as a browser has them, and those that everybody has."""
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
 
 
 def _send(socket: Any) -> None:

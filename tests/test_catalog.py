@@ -63,6 +63,7 @@ def test_volumes_and_limits_are_read(state: StateDir) -> None:
         ("[limits]\nmax_gpus = -1\n", "max_gpus"),
         ('[[volumes]]\nname = "d"\ntitle = "D"\npath = "relative"\n', "must be an absolute path"),
         ('default_image = "gone"\n', "default_image: there is no such image."),
+        ('[[images]]\nname = "pytroch"\ngroups = ["staff"]\n', "images.pytroch.name: there is no"),
         ("= 3", "cannot be read"),
     ],
 )
@@ -74,6 +75,25 @@ def test_a_wrong_file_is_named_with_its_field(state: StateDir, text: str, said: 
         load_catalog(state, here=True)
 
     assert said in str(caught.value)
+
+
+def test_an_image_that_is_not_built_may_be_named(state: StateDir) -> None:
+    """What the file says of it counts as soon as it is built; it is no typing error."""
+    write(state, '[[images]]\nname = "pytorch"\ngroups = ["staff"]\n')
+
+    assert ["here"] == [image.name for image in load_catalog(state, here=True).images]
+
+
+def test_the_catalog_is_made_once_until_something_changes(state: StateDir) -> None:
+    """Every form reads it: unchanged it is the same object, changed it is another."""
+    write(state, "[limits]\nmax_gpus = 1\n")
+    first = load_catalog(state, here=True)
+    again = load_catalog(state, here=True)
+    write(state, "[limits]\nmax_gpus = 22\n")
+
+    assert first is again
+    assert 22 == load_catalog(state, here=True).max_gpus
+    assert 3 == load_catalog(state, here=True, settings={"limits": {"max_gpus": 3}}).max_gpus
 
 
 def test_the_interpreter_of_no_image_is_not_found(state: StateDir) -> None:

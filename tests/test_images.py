@@ -1,25 +1,59 @@
-"""Image environments: found, built once, shared, and never changed by our own package."""
+"""Image environments: found, built once, shared, and never changed by our own package.
+
+The builder is the real one with a real pip. What takes it a minute elsewhere is small here: an
+index of three packages in a folder, one of which stands for ours, and a pip that is copied. With
+nothing of that builds `test_images_built`, and `make` before any test runs.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import small_env
+from small_wheel import wheel
 
 from dllab_hub import images
 from dllab_hub._version import __version__
 from dllab_hub.errors import DLLabError, NotFound, StorageFull, Unavailable
-from dllab_hub.images import builder, download
-from dllab_hub.images.progress import Progress
+from dllab_hub.images import builder
 from dllab_hub.state import StateDir
 
-#: It builds for real, and downloads what that takes.
-pytestmark = pytest.mark.timeout(600)
+
+def _create(self: builder.Builder) -> None:
+    """`Builder.create` without a network and without unpacking Python's own pip first."""
+    self.say(f"{self.env.image.title}: making a virtual environment")
+    self.progress("making a virtual environment", 0)
+    self.pip.run([sys.executable, small_env.__file__, str(self.env.path)], fresh=True)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two versions of a package, and what stands for ours: any of them will do for it."""
+    folder = tmp_path_factory.mktemp("index")
+    for version in ("3.6", "3.7"):
+        wheel(folder, "idna", version)
+    wheel(folder, "dllab-hub", __version__, needs=["idna"])
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small(index: Path) -> Iterator[None]:
+    """Builds take from the index."""
+    [ours] = index.glob("dllab_hub-*.whl")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DLLAB_ENVS", raising=False)
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("PIP_FIND_LINKS", str(index))
+        patch.setattr(builder.Builder, "create", _create)
+        patch.setattr(builder, "_own_source", lambda: [str(ours)])
+        yield
 
 
 def write_image(state: StateDir, name: str, requirements: str, about: str = "") -> None:
@@ -41,7 +75,7 @@ class Built:
 
     def __init__(self, root: Path) -> None:
         self.state = StateDir(root / "state", root / "envs")
-        # Older than what dllab-hub's own dependencies would bring.
+        # Older than what our package's own dependencies would bring.
         write_image(self.state, "tiny", "idna==3.6\n")
         [self.half] = [e for e in images.find(self.state) if e.image.name == "tiny"]
         (self.half.path / "bin").mkdir(parents=True)
@@ -61,9 +95,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DLLAB_ENVS", raising=False)
-        return Built(tmp_path_factory.mktemp("image"))
+    return Built(tmp_path_factory.mktemp("image"))
 
 
 def test_two_builders_make_one_environment(built: Built) -> None:
@@ -94,7 +126,7 @@ def test_our_package_is_there_and_moved_nothing(built: Built) -> None:
         [
             *(built.half.python, "-P", "-c"),
             "import dllab_hub, importlib.metadata as m; "
-            "print(dllab_hub.__version__, m.version('idna'))",
+            "print(dllab_hub.VERSION, m.version('idna'))",
         ],
         capture_output=True,
         text=True,
@@ -131,10 +163,13 @@ def test_another_version_renews_only_our_package(built: Built) -> None:
     """An update of dllab-hub does not download the framework again."""
     marker = built.half.path / ".complete"
     marker.write_text(json.dumps({"dllab_hub": "0.0.1"}))
+    left = built.half.path.with_suffix(".downloads")
+    left.mkdir()  # Of a builder that was killed when all was installed.
     said: list[str] = []
 
     images.build(built.state, "tiny", said.append)
 
+    assert not left.exists()
     assert f"Image tiny: updating dllab-hub from 0.0.1 to {__version__}" == said[0]
     assert not any("to download" in line for line in said)
     assert __version__ == json.loads(marker.read_text())["dllab_hub"]
@@ -167,51 +202,6 @@ def test_other_requirements_make_another_environment(state: StateDir) -> None:
     [second] = [e.path for e in images.find(state) if e.image.name == "a"]
 
     assert first != second
-
-
-class Builder:
-    """Stands for a process that builds an image: it holds the lock and has said how far it is."""
-
-    def __init__(self, env: images.ImageEnv, **step: object) -> None:
-        env.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = env.path.with_suffix(".lock").open("w")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-        Progress(env.path, lambda step: None)(**step)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("percent", "line"), [(45.7, "45 %: downloading torch"), (None, "downloading torch")]
-)
-def test_an_image_that_is_being_built_says_how_far_it_is(
-    state: StateDir, percent: float | None, line: str
-) -> None:
-    """Everybody sees the percent, and whoever asks for its interpreter is told to wait."""
-    builder = Builder(images.named(state, "pytorch"), line="downloading torch", percent=percent)
-    image = images.named(state, "pytorch").image
-
-    assert ("building", line) == (image.state, image.progress)
-    with pytest.raises(Unavailable, match="is being built"):
-        images.python_of(state, "pytorch")
-    builder.lock.close()
-
-
-def test_a_builder_that_was_killed_builds_no_more(state: StateDir) -> None:
-    """What it left behind does not look like a build for ever."""
-    builder = Builder(images.named(state, "pytorch"), line="downloading torch", percent=45)
-    builder.lock.close()
-
-    image = images.named(state, "pytorch").image
-    assert ("missing", "") == (image.state, image.progress)
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"line": 3', '{"line": "x"}'])
-def test_progress_that_cannot_be_read_is_none(state: StateDir, text: str) -> None:
-    """A damaged file does not take the form away."""
-    builder = Builder(env := images.named(state, "pytorch"), line="x")
-    env.path.with_suffix(".progress").write_text(text)
-
-    assert "missing" == images.named(state, "pytorch").image.state
-    builder.lock.close()
 
 
 def test_a_built_image_is_ready(built: Built) -> None:
@@ -283,18 +273,3 @@ def test_too_small_a_disk_is_said_before_the_download(
 
     with pytest.raises(StorageFull, match="free and Image huge needs about"):
         images.build(state, "huge", lambda text: None)
-
-
-@pytest.mark.parametrize(
-    ("size", "words"), [(0, "0 MB"), (190_400_000, "190 MB"), (1_130_000_000, "1.1 GB")]
-)
-def test_sizes_in_words(size: int, words: str) -> None:
-    """Sizes read as a person would say them."""
-    assert words == download.in_words(size)
-
-
-def test_a_file_that_is_not_there_has_no_size(tmp_path: Path) -> None:
-    """An unknown size is None, never 0."""
-    (tmp_path / "a").write_bytes(b"123")
-
-    assert download.file_sizes([f"file://{tmp_path}/a", f"file://{tmp_path}/b"]) == [3, None]

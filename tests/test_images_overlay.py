@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_env import environment
 from small_wheel import wheel
 
 from dllab_hub.images import overlay
@@ -46,8 +47,7 @@ class Image:
 
     def __init__(self, root: Path) -> None:
         self.path = root / "image"
-        subprocess.run([sys.executable, "-m", "venv", str(self.path)], check=True)
-        self.python = self.path / "bin" / "python"
+        self.python = environment(self.path)
         self.wheels = root / "wheels"
         for version in ("1.0", "2.0"):
             wheel(self.wheels, "abacus", version, "abacus")
@@ -167,6 +167,20 @@ def test_another_environment_starts_an_empty_one(lab: Path, image: Image, tmp_pa
 
     assert [] == overlay.installed(lab.parent.parent)
     assert ["other", "overlay"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_nothing_is_left_of_one_that_failed(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk each start would leave another half one."""
+    monkeypatch.setattr(
+        overlay, "_header", lambda python: (_ for _ in ()).throw(OSError(28, "full"))
+    )
+
+    with pytest.raises(overlay.OverlayProblem, match="full"):
+        overlay.make(tmp_path / "overlay", image.python)
+
+    assert [] == [*tmp_path.iterdir()]
 
 
 def test_only_the_person_may_look(lab: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_kernel_in_an_overlay_uses_its_image(
     running: Callable[..., subprocess.Popen[bytes]],
     tmp_path: Path,
 ) -> None:
-    """Its command names the overlay only; what it has loaded gives it away."""
+    """Its command names the overlay only; what it has loaded gives it away, behind a link too."""
     site = next(built.path.glob("lib/python*/site-packages"))
     (site / "loaded.bin").write_bytes(b"x" * 4096)
     code = (
@@ -126,7 +126,11 @@ def test_a_kernel_in_an_overlay_uses_its_image(
     )
     process = running(overlay.make(tmp_path / "overlay", built.python), code, DLLAB_LAB_ID="ada")
 
-    assert [f"lab ada (process {process.pid})"] == [str(u) for u in images.users(state, "jax")]
+    who = [f"lab ada (process {process.pid})"]
+    assert who == [str(u) for u in images.users(state, "jax")]
+    (tmp_path / "link").symlink_to(state.envs)
+    linked = StateDir(state.root, tmp_path / "link")
+    assert who == [str(u) for u in images.users(linked, "jax")]
 
 
 @pytest.mark.parametrize(("typed", "code", "stays"), [("n\n", 1, True), ("y\n", 0, False)])

@@ -9,13 +9,12 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import Files
 from small_wheel import wheel
 
 from dllab_hub import images
@@ -25,73 +24,6 @@ from dllab_hub.images.wheels import Wheel, Wheels, read_report
 from dllab_hub.state import StateDir
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
-
-
-class Files(ThreadingHTTPServer):
-    """A server of files that can be told to stall in the middle of one, or to know no ranges."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files: dict[str, bytes] = {}
-        self.asked: list[tuple[str, str]] = []
-        self.stall_at: int | None = None
-        self.stalls_from = 1
-        self.ranges = True
-        self.stalled = threading.Event()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{name}"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass  # Clients that are killed in the middle are what is tested here.
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Files
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
-        content = self.server.files.get(self.path.lstrip("/"))
-        wanted = self.headers.get("Range", "")
-        if body:
-            self.server.asked.append((self.path.lstrip("/"), wanted))
-        if content is None:
-            self.send_response(404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        found = re.fullmatch(r"bytes=(\d+)-", wanted) if self.server.ranges else None
-        start = int(found[1]) if found else 0
-        if start >= len(content):
-            self.send_response(416)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(206 if found else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        if not body:
-            return
-        times = sum(name == self.path.lstrip("/") for name, _ in self.server.asked)
-        if self.server.stall_at is not None and times >= self.server.stalls_from:
-            self.wfile.write(content[start : self.server.stall_at])
-            self.wfile.flush()
-            self.server.stalled.set()
-            time.sleep(60)
-        else:
-            self.wfile.write(content[start:])
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -120,6 +52,22 @@ def test_a_download_goes_on_where_it_stopped(server: Files, tmp_path: Path) -> N
     assert CONTENT == place.read_bytes()
     assert [("big-1-py3-none-any.whl", "bytes=1000000-")] == server.asked
     assert [place] == [*tmp_path.iterdir()]
+
+
+def test_a_connection_that_breaks_is_made_anew(
+    server: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gigabyte does not start over for it, and no byte is counted twice."""
+    monkeypatch.setattr(wheels, "_PAUSE", 0.01)
+    server.breaks = 2
+    told: list[int] = []
+
+    [place] = Wheels(tmp_path).fetch([big(server)], lambda done, name: told.append(done))
+
+    assert CONTENT == place.read_bytes()
+    half = len(CONTENT) // 2
+    assert ["", f"bytes={half}-", f"bytes={half + half // 2}-"] == [had for _, had in server.asked]
+    assert len(CONTENT) == told[-1] == max(told)
 
 
 def test_what_is_there_is_not_asked_for(server: Files, tmp_path: Path) -> None:

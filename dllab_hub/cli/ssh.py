@@ -24,12 +24,11 @@ def ssh_config(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     if parts.scheme == "http" and parts.hostname not in ssh.LOOPBACK:
         _say("this address is not encrypted: others on the way can read your token.")
     token, way = _sign_in(options, url, files)
-    ssh.write(files / "token", token + "\n")
     alias = options.host or way.alias
+    lines = ssh.config(way, url, files, alias, options.identity or "", windows=os.name == "nt")
+    ssh.write(files / "token", token + "\n")
     ssh.write(files / "known_hosts", ssh.known_hosts(way, alias))
-    print(
-        ssh.config(way, url, files, alias, options.identity or "", windows=os.name == "nt"), end=""
-    )
+    print(lines, end="")
     _say(f"done; with these lines in ~/.ssh/config it is: ssh {alias}")
     return 0
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..backends.local.capacity import holders, waiting
+from ..errors import Unavailable
 from ..leases import LeaseDir
 from ..metrics import nvml
 from ..specs import Catalog, Forecast, GpuInfo, Holder, forecasts, shortage
@@ -22,6 +23,8 @@ __all__ = ("CapacitySource", "LocalCapacity", "Outlook")
 
 #: Seconds for which a picture is used again.
 _FRESH = 2.0
+#: Seconds for which somebody waits for one: a driver may hang, and never come back.
+_PATIENCE = 10.0
 #: Seconds after the last question during which it is still taken anew.
 _WATCHED = 30.0
 
@@ -132,7 +135,14 @@ class LocalCapacity:
         seen = self._picture
         if seen is not None and time.monotonic() - seen.taken < 2 * _FRESH:
             return seen
-        return await asyncio.shield(self._take_soon())
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await asyncio.shield(self._take_soon())
+        except TimeoutError:
+            raise Unavailable(
+                "the GPUs of this machine do not answer.",
+                hint="Run nvidia-smi; if it does not answer either, restart the machine.",
+            ) from None
 
     async def _watch(self) -> None:
         """While somebody asks, have a fresh picture before they do."""

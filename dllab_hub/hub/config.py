@@ -25,6 +25,7 @@ from ..catalog import SETTINGS, assemble, load_catalog
 from ..errors import DLLabError
 from ..specs import Catalog
 from ..state import StateDir
+from .form import compile_page
 
 __all__ = ("LabCatalog", "check")
 
@@ -132,6 +133,7 @@ def check(config: Config, target: str, services: Iterable[dict[str, Any]] = ()) 
     for service in services:
         if service.get("name") == "dllab":
             service.setdefault("environment", {})[SETTINGS] = json.dumps(found.settings())
+    compile_page()
     return made
 
 

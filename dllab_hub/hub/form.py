@@ -20,7 +20,16 @@ from ..specs import MAX_WAIT, Catalog, Forecast, Image
 from .choice import Choice, Lost, remembered
 from .words import COOKIE, FIELDS, Words
 
-__all__ = ("Framework", "Offer", "Place", "count", "forecast", "frameworks", "render")
+__all__ = (
+    "Framework",
+    "Offer",
+    "Place",
+    "compile_page",
+    "count",
+    "forecast",
+    "frameworks",
+    "render",
+)
 
 #: Minutes to choose from for a lab that waits for GPUs.
 _WAITS = (0, 5, 15, 60, 240, MAX_WAIT)
@@ -191,6 +200,7 @@ _SAID_BY_SCRIPT = {
     "copy": "Copy this link:",
     "strange": "The link asks for something that is not offered here: {names}.",
     "key": "Your SSH key is not part of a link.",
+    "code": "What brings code along does not start by itself: it shows the form first.",
     "custom": "Your own",
     "gpu": "one GPU",
     "gpus": "{n} GPUs",
@@ -244,6 +254,11 @@ def _idle_default(words: Words, catalog: Catalog, gpus: int) -> str:
     if limit:
         return words("The longest allowed: {time}", time=words.minutes(limit))
     return words("The default: never")
+
+
+def compile_page() -> None:
+    """Do now, when a hub starts, what its first visitor would wait for; later calls are free."""
+    _template()
 
 
 @cache

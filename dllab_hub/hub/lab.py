@@ -16,6 +16,7 @@ from typing import Any
 
 from ..catalog import interpreter
 from ..leases import Lease
+from ..names import slug
 from ..shim import EXIT_RECORD, process
 from ..shim.record import read_exit
 from ..specs import CUSTOM, Catalog, LabSpec
@@ -26,6 +27,7 @@ from .prepared import Kernel, Prepared, variables, write_settings
 
 __all__ = ("Lab",)
 
+_SHIM = str(Path(process.__file__).with_name("__main__.py"))
 _WELCOME = Path(__file__).parent.parent / "notebooks" / "welcome.ipynb"
 #: Bytes of a server's log that are looked at.
 _TAIL = 16384
@@ -159,7 +161,7 @@ class Lab:
             killed before it has stored it finds it there (`end_leftover`).
         """
         locks = [word for fd in lease.fds for word in ("--lock-fd", str(fd))]
-        shim = [sys.executable, "-P", "-m", "dllab_hub.shim", "lab", str(self.directory / "run")]
+        shim = [sys.executable, "-I", "-S", _SHIM, "lab", str(self.directory / "run")]
         with open(self.log, "wb", opener=_private) as log:
             started = subprocess.Popen(
                 [*shim, "--id", self.mark, *locks, "--", *argv],
@@ -228,11 +230,13 @@ class Lab:
         return self.directory / "overlay" / name
 
     def _make_directories(self, account: Account) -> None:
-        for path in (self.state.labs, self.directory):
+        boards = self.state.tensorboard
+        for path in (self.state.labs, self.directory, boards):
             path.mkdir(mode=0o711, parents=True, exist_ok=True)
             path.chmod(0o711 if account.os_user else 0o700)
-        for name in ("run", "overlay"):
-            account.own(self.directory / name, 0o700)
+        # Directories can be shown in TensorBoard before the first job has made one there.
+        for path in (self.directory / "run", self.directory / "overlay", boards / slug(self.owner)):
+            account.own(path, 0o700)
 
     def _write_keys(self, spec: LabSpec, account: Account) -> None:
         """The keys that open the lab to SSH: the account's, in a directory that only we write."""

@@ -14,6 +14,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..errors import Conflict, DLLabError, NotFound, StorageFull
 from ..names import slug
@@ -23,7 +24,7 @@ from .servers import HubServers
 __all__ = ("Restarts",)
 
 _LOG = logging.getLogger(__name__)
-#: Seconds for one restart; a lab that waits for GPUs may need all of it.
+#: Seconds for one restart, without those for which a lab may wait for GPUs.
 _PATIENCE = 1800.0
 #: Seconds between two looks at the hub.
 _PACE = 0.5
@@ -67,12 +68,14 @@ class Restarts:
         self._directory = directory
         self._servers = servers
         self._running: dict[str, asyncio.Task[None]] = {}
+        # One who asks at a time for each lab, until the wish is noted; gone with the last of them.
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
         """Go on with what was not finished."""
         for record in await asyncio.to_thread(self._unfinished):
-            # Whether the last start was heard of is not known: it is tried once more.
-            self._go_on(replace(record, tries=max(0, record.tries - 1)))
+            # Whether the last start was heard of is not known; it counts as a try.
+            self._go_on(record)
 
     async def close(self) -> None:
         """Let go; the next service goes on."""
@@ -91,8 +94,15 @@ class Restarts:
             Unavailable: the hub does not answer.
         """
         key = _key(owner, wish.server)
-        if key in self._running:
-            return await self.restarted(owner, wish.server)
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            if key in self._running:
+                return await self.restarted(owner, wish.server)
+            record = await self._begin(owner, wish)
+            self._go_on(record)
+        return record.restart
+
+    async def _begin(self, owner: str, wish: RestartWish) -> _Record:
+        """Note the wish."""
         model = await self._servers.get(owner, wish.server)
         if model is None:
             raise NotFound("you have no such lab that runs.", field="server")
@@ -104,8 +114,6 @@ class Restarts:
             has = f"{before} GPU{'s' if before > 1 else ''}" if before else "no GPU"
             raise Conflict(f"the lab has {has} already.", field="gpus")
         before_that = await asyncio.to_thread(self._read, self._file(owner, wish.server))
-        if key in self._running:  # Asked twice at the same time.
-            return await self.restarted(owner, wish.server)
         last = Restart(
             server=wish.server,
             gpus=wish.gpus,
@@ -120,8 +128,7 @@ class Restarts:
             last=last.to_wire(),
         )
         await asyncio.to_thread(self._write, record)
-        self._go_on(record)
-        return last
+        return record
 
     async def restarted(self, owner: str, server: str) -> Restart:
         """What became of the last restart of this lab."""
@@ -137,17 +144,23 @@ class Restarts:
         task.add_done_callback(lambda _: self._running.pop(key, None))
 
     async def _run(self, record: _Record) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        # Waiting for GPUs, as the lab did before, is no fault of its start.
+        waits = max(int(options.get("wait") or 0) for options in record.options)
+        deadline = time.monotonic() + _PATIENCE + 60 * waits
         state = "restarting"
         while state == "restarting":
             if time.monotonic() > deadline:
-                record, state = replace(record, problem="it took too long."), "failed"
+                record, state = replace(record, problem="It took too long."), "failed"
                 break
             try:
                 record, state = await self._step(record)
             except DLLabError as exc:
                 # The hub is away, or the disk is full: it is tried until the time is over.
                 _LOG.warning("The restart of a lab of %s has to wait: %s", record.owner, exc)
+                await asyncio.sleep(2)
+            except Exception:
+                # A fault of ours must not be the end of it: the lab may be stopped just now.
+                _LOG.exception("The restart of a lab of %s has to wait.", record.owner)
                 await asyncio.sleep(2)
             else:
                 await asyncio.sleep(_PACE)

@@ -9,6 +9,7 @@ changed requirement makes a new environment and never changes one that a lab is 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import shutil
@@ -19,6 +20,7 @@ from .._version import __version__
 from ..state import StateDir
 from .builder import Builder, Say
 from .environment import MARKER, ImageEnv, find, named, python_of
+from .pip import no_room
 from .progress import Meter, Progress, Step, beside
 from .usage import User, environments_of, users_of
 from .wheels import Wheels
@@ -76,8 +78,13 @@ def build(state: StateDir, name: str, say: Say, meter: Meter = lambda step: None
                 builder.create()
                 builder.announce()
                 builder.requirements()
+            builder.wheels.forget()  # Also those of a builder that was killed.
             builder.package()
             _mark(env)
+        except OSError as exc:
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise no_room(env.image.title) from exc
+            raise
         finally:
             progress.end()
     say(f"{env.image.title} is ready")

@@ -100,7 +100,6 @@ class Builder:
             self.progress("downloading and installing", _FOUND)
             self.pip("install", "--progress-bar", "raw", *self._list)
         self.has_requirements.touch()
-        self.wheels.forget()
 
     def package(self) -> None:
         """Install the kernel-side package as the running one was installed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class ImageEnv:
     @property
     def ready(self) -> bool:
         """Whether the environment was built to the end."""
-        return (self.path / MARKER).is_file()
+        return os.path.isfile(f"{self.path}/{MARKER}")
 
 
 def find(state: StateDir) -> list[ImageEnv]:
@@ -57,13 +58,14 @@ def find(state: StateDir) -> list[ImageEnv]:
     Raises:
         DLLabError: an ``image.toml`` cannot be read; the message names it.
     """
-    sources: dict[str, Path] = {}
+    # Texts, as it is done for every form: with a hundred images paths take longer than the disk.
+    sources: dict[str, str] = {}
     for folder in (*_shipped(), state.root / "images"):
         if folder.is_dir():
-            for path in sorted(folder.iterdir()):
+            for entry in os.scandir(folder):
                 # With a dot it is half written: see `sharing.adopt`.
-                if not path.name.startswith(".") and (path / "image.toml").is_file():
-                    sources[path.name] = path
+                if not entry.name.startswith(".") and os.path.isfile(f"{entry.path}/image.toml"):
+                    sources[entry.name] = entry.path
     return [_look(state, source) for _, source in sorted(sources.items())]
 
 
@@ -105,26 +107,27 @@ def _shipped() -> Iterator[Path]:
     yield package / "share" / "images"
 
 
-def _look(state: StateDir, source: Path) -> ImageEnv:
+def _look(state: StateDir, source: str) -> ImageEnv:
     try:
         # The catalog is read for every form: an unchanged file is not parsed again.
         stamps = [
             (found.st_mtime_ns, found.st_size, found.st_ino)
-            for found in ((source / n).stat() for n in ("image.toml", "requirements.txt"))
+            for found in (os.stat(f"{source}/{n}") for n in ("image.toml", "requirements.txt"))
         ]
         image, digest = _read(source, *stamps)
     except (OSError, ValueError, InvalidRequest) as exc:
         raise DLLabError(f"the image in {source} cannot be read: {exc}") from exc
-    env = ImageEnv(image, state.envs / f"{source.name}-{digest}", source)
+    env = ImageEnv(image, state.envs / f"{image.name}-{digest}", Path(source))
     if env.ready:
         return env  # Also while only our own package is renewed.
     step = read(env.path)
     now = {"state": "building", "progress": str(step)} if step else {"state": "missing"}
-    return ImageEnv(image.model_copy(update=now), env.path, source)
+    return ImageEnv(image.model_copy(update=now), env.path, env.source)
 
 
 @functools.lru_cache(maxsize=256)
-def _read(source: Path, *stamps: tuple[int, int, int]) -> tuple[Image, str]:
+def _read(folder: str, *stamps: tuple[int, int, int]) -> tuple[Image, str]:
+    source = Path(folder)
     about: dict[str, Any] = tomllib.loads((source / "image.toml").read_text())
     unknown = sorted(set(about) - {*_FIELDS, *_OTHERS})
     if unknown:

@@ -146,6 +146,19 @@ def _create(top: Path, record: dict[str, Any]) -> None:
     top.parent.mkdir(parents=True, exist_ok=True)
     partial = top.with_name(f".{top.name}.{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _fill(partial, top, record)
+        old = top.with_name(f".{top.name}.{os.getpid()}.old")
+        if os.path.lexists(top):
+            top.replace(old)
+        partial.replace(top)
+    except OSError:  # The disk is full: the next start makes it under another number.
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _fill(partial: Path, top: Path, record: dict[str, Any]) -> None:
     partial.mkdir(mode=0o700)
     site = partial / record["site"]
     site.mkdir(parents=True)
@@ -166,11 +179,6 @@ def _create(top: Path, record: dict[str, Any]) -> None:
     )
     _wrap_scripts(Path(record["scripts"]), partial, top)
     (partial / _RECORD).write_text(json.dumps(record))
-    old = top.with_name(f".{top.name}.{os.getpid()}.old")
-    if os.path.lexists(top):
-        top.replace(old)
-    partial.replace(top)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _wrap_scripts(scripts: Path, into: Path, top: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,10 @@ from urllib.parse import unquote
 from ..errors import StorageFull, Unavailable
 from .download import in_words
 
-__all__ = ("Pip", "Say")
+__all__ = ("Pip", "Say", "no_room")
+
+#: Bytes; with less a disk is full, whatever a program that failed has said.
+_ROOM = 1 << 20
 
 #: Takes one line for people.
 Say = Callable[[str], None]
@@ -91,13 +95,20 @@ class Pip:
     def _fail(self) -> None:
         why = _last_error(self.log)
         hint = f"All of pip's lines are in {self.log}."
-        if "No space left on device" in why or "Disk quota exceeded" in why:
-            raise StorageFull(
-                f"the disk is full: {self.title} does not fit.",
-                hint="Make room, or set DLLAB_ENVS to a directory on a larger disk; run it again.",
-            )
+        # On a full disk there may be no room for the reason either.
+        full = shutil.disk_usage(self.log.parent).free < _ROOM
+        if full or "No space left on device" in why or "Disk quota exceeded" in why:
+            raise no_room(self.title)
         message = f"the environment of {self.title} could not be built: {why.rstrip('.')}."
         raise Unavailable(message, hint=hint)
+
+
+def no_room(title: str) -> StorageFull:
+    """What is said of a disk that became full while an image was built on it."""
+    return StorageFull(
+        f"the disk is full: {title} does not fit.",
+        hint="Make room, or set DLLAB_ENVS to a directory on a larger disk; run it again.",
+    )
 
 
 class _Follow:

@@ -42,7 +42,9 @@ def users_of(environments: Sequence[Path]) -> list[User]:
     A kernel runs in an overlay, and its command names that one: so what a process has loaded counts
     as well. Of other accounts only root sees it.
     """
-    places = [os.fsencode(path) + b"/" for path in environments]
+    # What it has loaded is named without links, its command as it was written.
+    named = {path for env in environments for path in (str(env), os.path.realpath(env))}
+    places = [os.fsencode(path) + b"/" for path in named]
     return [
         User(int(entry.name), _what(entry))
         for entry in _processes()

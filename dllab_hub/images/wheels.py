@@ -30,6 +30,8 @@ __all__ = ("Wheel", "Wheels", "cost", "read_report")
 #: Seconds for which a list of files counts: later there may be newer ones.
 _FRESH = 86400.0
 _CHUNK = 1 << 18
+#: Times that a file is asked for when connections break, and seconds in between.
+_TRIES, _PAUSE = 5, 1.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Wheels:
             place.symlink_to(wheel.path)
         elif not place.exists():
             try:
-                self._download(http, wheel, total)
+                self._persist(http, wheel, total)
             except httpx.HTTPError as exc:
                 why = str(exc) or type(exc).__name__
                 raise Unavailable(f"{wheel.file_name} cannot be downloaded: {why}") from exc
@@ -148,8 +150,20 @@ class Wheels:
                     ) from exc
                 raise
         elif wheel.size:
-            total.add(wheel.size, wheel.file_name)
+            total.note(wheel.file_name, wheel.size)
         return place
+
+    def _persist(self, http: httpx.Client, wheel: Wheel, total: _Total) -> None:
+        """A connection that breaks is made anew, and goes on where it was."""
+        import httpx
+
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._download(http, wheel, total)
+            except httpx.TransportError:
+                if not left or total.stop.wait(_PAUSE):
+                    raise
+        return None
 
     def _download(self, http: httpx.Client, wheel: Wheel, total: _Total) -> None:
         partial = self._partial(wheel)
@@ -169,14 +183,15 @@ class Wheels:
                     partial.unlink()
                     return self._download(http, wheel, total)
             answer.raise_for_status()
-            total.add(have, wheel.file_name)
+            total.note(wheel.file_name, have)
             with partial.open("ab" if have else "wb") as file:
                 for piece in answer.iter_raw(_CHUNK):
                     if total.stop.is_set():
                         return None
                     file.write(piece)
                     digest.update(piece)
-                    total.add(len(piece), wheel.file_name)
+                    have += len(piece)
+                    total.note(wheel.file_name, have)
         if wheel.sha256 and digest.hexdigest() != wheel.sha256:
             partial.unlink()
             raise Unavailable(
@@ -199,12 +214,12 @@ class _Total:
         self.stop = threading.Event()
         self._progress = progress
         self._lock = threading.Lock()
-        self._bytes = 0
+        self._bytes: dict[str, int] = {}
 
-    def add(self, count: int, name: str) -> None:
+    def note(self, name: str, have: int) -> None:
         with self._lock:
-            self._bytes += count
-            self._progress(self._bytes, name)
+            self._bytes[name] = have
+            self._progress(sum(self._bytes.values()), name)
 
 
 def read_report(

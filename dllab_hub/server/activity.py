@@ -29,7 +29,7 @@ from jupyter_server.utils import url_path_join
 from tornado.httputil import HTTPServerRequest
 from tornado.web import OutputTransform
 
-from ..specs import GpuReport
+from ..specs import GpuReport, GpuState
 
 __all__ = ("Activity", "HubReport", "Use", "gpus_used", "kernels_busy", "lab_gpus")
 
@@ -200,6 +200,8 @@ async def gpus_used(read: Callable[[], Awaitable[GpuReport]], uuids: Collection[
     if not uuids:
         return False
     report = await read()
+    if report.state is GpuState.STALE:  # Its last values, for as long as the driver is silent.
+        return False
     mine = [gpu for gpu in report.gpus if "*" in uuids or gpu.uuid in uuids]
     return any((gpu.utilization or 0.0) >= _COMPUTES for gpu in mine)
 

@@ -20,18 +20,30 @@ from jupyter_server.services.contents.filemanager import AsyncFileContentsManage
 from jupyter_server.services.contents.manager import ContentsManager
 from tornado.web import HTTPError
 from traitlets import default
+from traitlets.config import Config
 
 from ..runtime.data import volumes
-from .download import VolumeFiles
+from .download import LinkedFiles, VolumeFiles
 from .filemodel import bytes_of
 from .storage import Info
 from .volumetree import VolumeTree
 
-__all__ = ("VolumeContents", "with_volumes")
+__all__ = ("VolumeContents", "configured", "with_volumes")
 
 _LOG = logging.getLogger(__name__)
 #: Below the home: what a file of a volume was when it was last saved by hand.
 _CHECKPOINTS = ".ipynb_checkpoints/volumes"
+
+
+def configured(manager: type[ContentsManager]) -> Config:
+    """What a server with this contents manager must be told for the volumes of this lab."""
+    contents = with_volumes(manager)
+    if contents is not manager:
+        # As configuration: another extension that brings one would undo a mere assignment.
+        return Config({"ServerApp": {"contents_manager_class": contents}})
+    if any(volume.path for volume in volumes().values()):
+        return Config({"FileContentsManager": {"files_handler_class": LinkedFiles}})
+    return Config()
 
 
 def with_volumes(manager: type[ContentsManager]) -> type[ContentsManager]:

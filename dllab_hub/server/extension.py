@@ -16,13 +16,12 @@ from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
-from traitlets.config import Config
 
 from ..specs import JobState
 from ..state import StateDir
 from . import landing, ssh, tensorboard
 from .activity import Activity, HubReport, gpus_used, kernels_busy, lab_gpus
-from .contents import with_volumes
+from .contents import configured
 from .idle import IdleWatch
 from .lab import Lab
 from .lab_view import KEY, Place
@@ -43,10 +42,7 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         """The server is configured and has made nothing yet: it gets the data volumes."""
         super()._link_jupyter_server_extension(serverapp)
-        before = serverapp.contents_manager_class
-        if (contents := with_volumes(before)) is not before:
-            # As configuration: another extension that brings some would undo a mere assignment.
-            serverapp.update_config(Config({"ServerApp": {"contents_manager_class": contents}}))
+        serverapp.update_config(configured(serverapp.contents_manager_class))
 
     def initialize_settings(self) -> None:
         """Construct everything once."""

@@ -145,6 +145,10 @@ def _process(sshd: str, user: pwd.struct_passwd, keys: Path, session: Path) -> d
     words = [part for name, value in ours.items() for part in ("-o", f"{name} {value}")]
     # The proxy fills in braces, and ours are none of its. Of two, sshd takes the first.
     escaped = [word.replace("{", "{{").replace("}", "}}") for word in (sshd, *words)]
+    # However the server ends, sshd ends with it: sshd writes its title where its environment was,
+    # by which what a killed lab leaves behind is found.
+    if setpriv := shutil.which("setpriv"):
+        escaped = [setpriv, "--pdeathsig", "KILL", "--", *escaped]
     return {
         **proxied,
         "command": [*escaped, *proxied["command"][1:]],

@@ -8,8 +8,9 @@ nothing behind that runs. It depends on nobody: hub, service and lab may be kill
     python -m dllab_hub.shim job <run directory> [--lock-fd N]...
     python -m dllab_hub.shim lab <run directory> --id ID [--lock-fd N]... -- command...
 
-SIGTERM or SIGINT ends what it owns, in order. Standard library only; the names below are the files
-of a run directory.
+The hub starts a lab's by the path of ``__main__.py`` with ``python -I -S``, because each lab that
+starts waits for it. SIGTERM or SIGINT ends what it owns, in order. Standard library only; the names
+below are the files of a run directory.
 """
 
 __all__ = (
@@ -35,7 +36,7 @@ PLAN = "plan.json"
 SHIM = "shim.json"
 #: ``{"state", "reason", "attempt", "replicas", "started", "master_port"}`` of a job, as it is now.
 STATE = "state.json"
-#: How it ended: see `record.ExitRecord`.
+#: How it ended: see `writing.ExitRecord`.
 EXIT_RECORD = "exit.rec"
 #: One JSON object per line: ``{"time", "reason", "message"}``.
 EVENTS = "events.jsonl"

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 
-__all__ = ("Signals", "become_subreaper", "keep_files_private", "reap", "start")
+from .signals import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+__all__ = ("become_subreaper", "keep_files_private", "reap", "start")
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
+#: Instead of an error's number: what was given is not fit for a program.
+_WRONG = "-"
 _RESETTABLE = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -31,34 +38,6 @@ def keep_files_private() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
-class Signals:
-    """Signals as bytes of a file, so that one selector waits for them and for everything else.
-
-    SIGHUP is caught and forgotten: the terminal that a hub ran in may close. Handlers, unlike
-    ignored signals, are not inherited through exec.
-    """
-
-    _CAUGHT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number in self._CAUGHT:
-            signal.signal(number, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    def fileno(self) -> int:
-        """Readable when a signal has come."""
-        return self._read
-
-    def read(self) -> set[int]:
-        """Numbers of the signals that came since the last call, each once."""
-        try:
-            return set(os.read(self._read, 65536))
-        except BlockingIOError:
-            return set()
-
-
 def start(
     argv: Sequence[str],
     *,
@@ -66,42 +45,84 @@ def start(
     output: int,
     errors: int | None = None,
     cwd: str | None = None,
-) -> subprocess.Popen[bytes]:
+) -> int:
     """Start a child that is killed when this process dies.
 
     It gets the default signal handlers, no blocked signal, /dev/null to read from and no open file
     but ``output`` (and ``errors``, when they go elsewhere) for what it says. The caller is
     single-threaded: the parent-death signal is sent when the *thread* that forked ends. It reaps
-    with `reap` and sets ``returncode``.
+    with `reap`. `subprocess` does as much, and takes longer to import than a shim to start.
+
+    Returns:
+        Its number.
 
     Raises:
         OSError: it cannot be executed; ``strerror`` and ``filename`` say why.
         ValueError: an argument or variable contains NUL, or a variable's name is not one.
     """
     parent = os.getpid()
+    files = (output, output if errors is None else errors)
+    read, write = os.pipe2(os.O_CLOEXEC)
+    # Blocked while forking: until exec the child shares the handlers and the file they write to.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(argv, env, files, cwd, parent, write)
+    except BaseException:
+        os.close(read)
+        raise
+    finally:
+        os.close(write)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with open(read, encoding="utf-8", errors="surrogateescape") as pipe:
+        trouble = pipe.read()  # Ends when the child's end is closed: by exec, or with it.
+    if not trouble:
+        return pid
+    os.waitpid(pid, 0)
+    number, _, about = trouble.partition(" ")
+    if number == _WRONG:
+        raise ValueError(about)
+    raise OSError(int(number), os.strerror(int(number)), about)
 
-    def prepare() -> None:
+
+def _become(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    files: Sequence[int],
+    cwd: str | None,
+    parent: int,
+    pipe: int,
+) -> NoReturn:
+    """In the child: execute the program, or say in the pipe why not."""
+    about = argv[0]
+    try:
         for number in _RESETTABLE:
             signal.signal(number, signal.SIG_DFL)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # It died before the line above.
             os._exit(127)
+        null = os.open(os.devnull, os.O_RDONLY)
+        # All out of the way of 0, 1 and 2 before those are replaced.
+        copies = [fcntl(fd, F_DUPFD_CLOEXEC, 3) for fd in (null, *files, pipe)]
+        pipe = copies.pop()
+        for target, fd in enumerate(copies):
+            os.dup2(fd, target)
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) > 2 and int(name) != pipe:
+                os.closerange(int(name), int(name) + 1)  # No error for the directory's own.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-    # Blocked while forking: until exec the child shares the handlers and the file they write to.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        return subprocess.Popen(
-            list(argv),
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output if errors is None else errors,
-            preexec_fn=prepare,
-        )
+        if cwd is not None:
+            about = cwd
+            os.chdir(cwd)
+            about = argv[0]
+        os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - never through a shell.
+    except OSError as exc:
+        os.write(pipe, f"{exc.errno} {about}".encode("utf-8", "surrogateescape"))
+    except Exception as exc:
+        os.write(pipe, f"{_WRONG} {exc}".encode("utf-8", "surrogateescape"))
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os._exit(127)
 
 
 def reap() -> list[tuple[int, int]]:

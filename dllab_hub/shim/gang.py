@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from . import ATTEMPTS, CHECKPOINTS, EVENTS, LOGS, STATE
-from .children import Signals, reap, start
+from .children import reap, start
 from .logs import Logs
 from .process import sweep
 from .record import NO_ROOM, Events, write_atomic
 from .replica import Replica, command_of, environment, free_port, replicas_of, workspace_of
+from .signals import Signals, signal
 
 __all__ = ("Gang",)
 
@@ -155,7 +155,7 @@ class Gang:
             return
         finally:
             os.close(write)
-        replica.pid = replica.process.pid
+        replica.pid = replica.process
         replica.started = time.time()
         replica.pipe = read
         self._selector.register(read, selectors.EVENT_READ, replica)
@@ -169,9 +169,7 @@ class Gang:
             running = {replica.pid: replica for replica in self._gang if replica.process}
             codes = sorted(reap(), key=lambda ended: ended[1] >= 0)
             ended = [(running[pid], code) for pid, code in codes if pid in running]
-            for replica, code in ended:  # All, before the first of them makes others end.
-                assert replica.process is not None
-                replica.process.returncode = code  # Or Popen would look for it itself.
+            for replica, _ in ended:  # All, before the first of them makes others end.
                 replica.process = None  # Its number may be somebody else's from now on.
             for replica, code in ended:
                 self._end(replica, code)
@@ -213,7 +211,7 @@ class Gang:
         """SIGTERM now; SIGKILL after ``grace`` seconds or when replica 0 has ended."""
         for replica in self._gang:
             if replica.process:
-                os.kill(replica.process.pid, signal.SIGTERM)
+                os.kill(replica.process, signal.SIGTERM)
         if not self._killed:
             due = time.monotonic() + (grace if self._gang[0].process else 0.0)
             self._deadline = due if self._deadline is None else min(due, self._deadline)
@@ -227,7 +225,7 @@ class Gang:
             return
         for replica in running:
             assert replica.process is not None
-            os.kill(replica.process.pid, signal.SIGKILL)  # Not reaped yet, so nobody else's number.
+            os.kill(replica.process, signal.SIGKILL)  # Not reaped yet, so nobody else's number.
         self._killed = True
         self._deadline = time.monotonic() + _STUCK
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import selectors
-import signal
+import select
 import time
-from collections.abc import Sequence
 
 from . import MARKER
-from .children import Signals, reap, start
+from .children import reap, start
 from .process import memory_kills, sweep
-from .replica import signal_name
+from .signals import Signals, signal, signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ("run_lab",)
 
@@ -44,23 +46,21 @@ def run_lab(
     asked = False
     deadline: float | None = None
     code: int | None = None
-    with selectors.DefaultSelector() as selector:
-        selector.register(signals, selectors.EVENT_READ)
-        while code is None:
-            selector.select(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            numbers = signals.read()
-            if signal.SIGCHLD in numbers:
-                code = next((code for pid, code in reap() if pid == server.pid), None)
-            if code is not None:
-                break
-            if not asked and numbers & {signal.SIGTERM, signal.SIGINT}:
-                asked = True
-                deadline = time.monotonic() + _GRACE
-                os.kill(server.pid, signal.SIGTERM)  # Not reaped, so nobody else's number.
-            if deadline is not None and time.monotonic() >= deadline:
-                os.kill(server.pid, signal.SIGKILL)
-                deadline = None
-    server.returncode = code
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        select.select([signals], [], [], left)
+        numbers = signals.read()
+        if signal.SIGCHLD in numbers:
+            code = next((code for pid, code in reap() if pid == server), None)
+        if code is not None:
+            break
+        if not asked and numbers & {signal.SIGTERM, signal.SIGINT}:
+            asked = True
+            deadline = time.monotonic() + _GRACE
+            os.kill(server, signal.SIGTERM)  # Not reaped, so nobody else's number.
+        if deadline is not None and time.monotonic() >= deadline:
+            os.kill(server, signal.SIGKILL)
+            deadline = None
     sweep(id, children=True)
     if asked:
         state, reason = "CANCELLED", "the lab was stopped."

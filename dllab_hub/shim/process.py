@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any
 
 from . import MARKER
 from .children import reap
+from .signals import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 __all__ = (
     "identity",
@@ -81,13 +83,13 @@ def memory_kills() -> int:
     can be read.
     """
     try:
-        with open("/proc/self/cgroup", encoding="ascii", errors="replace") as file:
+        with open("/proc/self/cgroup", encoding="utf-8", errors="replace") as file:
             group = next((line[3:].strip() for line in file if line.startswith("0::")), "")
     except OSError:
         group = ""
     for path in (f"/sys/fs/cgroup{group}/memory.events", "/proc/vmstat"):
         try:
-            with open(path, encoding="ascii", errors="replace") as file:
+            with open(path, encoding="utf-8", errors="replace") as file:
                 found = [line.split()[1] for line in file if line.startswith("oom_kill ")]
             return int(found[0])
         except (OSError, IndexError, ValueError):
@@ -197,7 +199,7 @@ def _children() -> list[int]:
     """Own children, adopted ones included."""
     own = os.getpid()
     try:
-        with open(f"/proc/self/task/{own}/children", encoding="ascii") as file:
+        with open(f"/proc/self/task/{own}/children", encoding="utf-8") as file:
             return [int(word) for word in file.read().split()]
     except FileNotFoundError:  # A kernel without CONFIG_PROC_CHILDREN.
         stats = [(pid, _stat(pid)) for pid in _pids()]
@@ -217,8 +219,10 @@ def _kill(pid: int) -> None:
 
 
 def _send(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
+    try:
         os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):  # Gone, or a setuid program's.
+        return
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -252,5 +256,5 @@ def _proc(pid: int, name: str) -> bytes:
 
 
 def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import CHECKPOINTS, MARKER, REPORT, WORKSPACE
+from .signals import signal_name
 
 __all__ = (
     "Replica",
@@ -46,7 +45,7 @@ class Replica:
         label: What a server is called instead.
         state: Text of a ``JobState``.
         why: Sentence about its end, empty while it runs and when it went well.
-        process: Set while it runs.
+        process: Its number while it runs and nobody else can have it.
         pipe: Descriptor its output is read from, or -1.
     """
 
@@ -64,7 +63,7 @@ class Replica:
     started: float | None = None
     ended: float | None = None
     why: str = ""
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    process: int | None = field(default=None, repr=False)
     pipe: int = -1
 
     @property
@@ -120,14 +119,6 @@ class Replica:
         self.state = "FAILED"
         self.ended = now
         self.why = f"{self.name} cannot be started: {reason}."
-
-
-def signal_name(number: int) -> str:
-    """``SIGKILL``; real-time signals have no name of their own and give ``SIGRTMIN+3``."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
 
 
 def replicas_of(plan: Mapping[str, Any], attempt: int) -> list[Replica]:

@@ -1,25 +1,23 @@
-"""The shim's life: its command line, its files, and an end that is recorded whatever happens."""
+"""The shim's life: its command line, its files, and an end that is recorded whatever happens.
+
+A lab's shim imports this file, those that it names here, and nothing else: see ``signals.py``.
+"""
 
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
-import traceback
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
-from . import EXIT_RECORD, PLAN, SHIM, SHIM_LOG
-from .children import Signals, become_subreaper, keep_files_private
-from .gang import Gang
-from .lab import run_lab
+from . import EXIT_RECORD, SHIM, SHIM_LOG
+from .children import become_subreaper, keep_files_private
 from .process import identity, sweep
-from .record import ExitRecord, read_json, write_atomic
-from .replica import workspace_of
-from .volumes import link_volumes
+from .signals import Signals
+from .writing import ExitRecord, flat_json, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ("main",)
 
@@ -28,17 +26,21 @@ usage: python -m dllab_hub.shim job RUN_DIRECTORY [--lock-fd N]...
        python -m dllab_hub.shim lab RUN_DIRECTORY --id ID [--lock-fd N]... -- COMMAND..."""
 
 
-@dataclass(frozen=True)
 class _Command:
-    kind: str
-    run: Path
-    id: str
-    locks: tuple[int, ...]
-    argv: tuple[str, ...]
+    """The command line; made once and only read, and `dataclass` would take longer than a start."""
+
+    def __init__(
+        self, kind: str, run: str, id: str, locks: Sequence[int], argv: Sequence[str]
+    ) -> None:
+        self.kind = kind
+        self.run = run
+        self.id = id
+        self.locks = locks
+        self.argv = argv
 
 
 def _parse(words: Sequence[str]) -> _Command | None:
-    """The command line, or None when it is wrong. argparse would take half of the start-up."""
+    """The command line, or None when it is wrong."""
     ahead, argv = list(words), []
     if "--" in ahead:
         at = ahead.index("--")
@@ -56,7 +58,7 @@ def _parse(words: Sequence[str]) -> _Command | None:
             return None
     if not (kind == "job" and not argv) and not (kind == "lab" and id and argv):
         return None
-    return _Command(kind, Path(run).absolute(), id, tuple(locks), tuple(argv))
+    return _Command(kind, os.path.join(os.getcwd(), run), id, locks, argv)
 
 
 def main(words: Sequence[str]) -> int:
@@ -76,66 +78,44 @@ def main(words: Sequence[str]) -> int:
     output, errors = os.dup(1), os.dup(2)  # Close-on-exec, as all files from here on.
     _own_output(command.run)
     signals = Signals()
-    with suppress(PermissionError):  # It leads its session already, as it should.
+    if os.getpgrp() != os.getpid():  # Else it leads its session already, as it should.
         os.setsid()
     become_subreaper()
-    record = ExitRecord(command.run / EXIT_RECORD)
-    write_atomic(command.run / SHIM, {**(identity(os.getpid()) or {}), "started": time.time()})
+    record = ExitRecord(os.path.join(command.run, EXIT_RECORD))
+    about = {**(identity(os.getpid()) or {}), "started": time.time()}
+    replace(os.path.join(command.run, SHIM), flat_json(about))
     if command.kind == "lab":
         return _lab(command, signals, record, output, errors)
     os.close(output)
     os.close(errors)
-    return _job(command.run, signals, record)
+    # Only for a job: each of these takes as long as a lab's shim in all.
+    from pathlib import Path
+
+    from .job import run_job
+
+    return run_job(Path(command.run), signals, record)
 
 
 def _lab(command: _Command, signals: Signals, record: ExitRecord, output: int, errors: int) -> int:
+    from .lab import run_lab
+
     try:
         state, reason, code = run_lab(
             command.id, command.argv, signals, output=output, errors=errors
         )
     except Exception as exc:  # The end must be recorded and nothing be left, whatever happened.
-        traceback.print_exc()
+        sys.excepthook(type(exc), exc, exc.__traceback__)
         state, reason, code = "FAILED", f"the lab's supervisor failed: {exc!r}.", 1
         sweep(command.id, children=True)
     record.write(state, reason, 1)
     return code
 
 
-def _job(run: Path, signals: Signals, record: ExitRecord) -> int:
-    plan = read_json(run / PLAN)
-    if plan is None:
-        record.write("FAILED", "the job's plan is missing or damaged.", 0)
-        return 1
-    gang = Gang(run, plan, signals)
-    code = 0
-    try:
-        if trouble := link_volumes(plan.get("volumes", {}), workspace_of(plan, run)):
-            record.write("FAILED", trouble, 0)
-            return 0
-        _room_for(sum(role["replicas"] for role in plan["roles"]))
-        state, reason = gang.run()
-    except Exception as exc:  # The end must be recorded and nothing be left, whatever happened.
-        traceback.print_exc()
-        state, reason, code = "FAILED", f"the job's supervisor failed: {exc!r}.", 1
-        sweep(str(plan.get("id")), children=True)
-    record.write(state, reason, gang.attempt)
-    return code
-
-
-def _own_output(run: Path) -> None:
+def _own_output(run: str) -> None:
     """Nothing to read, and what is said goes to a file: whoever started us may be gone."""
     null = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(run / SHIM_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open(os.path.join(run, SHIM_LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for fd, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(fd, target)
     os.close(null)
     os.close(log)
-
-
-def _room_for(replicas: int) -> None:
-    """A pipe and a log for each replica, and some."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * replicas + 64
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -34,7 +34,7 @@ class Volume(Value):
         claim: Name of a PersistentVolumeClaim (cluster).
         nfs: ``server:/exported/path`` (cluster).
         csi: ``driver`` and string ``attributes`` of an ephemeral inline CSI volume (cluster).
-        sub_path: Directory inside a claim.
+        sub_path: Directory inside a claim; ``{username}`` stands for the person's name.
         users: Who may use it; everybody when this and ``groups`` are empty.
         groups: Groups of the hub whose members may use it.
     """
@@ -97,6 +97,9 @@ class Volume(Value):
             raise InvalidRequest("is for a claim only.", field="sub_path")
         if self.sub_path.startswith("/") or ".." in self.sub_path.split("/"):
             raise InvalidRequest("must be a relative path without '..'.", field="sub_path")
+        if re.search(r"[{}$]", self.sub_path.replace("{username}", "")):
+            # One directory of that name, for everybody.
+            raise InvalidRequest("knows {username} and nothing else.", field="sub_path")
         self._check_mount()
         return self
 

@@ -13,6 +13,9 @@ from running_hub import RunningHub, hub_with_gpus
 pytestmark = pytest.mark.browser
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH3kZ0x0mXW1dVqoV2o8mAkq1x1p3Pz1a6o0bq8y3b6e ada@laptop"
+GOOD_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYPX3egS+29abeT/+/tNfnrEAX5+Utc0CgHce54B0+K ada@laptop"
+)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,29 @@ def test_a_refusal_points_at_its_field(page: Page) -> None:
     expect(page.get_by_role("spinbutton")).to_have_value("1")
     expect(page.locator(".dllab-wrong")).to_contain_text("Paste the line in the file")
     expect(page.locator("#planted")).to_have_count(0)
+
+
+def test_a_remedy_keeps_what_was_typed(page: Page, hub: RunningHub) -> None:
+    """The button beside a refusal starts the smaller lab with the key that was just pasted."""
+    assert hub.spawn("holder", {"gpus": 2}).status_code in (201, 202)
+    hub.wait_ready("holder")
+    page.reload()
+    page.get_by_role("spinbutton").fill("2")
+    page.locator("#dllab-tensorboard").uncheck()
+    page.locator("#dllab-ssh").check()
+    page.locator("#dllab-ssh-key").fill(GOOD_KEY)
+    page.get_by_label("Lab name").fill("keyed")
+    page.get_by_role("button", name="Start", exact=True).click()
+
+    page.get_by_role("alert").get_by_role("link", name="Start on the CPU").click()
+
+    page.wait_for_url(re.compile("/hub/spawn-pending/|/user/picker/keyed/"), timeout=30_000)
+    hub.wait_ready("picker", "keyed")
+    page.goto("about:blank")
+    options = (hub.server("picker", "keyed") or {})["user_options"]
+    hub.end("holder")
+    hub.end("picker", "keyed")
+    assert (0, GOOD_KEY, False) == tuple(options[f] for f in ("gpus", "ssh_key", "tensorboard"))
 
 
 def test_a_language_is_chosen_for_good(page: Page) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from palette import type_command
 from playwright.sync_api import Page, expect
 from running_lab import TOKEN, RunningLab
 
@@ -120,8 +121,7 @@ def test_job_tabs_and_panel_come_back(page: Page) -> None:
 
 def test_commands_are_in_the_palette(page: Page) -> None:
     """Everything can be started from the command palette."""
-    page.keyboard.press("Control+Shift+C")
-    page.locator(".lm-CommandPalette-input").fill("DL Lab")
+    type_command(page, "DL Lab")
 
     for label in (
         "Show DL Lab",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from palette import type_command
 from playwright.sync_api import Page, expect
 from running_lab import RunningLab
 
@@ -90,8 +91,7 @@ def test_form_takes_the_file_in_front_as_it_stands(page: Page, lab: RunningLab) 
     expect(editor).to_contain_text("stored")
     editor.press("Control+End")
     page.keyboard.type("print('typed')")
-    page.keyboard.press("Control+Shift+C")
-    page.locator(".lm-CommandPalette-input").fill("New Training")
+    type_command(page, "New Training")
     page.keyboard.press("Enter")
     path = page.locator(".jp-dllab-Form:visible").get_by_label("Python file")
     expect(path).to_have_value("live.py")

@@ -118,6 +118,26 @@ async def test_a_look_from_before_is_not_kept(state):
     await source.close()
 
 
+async def test_a_driver_that_hangs_is_said(state, monkeypatch):
+    """Whoever looks at the form gets a sentence in the end, and costs no second thread."""
+    monkeypatch.setattr(module, "_PATIENCE", 0.1)
+    go_on, looks = threading.Event(), []
+
+    def hang():
+        looks.append(1)
+        go_on.wait(10)
+        return GPUS
+
+    source = LocalCapacity(state, hang)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="do not answer"):
+            await source.outlook("ada", (), CATALOG)
+    go_on.set()
+    await source.close()
+
+    assert 1 == len(looks)
+
+
 async def test_trouble_is_told(state):
     """What goes wrong is raised to whoever asks, and the next answer may be good again."""
     answers = [Unavailable("the locks are stuck."), GPUS]

@@ -82,7 +82,7 @@ def test_on_one_machine_the_settings_come_before_the_file(state: StateDir) -> No
         ("cluster", {"images": [TORCH], "memory": ["8 apples"]}, "memory: must be a size"),
         ("cluster", {"images": [TORCH], "bring": {"images": "("}}, "bring.images: no regular"),
         ("cluster", {"images": [TORCH], "limits": {"gpus": 1}}, "limits.gpus"),
-        ("cluster", {"images": [TORCH], "groups": {"x": {"max": 1}}}, "group_limits.x.max"),
+        ("cluster", {"images": [TORCH], "groups": {"x": {"max": 1}}}, "groups.x.max"),
         (
             "cluster",
             {"images": [TORCH], "volumes": [{"name": "v", "title": "V", "path": "/srv"}]},
@@ -140,3 +140,28 @@ def test_each_trait_has_its_help() -> None:
     """`jupyterhub --help-all` explains every setting."""
     for name, trait in LabCatalog.class_traits(config=True).items():
         assert trait.help, name
+
+
+@pytest.mark.parametrize(
+    ("traits", "said"),
+    [
+        ({}, "images: none is given: a cluster needs one at least."),
+        ({"images": [{**TORCH, "container": "no image"}]}, "images.torch.container: must look"),
+        ({"images": [{**TORCH, "state": "missing"}]}, "images.torch.state: there is no such key."),
+        ({"images": [TORCH], "limits": {"max_gpus": "4"}}, "limits.max_gpus: should be"),
+        ({"images": [TORCH], "groups": {"staff": {"gpus": 1}}}, "groups.staff.gpus: there is no"),
+        (
+            {
+                "images": [TORCH],
+                "volumes": [{"name": "v", "title": "V", "claim": "c", "sub_path": "p/{user}"}],
+            },
+            "volumes.v.sub_path: knows {username} and nothing else.",
+        ),
+    ],
+)
+def test_a_complaint_names_what_the_administrator_wrote(traits: Any, said: str) -> None:
+    """The key as it stands in the settings, whatever it is called inside."""
+    with pytest.raises(TraitError) as caught:
+        check(config(**traits), "cluster")
+
+    assert said in str(caught.value)

@@ -326,8 +326,8 @@ def test_an_image_that_is_being_built_can_be_chosen() -> None:
     ("target", "bring", "said"),
     [
         ("machine", Bring(environments=("~",)), "Path of a virtual environment"),
-        ("cluster", Bring(images="quay[.]io/.*"), "Reference of a container image"),
-        ("machine", Bring(images="quay[.]io/.*"), ""),
+        ("cluster", Bring(images="reg[.]example/.*"), "Reference of a container image"),
+        ("machine", Bring(images="reg[.]example/.*"), ""),
         ("cluster", Bring(environments=("~",)), ""),
     ],
 )

@@ -60,6 +60,36 @@ def test_the_refusal_of_another_lab_shows_what_was_typed_for_it(session: Browser
     assert 'id="dllab-name" value="second"' in page
 
 
+def test_a_link_brings_no_code_along(session: BrowserSession) -> None:
+    """Any page of the web can send a browser to a link: packages and the like wait for Start."""
+    for field, value in (("requirements", "evil"), ("custom", "/srv/evil"), ("ssh_key", "x")):
+        answer = session.http.get(
+            "/hub/spawn", params={f"opt-{field}": value, "opt-gpus": "1", "opt-idle": "60"}
+        )
+
+        assert (400, f'data-field="{field}"') == (
+            answer.status_code, (re.search(r'data-field="[a-z_]+"', answer.text) or [""])[0]
+        )  # fmt: skip
+        assert "then press Start" in answer.text
+        assert re.search(r'name="gpus"[^>]*value="1"', answer.text)
+        assert '<option value="60" selected>' in answer.text
+        assert re.search(r'value="pytorch"[^>]*checked', answer.text)
+
+
+def test_a_refused_link_shows_its_own_wish_in_the_browsers_language(
+    session: BrowserSession,
+) -> None:
+    """Not what was typed into a form before it, and not in English for everybody."""
+    post(session, "/hub/spawn", gpus="78")
+    page = session.http.get(
+        "/hub/spawn", params={"opt-gpus": "77"}, headers={"Accept-Language": "zh"}
+    ).text
+
+    assert "这台机器只有 2 个 GPU。" in page
+    assert '<h1 class="h2">启动实验室</h1>' in page
+    assert 'value="77"' in page
+
+
 @pytest.mark.parametrize(
     ("accept", "cookie", "title"),
     [

@@ -40,6 +40,17 @@ def test_form_link_and_rest_mean_the_same() -> None:
     assert wish == read_options({"user_options": wish.to_wire()}, CATALOG, 4)
 
 
+def test_a_key_without_ssh_is_in_nobodys_way() -> None:
+    """With SSH unticked its field is hidden: what was typed there is kept when it is a key."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYPX3egS+29abeT/+/tNfnrEAX5+Utc0CgHce54B0+K me"
+    form = {"form": ["en"], "image": ["a"]}
+
+    assert "ssh_key" not in from_form({**form, "ssh_key": ["ssh-ed25519 AAAA half"]})
+    assert "ssh_key" not in from_form({**form, "ssh_key": ["-----BEGIN RSA PRIVATE KEY-----"]})
+    assert key == from_form({**form, "ssh_key": [key]})["ssh_key"]
+    assert "half" in from_form({**form, "ssh": ["on"], "ssh_key": ["half"]})["ssh_key"]
+
+
 def test_an_unticked_box_is_no() -> None:
     """A form that leaves TensorBoard out means none; a REST body that leaves it out does not."""
     assert not read_options(from_form({"form": ["1"]}), CATALOG, 0).tensorboard

@@ -183,6 +183,8 @@ async def test_labs_are_fenced(machine: Machine) -> None:
         str(hub.state.hub),
         str(hub.state.leases),
         f"{hub.state.labs}/{bob}/lab.log",
+        f"{hub.state.tensorboard}/{bob}",
+        str(hub.state.tensorboard),
     ]
     theirs = environ_of(server_of(hub, bob))
     closed += [

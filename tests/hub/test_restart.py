@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,10 @@ class Hub:
     Attributes:
         refuse: A start with so many GPUs is answered with 409.
         vanish: A start with so many GPUs is taken, and the server is gone a moment later.
+        stuck: A start neither fails nor ends.
         away: 503 to everything.
+        strange: No model of a person, to who asks for one.
+        asked_strangely: Whether somebody got that.
     """
 
     def __init__(self) -> None:
@@ -36,15 +40,18 @@ class Hub:
         self.log: list[str] = []
         self.refuse: set[int] = set()
         self.vanish: set[int] = set()
+        self.stuck = False
         self.away = False
+        self.strange = False
+        self.asked_strangely = False
         self.started = 0
         self.url = ""
 
     def start(self, name: str, options: dict[str, Any]) -> None:
         self.started += 1
         self.servers[name] = {
-            "ready": True,
-            "pending": None,
+            "ready": not self.stuck,
+            "pending": "spawn" if self.stuck else None,
             "started": f"2026-01-01T00:00:{self.started:02d}Z",
             "user_options": options,
         }
@@ -60,6 +67,10 @@ class _User(RequestHandler):
             self.finish()
 
     def get(self) -> None:
+        if self.hub.strange:
+            self.hub.asked_strangely = True
+            self.finish("[]")
+            return
         self.finish({"name": "ada", "servers": self.hub.servers})
 
 
@@ -233,6 +244,48 @@ def test_asked_twice_it_is_one_restart(loop: Loop, hub: Hub, make) -> None:
     assert 1 == hub.log.count("stop")
 
 
+def test_asked_twice_at_once_it_is_one_restart(loop: Loop, hub: Hub, make) -> None:
+    """Two tabs whose owner presses in both at the same moment are no two restarts."""
+    restarts = make()
+
+    async def both() -> list[Restart]:
+        wishes = (restarts.restart("ada", RestartWish(gpus=0)) for _ in range(5))
+        return await asyncio.gather(*wishes)
+
+    asked = loop.call(both())
+    end(loop, restarts)
+
+    assert 1 == len({restart.time for restart in asked})
+    assert ["stop", "start 0"] == hub.log
+
+
+def test_a_strange_answer_of_the_hub_is_outlived(loop: Loop, hub: Hub, make) -> None:
+    """A lab that was stopped for somebody is started, whatever went wrong in between."""
+    restarts = make()
+    ask(loop, restarts, 0)
+    hub.strange = True
+    until(lambda: hub.asked_strangely)
+    hub.strange = False
+
+    assert "done" == end(loop, restarts).state
+
+
+def test_a_start_that_ends_the_service_is_not_repeated_for_ever(loop: Loop, hub: Hub, make) -> None:
+    """Each service that takes over has fewer tries left."""
+    hub.vanish |= {0, 1}
+    restarts = make()
+    ask(loop, restarts, 0)
+    until(lambda: "stop" in hub.log)
+    for _ in range(4):
+        before = len(hub.log)
+        until(lambda before=before: len(hub.log) > before)
+        loop.call(restarts.close())
+        restarts = make()
+    end(loop, restarts)
+
+    assert ["start 0", "start 0", "start 1", "start 1"] == hub.log[1:]
+
+
 def test_a_person_who_was_faster(loop: Loop, hub: Hub, make) -> None:
     """A lab that somebody else has started meanwhile is left alone."""
     restarts = make()
@@ -281,8 +334,9 @@ def test_it_is_given_up_in_the_end(
     """A lab that neither starts nor fails is given up, and can be asked for again."""
     monkeypatch.setattr(module, "_PATIENCE", 1.0)
     restarts = make()
+    hub.stuck = True
     ask(loop, restarts, 0)
-    until(lambda: "start 0" in hub.log)
-    hub.servers[""]["pending"] = "spawn"
+    last = end(loop, restarts)
 
-    assert "failed" == end(loop, restarts).state
+    assert "failed" == last.state
+    assert last.message.endswith("started again. It took too long.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from dllab_hub import diagnosis
 from dllab_hub.hub.options import from_query, read_options
 from dllab_hub.hub.story import Links, Story, buttons
@@ -26,17 +28,29 @@ TAKEN = Forecast(answer="wait", message="Has to wait: <b>none</b> of 4.", smalle
 
 def test_a_link_starts_the_same_lab_changed() -> None:
     """What a button starts is the wish with one number changed, read like any other link."""
-    query = parse_qs(urlsplit(LINKS.start(SPEC, gpus=1)).query)
+    plain = SPEC.model_copy(update={"requirements": ()})
+    query = parse_qs(urlsplit(LINKS.start(plain, gpus=1)).query)
 
-    assert SPEC.model_copy(update={"gpus": 1}) == read_options(from_query(query), CATALOG, 4)
+    assert plain.model_copy(update={"gpus": 1}) == read_options(from_query(query), CATALOG, 4)
 
 
-def test_no_key_is_in_a_link() -> None:
-    """With SSH a button leads to the form, which remembers the key."""
-    key = "ssh-ed25519 AAAA"
-    link = LINKS.start(SPEC.model_copy(update={"ssh": True, "ssh_key": key}), gpus=1)
+@pytest.mark.parametrize(
+    "wish",
+    [
+        SPEC,
+        LabSpec(image="custom", custom="/srv/mine", gpus=3),
+        LabSpec(image="pytorch", ssh=True, ssh_key="ssh-ed25519 AAAA", gpus=3),
+    ],
+)
+def test_code_and_keys_go_through_the_form(wish: LabSpec) -> None:
+    """A button leads to the form then, filled in with all that was picked, but for the key."""
+    page, _, filled = LINKS.start(wish, gpus=1).partition("#")
+    fields = parse_qs(filled, keep_blank_values=True)
 
-    assert "/hub/spawn/ada/x#gpus=1" == link
+    assert "/hub/spawn/ada/x" == page
+    assert ["1"] == fields["gpus"]
+    assert set(LabSpec.model_fields) - {"ssh_key"} == set(fields)
+    assert list(wish.volumes) or [""] == fields["volumes"]
 
 
 def test_buttons_are_links_and_everything_is_escaped() -> None:

@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from dllab_hub.server.activity import (
     lab_gpus,
 )
 from dllab_hub.server.idle import IdleWatch
-from dllab_hub.specs import Restart, RestartWish
+from dllab_hub.specs import Gpu, GpuReport, GpuState, Restart, RestartWish
 from dllab_hub.testing.nvml import FakeNvml
 
 LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -310,6 +311,17 @@ async def test_only_the_labs_own_gpus(
         assert used is await gpus_used(sampler.report, mine)
         assert (utilization >= 5) is await gpus_used(sampler.report, ["*"])
         sampler.close()
+
+
+async def test_a_silent_driver_keeps_no_lab_for_ever() -> None:
+    """The last values of GPUs that cannot be read any more are no use of them."""
+    busy = Gpu(index=0, uuid="GPU-a", name="T4", utilization=0.9)
+
+    async def report(state: GpuState) -> GpuReport:
+        return GpuReport(state=state, time=0.0, gpus=(busy,))
+
+    assert await gpus_used(partial(report, GpuState.OK), ["GPU-a"])
+    assert not await gpus_used(partial(report, GpuState.STALE), ["GPU-a"])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tornado.web import HTTPError
 
 from dllab_hub.server import storage as storage_module
 from dllab_hub.server import volumetree
-from dllab_hub.server.contents import VolumeContents, with_volumes
+from dllab_hub.server.contents import VolumeContents, configured, with_volumes
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +294,7 @@ async def test_a_server_without_such_volumes(monkeypatch: pytest.MonkeyPatch) ->
     assert with_volumes(AsyncLargeFileManager) is AsyncLargeFileManager
     monkeypatch.setenv("DLLAB_VOLUMES", variable(disk={"path": "/srv"}))
     assert with_volumes(AsyncLargeFileManager) is AsyncLargeFileManager
+    assert list(configured(AsyncLargeFileManager)) == ["FileContentsManager"]  # Their downloads.
     monkeypatch.setenv("DLLAB_VOLUMES", variable(b={"url": "memory://x"}))
     assert with_volumes(LargeFileManager) is LargeFileManager
     assert issubclass(with_volumes(AsyncLargeFileManager), VolumeContents)

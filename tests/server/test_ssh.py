@@ -198,6 +198,21 @@ def test_it_ends_with_the_server(tmp_path: Path, person: Person) -> None:
     assert [] == list(server.home.glob("dllab-ssh-ada.*"))
 
 
+def test_it_ends_with_a_server_that_is_killed(tmp_path: Path, person: Person) -> None:
+    """No sshd is left to let anybody in, also when the lab had no time to say goodbye."""
+    env = {"DLLAB_SSH": "1", "DLLAB_SSH_KEY": person.public_key, "DLLAB_LAB_ID": "ada"}
+    with jupyter_process(tmp_path / "lab", "/user/ada/", **env) as server:
+        ada = Person(person.home)
+        ada.learn(server.url, server.token, "--host", "killed")
+        ada.ssh("true")
+        family = server.process.children(recursive=True)
+        server.process.kill()
+        _, alive = psutil.wait_procs(family, 10)
+
+    assert family
+    assert [] == alive
+
+
 def test_a_lab_without_ssh(tmp_path: Path, person: Person) -> None:
     """Nothing listens, and the command says what to do."""
     with jupyter_process(tmp_path / "lab", "/user/ada/", DLLAB_SSH="0") as server:

@@ -25,14 +25,19 @@ def s3() -> Iterator[Buckets]:
 def lab(s3: Buckets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
     """A JupyterLab with the bucket, which has one file in it."""
     s3.files().pipe_file("team/data/a.csv", b"x,y\n1,2\n")
-    told = variable(bucket=s3.about("s3://team/data"))
+    disk = tmp_path_factory.mktemp("disk")
+    for name in ("d.txt", ".hidden"):
+        (disk / name).write_text("on a disk")
+    told = variable(bucket=s3.about("s3://team/data"), disk={"path": str(disk)})
     with running_lab(tmp_path_factory.mktemp("lab"), more={"DLLAB_VOLUMES": told}) as running:
+        (running.work / "data/disk").symlink_to(disk)  # As the hub does before it starts the lab.
         yield running
 
 
 def test_the_file_browser(lab: RunningLab, s3: Buckets) -> None:
     """Opening, saving, renaming and deleting go over the interface that JupyterLab uses."""
-    assert lab.http.get("api/contents/data").json()["content"][0]["path"] == "data/bucket"
+    listed = lab.http.get("api/contents/data").json()["content"]
+    assert {"data/bucket", "data/disk"} == {item["path"] for item in listed}
     top = lab.http.get("api/contents/data/bucket").json()
     assert ["a.csv"] == [item["name"] for item in top["content"]]
     opened = lab.http.get("api/contents/data/bucket/a.csv", params={"hash": 1}).json()
@@ -85,6 +90,17 @@ def test_a_file_too_large_to_open(lab: RunningLab, s3: Buckets) -> None:
             digest.update(data)
     assert digest.digest() == hashlib.sha256(piece * count).digest()
     s3.files().rm("team/data/large.bin")
+
+
+def test_files_of_a_directory(lab: RunningLab) -> None:
+    """A volume behind a link can be downloaded from; no other link leads out of the home."""
+    (lab.work / "elsewhere").symlink_to("/etc")
+    found = lab.http.get("files/data/disk/d.txt?download=1")
+
+    assert (200, "on a disk") == (found.status_code, found.text)
+    assert "attachment" in found.headers["Content-Disposition"]
+    for other in ("elsewhere/hostname", "data/disk/../../../etc/hostname", "data/disk/.hidden"):
+        assert lab.http.get(f"files/{other}").status_code in (403, 404)
 
 
 def test_files_as_they_are(lab: RunningLab) -> None:

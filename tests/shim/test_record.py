@@ -1,11 +1,13 @@
 """What a shim writes down."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from dllab_hub.shim.record import Events, ExitRecord, read_exit, read_json, write_atomic
+from dllab_hub.shim.record import Events, read_exit, read_json, write_atomic
+from dllab_hub.shim.writing import ExitRecord, flat_json
 
 
 def test_an_exit_record_says_nothing_until_the_end(tmp_path: Path) -> None:
@@ -70,3 +72,15 @@ def test_a_damaged_file_is_no_file(tmp_path: Path, content: bytes) -> None:
 
     assert read_json(tmp_path / "shim.json") is None
     assert read_json(tmp_path / "missing.json") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", 'the lab\'s "server" \\ ended\n', "深度学习 😀 \x00\x7f\x1f é", "\udcff lone"]
+)
+def test_flat_json_is_json(text: str) -> None:
+    """What is written without the json module reads back as it was, in ASCII."""
+    data = {"state": text, "pid": 12, "ended": 1784000000.25, text: "x"}
+    written = flat_json(data)
+
+    assert data == json.loads(written)
+    assert written.isascii()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dllab_hub.shim.replica import environment, free_port, last_traceback, replicas_of, signal_name
+from dllab_hub.shim.replica import environment, free_port, last_traceback, replicas_of
+from dllab_hub.shim.signals import signal_name
 from dllab_hub.specs import JobState, ReplicaStatus
 
 PLAN: dict[str, Any] = {

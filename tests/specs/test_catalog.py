@@ -96,16 +96,16 @@ def test_a_wish_beyond_the_catalog_is_refused(wish: dict[str, Any], said: str) -
 @pytest.mark.parametrize(
     ("custom", "taken"),
     [
-        ("quay.io/lab/x:1", True),
-        ("quay.io/lab/x:1\n", False),
-        ("evil.io/quay.io/lab/x", False),
+        ("reg.example/lab/x:1", True),
+        ("reg.example/lab/x:1\n", False),
+        ("evil.io/reg.example/lab/x", False),
         ("lab/x", False),
-        ("QUAY.io/lab/x", False),
+        ("REG.example/lab/x", False),
     ],
 )
 def test_where_custom_images_may_come_from(custom: str, taken: bool) -> None:
     """The pattern must match all of the reference, and the registry be one of the list."""
-    bring = Bring(images=r"(quay\.io/)?lab/.+", registries=("quay.io",))
+    bring = Bring(images=r"(reg\.example/)?lab/.+", registries=("reg.example",))
     catalog = CATALOG.model_copy(update={"target": "cluster", "bring": bring})
     wish = LabSpec(image="custom", custom=custom)
 

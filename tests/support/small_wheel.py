@@ -5,18 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ("wheel",)
 
 
-def wheel(folder: Path, name: str, version: str, script: str = "", padding: str = "") -> Path:
+def wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    script: str = "",
+    padding: str = "",
+    needs: Sequence[str] = (),
+) -> Path:
     """A package of one module that knows its version, and a command when it has a script."""
+    required = "".join(f"Requires-Dist: {need}\n" for need in needs)
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}"
+    name = name.replace("-", "_")
     files = {
         f"{name}.py": f"VERSION = {version!r}\n\ndef main():\n    import sys; print(sys.prefix)\n",
-        f"{name}-{version}.dist-info/METADATA": (
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        ),
+        f"{name}-{version}.dist-info/METADATA": about,
         f"{name}-{version}.dist-info/WHEEL": (
             "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         ),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from browser_session import Refused
+from palette import type_command
 from playwright.sync_api import Error, Page, expect, sync_playwright
 from running_hub import RunningHub
 
@@ -163,8 +164,7 @@ def _predict(page: Page) -> str:
 
 
 def _dark(page: Page) -> str:
-    page.keyboard.press("Control+Shift+C")
-    page.locator(".lm-CommandPalette-input").fill("JupyterLab Dark")
+    type_command(page, "JupyterLab Dark")
     page.locator(".lm-CommandPalette-itemLabel", has_text="JupyterLab Dark").first.click()
     expect(page.locator("body[data-jp-theme-light=false]")).to_be_attached()
     page.wait_for_timeout(500)  # The theme's style sheet fades in.

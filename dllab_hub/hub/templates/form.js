@@ -118,8 +118,10 @@
       const link = linked(button.dataset.copy);
       const shown = by("dllab-link");
       const copied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
-      const note = by("dllab-ssh").checked ? ` ${words("key")}` : "";
-      say(by("dllab-copied"), (copied ? words("copied") : words("copy")) + note);
+      const notes = [words(copied ? "copied" : "copy")];
+      if (by("dllab-ssh").checked) notes.push(words("key"));
+      if (button.dataset.copy === "start" && ["requirements", "custom"].some((key) => picked().has(key))) notes.push(words("code"));
+      say(by("dllab-copied"), notes.join(" "));
       shown.hidden = Boolean(copied);
       shown.value = link;
       if (!copied) shown.select();
@@ -138,7 +140,7 @@
     const options = fields[0].options ? [...fields[0].options].map((option) => option.value) : null;
     if (options && !options.includes(values.at(-1))) return values;
     fields[0].value = values.at(-1);
-    if (key === "requirements") fields[0].closest("details").open = true;
+    if (key === "requirements") fields[0].closest("details").open ||= Boolean(fields[0].value);
     return [];
   };
   const take = (asked) => {  // What cannot be filled in; a thing that is not offered is not missed when it is off.
@@ -199,10 +201,9 @@
     data = JSON.parse(fresh.textContent);
     for (const old of form.querySelectorAll("[data-progress]")) {
       const now = page.querySelector(`[data-progress="${CSS.escape(old.dataset.progress)}"]`);
-      if (!now) continue;
-      old.hidden = now.hidden;
-      say(old, now.textContent);
-      old.closest("label")?.classList.toggle("dllab-is-building", !now.hidden);
+      old.hidden = !now;  // It is built.
+      say(old, now?.textContent ?? "");
+      old.closest("label")?.classList.toggle("dllab-is-building", Boolean(now));
     }
     if (by("dllab-free")) say(by("dllab-free"), page.getElementById("dllab-free")?.textContent ?? "");
     predict();
