@@ -82,7 +82,13 @@ class Line:
     async def _serve(self) -> None:
         while self._places:
             # One look for all: what is given back in the middle must not go to the last in line.
-            free = set(await asyncio.to_thread(self._free))
+            try:
+                free = set(await asyncio.to_thread(self._free))
+            except Exception as exc:  # Nobody can be served: each of them is told why.
+                for place in self._places:
+                    if not place.found.done():
+                        place.found.set_exception(exc)
+                return
             for place in tuple(self._places) if free else ():
                 if not place.found.done():
                     free.difference_update(await self._try(place, free))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from typing import Protocol
 
@@ -52,6 +53,7 @@ class IdleWatch:
             stops=since + 60 * self._limit if self._limit else None,
             active=self.activity.active,
             gpus=self._gpus,
+            now=time.time(),
         )
 
     async def keep(self) -> Idle:

@@ -21,6 +21,7 @@ class Idle(Value):
         stops: When it is stopped unless it is used before then, or None when it is not.
         active: What uses it now, though nobody may be looking: ``kernel``, ``gpu``, ``job``.
         gpus: How many GPUs the lab holds.
+        now: What the clock of these times shows; a browser's own may be wrong.
     """
 
     limit: int = Field(ge=0)
@@ -28,6 +29,7 @@ class Idle(Value):
     stops: float | None = None
     active: tuple[Literal["kernel", "gpu", "job"], ...] = ()
     gpus: int = Field(default=0, ge=0)
+    now: float
 
 
 class RestartWish(Value):

@@ -29,6 +29,8 @@ export interface IIdle {
   stops: number | null;
   active: ('kernel' | 'gpu' | 'job')[];
   gpus: number;
+  /** What the server's clock showed: the browser's own may be wrong. */
+  now: number;
 }
 
 /** The last restart of the lab with another number of GPUs. */

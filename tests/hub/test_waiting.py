@@ -97,6 +97,24 @@ async def test_an_error_concerns_one(leases: LeaseDir) -> None:
     (await asyncio.wait_for(other, 5)).release()
 
 
+async def test_locks_that_cannot_be_read_are_told(leases: LeaseDir) -> None:
+    """Who waits is told that nobody can be served, and the next one is served again."""
+    broken = True
+
+    def free() -> set[str]:
+        if broken:
+            raise Unavailable("the locks do not move.")
+        return set(GPUS)
+
+    line = Line(free, 0.01)
+    with pytest.raises(Unavailable, match="do not move"):
+        await asyncio.wait_for(line.join(lambda free: leases.take([*free], 1, {"id": "x"})), 5)
+    broken = False
+
+    with await asyncio.wait_for(line.join(lambda f: leases.take([*f], 1, {"id": "x"})), 5) as got:
+        assert 1 == len(got.uuids)
+
+
 async def test_a_thread_that_nobody_waits_for(leases: LeaseDir) -> None:
     """A lease that comes after the start was cancelled is given back."""
     began = asyncio.Event()

@@ -7,10 +7,17 @@ import { IdleModel, rest } from '../../labextension/src/model/idle';
 import type { IRequest, Send } from '../../labextension/src/tokens';
 
 /** A lab whose end is so many seconds away from 1000 s after the epoch, and what it was asked. */
-function lab(left: number | null, limit = 60) {
+function lab(left: number | null, limit = 60, wrong = 0) {
   const asked: string[] = [];
   const state: { idle: IIdle; fails: LabError | null; now: number } = {
-    idle: { limit, since: 0, stops: left === null ? null : 1000 + left, active: [], gpus: 1 },
+    idle: {
+      limit,
+      since: 0,
+      stops: left === null ? null : 1000 + left,
+      active: [],
+      gpus: 1,
+      now: 1000
+    },
     fails: null,
     now: 1_000_000
   };
@@ -22,6 +29,7 @@ function lab(left: number | null, limit = 60) {
     if (method === 'POST') {
       state.idle = { ...state.idle, stops: state.now / 1000 + 60 * limit };
     }
+    state.idle = { ...state.idle, now: (state.now + wrong) / 1000 };
     return state.idle;
   }) as Send;
   const model = new IdleModel(new LabApi(send), () => state.now);
@@ -42,6 +50,15 @@ test('a lab is warned of ten minutes before its end, and not earlier', async () 
   state.now += 2000;
   assert.equal(model.isNear, true);
   assert.equal(Math.round(model.left ?? -1), 599);
+  model.dispose();
+});
+
+test('a browser whose clock is wrong warns at the right time', async () => {
+  const { model, state } = lab(3601, 60, 3_000_000); // The lab's clock is 50 minutes ahead.
+  await read(model);
+  assert.equal(Math.round(model.left ?? -1), 601);
+  state.now += 2000;
+  assert.equal(model.isNear, true);
   model.dispose();
 });
 

@@ -34,8 +34,11 @@ export class IdleModel extends Live {
 
   /** Seconds until the lab is stopped, never below 0; null when nothing stops it. */
   get left(): number | null {
-    const stops = this.idle?.stops ?? null;
-    return stops === null ? null : Math.max(0, stops - this._now() / 1000);
+    if (this.idle === null || this.idle.stops === null) {
+      return null;
+    }
+    const passed = (this._now() - this._heard) / 1000;
+    return Math.max(0, this.idle.stops - this.idle.now - passed);
   }
 
   /** Whether the person should be warned now. */
@@ -54,7 +57,7 @@ export class IdleModel extends Live {
     const before = this._said;
     this._said = now;
     try {
-      this.idle = await this._api.keepIdle();
+      this._hear(await this._api.keepIdle());
     } catch (reason) {
       this._said = before;
       throw reason;
@@ -65,10 +68,18 @@ export class IdleModel extends Live {
   }
 
   protected async read(): Promise<boolean> {
-    const before = JSON.stringify(this.idle);
-    this.idle = await this._api.idle();
+    const before = this.idle;
+    const idle = await this._api.idle();
+    this._hear(idle);
     // Time passes by itself: near the end that is news.
-    return before !== JSON.stringify(this.idle) || this.isNear;
+    return (
+      JSON.stringify({ ...before, now: 0 }) !== JSON.stringify({ ...idle, now: 0 }) || this.isNear
+    );
+  }
+
+  private _hear(idle: IIdle): void {
+    this.idle = idle;
+    this._heard = this._now();
   }
 
   protected pace(): number | null {
@@ -82,6 +93,7 @@ export class IdleModel extends Live {
     return this.isNear || left < WARNING + 60 ? NEAR : FAR;
   }
 
+  private _heard = 0;
   private _said = -Infinity;
   private readonly _kept = new Signal<this, void>(this);
 }
