@@ -20,16 +20,7 @@ from ..specs import MAX_WAIT, Catalog, Forecast, Image
 from .choice import Choice, Lost, remembered
 from .words import COOKIE, FIELDS, Words
 
-__all__ = (
-    "Framework",
-    "Offer",
-    "Place",
-    "compile_page",
-    "count",
-    "forecast",
-    "frameworks",
-    "render",
-)
+__all__ = ("Framework", "Offer", "Place", "compile_page", "frameworks", "render")
 
 #: Minutes to choose from for a lab that waits for GPUs.
 _WAITS = (0, 5, 15, 60, 240, MAX_WAIT)
@@ -102,21 +93,6 @@ class Framework:
     title: str
     images: tuple[Image, ...]
     description: str = field(default="")
-
-
-def count(gpus: int) -> str:
-    """So many GPUs, in words."""
-    return Words().gpus(gpus)
-
-
-def forecast(wanted: int, free: int, total: int) -> Forecast:
-    """What would happen to a wish for so many GPUs, when nobody waits for them."""
-    if not wanted:
-        return Forecast(answer="now", message="The lab starts now, on the CPU.")
-    if wanted <= free:
-        return Forecast(answer="now", message=f"The lab starts now, with {count(wanted)}.")
-    said = f"The lab would be refused now: {free} of {total} free. Choose fewer, or wait."
-    return Forecast(answer="wait", message=said, smaller=free)
 
 
 def frameworks(images: Sequence[Image]) -> list[Framework]:

@@ -216,7 +216,7 @@ for path in ("api/contents", "dllab/api/jobs", "files/welcome.ipynb", "sshd/"):
     except urllib.error.HTTPError as exc:
         if exc.code not in (403, 404):
             print("ANSWERED", path, exc.code)
-own = os.environ["DLLAB_OVERLAY"], os.environ["DLLAB_SSH_KEYS"]
+own = [os.environ["DLLAB_" + name] for name in ("OVERLAY", "SSH_KEYS", "TENSORBOARD_LOGDIR")]
 mine = [os.stat(path).st_uid == os.getuid() for path in own]
 print(*mine, os.path.realpath(sys.prefix) == own[0])
 print(open(own[1]).read().strip() == {a_key()!r})
@@ -229,7 +229,7 @@ print(open(own[1]).read().strip() == {a_key()!r})
         hub.end(user)
 
     first = pwd.getpwnam(ada)
-    assert f"{first.pw_uid} {first.pw_dir} True\nTrue True True\nTrue" == said.strip()
+    assert f"{first.pw_uid} {first.pw_dir} True\nTrue True True True\nTrue" == said.strip()
     owners = {ada: ada, bob: bob, "job": bob}
     assert {what: {pwd.getpwnam(owner).pw_uid} for what, owner in owners.items()} == uids
     assert 404 == foreign.status_code
