@@ -68,7 +68,9 @@ class Image(Value):
         if self.name == CUSTOM:
             raise InvalidRequest("this name means an image that people bring.", field="name")
         if self.container and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", self.container):
-            raise InvalidRequest("must look like registry.example.org/team/image:1.0.", field="container")
+            raise InvalidRequest(
+                "must look like registry.example.org/team/image:1.0.", field="container"
+            )
         return self
 
 
