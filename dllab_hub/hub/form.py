@@ -95,17 +95,23 @@ class Framework:
     description: str = field(default="")
 
 
-def frameworks(images: Sequence[Image]) -> list[Framework]:
-    """Images as cards, each framework where its first image stands."""
+def frameworks(images: Sequence[Image], first: str = "") -> list[Framework]:
+    """Images as cards, each framework where its first image stands.
+
+    Args:
+        images: In the catalog's order.
+        first: Name of the image whose framework comes before all others.
+    """
     groups: dict[str, list[Image]] = {}
     for image in images:
         groups.setdefault(image.framework.lower() or image.name, []).append(image)
     found = []
-    for group in groups.values():
+    for group in sorted(groups.values(), key=lambda group: first not in {i.name for i in group}):
         said = {image.description for image in group}
         title = group[0].title
         if len(group) > 1:
-            title = title.removesuffix(group[0].version).strip() or group[0].framework
+            # "PyTorch 2.13" of version 2.13.0.
+            title = re.sub(r"\s+v?[0-9][0-9.]*\Z", "", title)
         found.append(Framework(title, tuple(group), said.pop() if len(said) == 1 else ""))
     return found
 
@@ -144,7 +150,7 @@ def render(
         place=place or Place(),
         t=words,
         held=words.say(offer.held),
-        frameworks=frameworks(offer.catalog.images),
+        frameworks=frameworks(offer.catalog.images, offer.catalog.default_image),
         lost=[_lost(words, item) for item in lost] if typed is None else [],
         forecasts=forecasts,
         forecast=_chosen(choice, forecasts),

@@ -299,7 +299,7 @@ def test_gpu_types_have_forecasts_of_their_own() -> None:
 def test_versions_of_one_framework_share_a_card() -> None:
     """Cards stand where their first image stands; what titles have in common is the card's."""
     offered = (
-        Image(name="tf2", title="TensorFlow 2.21", framework="tensorflow", version="2.21"),
+        Image(name="tf2", title="TensorFlow 2.21", framework="tensorflow", version="2.21.0"),
         Image(name="jax", title="JAX 0.8", framework="jax", version="0.8"),
         Image(name="tf1", title="TensorFlow 2.20", framework="TensorFlow", version="2.20"),
     )
@@ -307,6 +307,7 @@ def test_versions_of_one_framework_share_a_card() -> None:
     html = render(offer(images=offered, default_image="tf1"), {})
 
     assert [("TensorFlow", 2), ("JAX 0.8", 1)] == [(c.title, len(c.images)) for c in cards]
+    assert ["JAX 0.8", "TensorFlow"] == [card.title for card in frameworks(offered, "jax")]
     assert ["tf1"] == Fields(html).sent["image"]
     assert 'role="group"' in html
 
