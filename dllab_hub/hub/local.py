@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, ClassVar
 
 from jupyterhub.spawner import LocalProcessSpawner
@@ -14,7 +14,6 @@ from jupyterhub.utils import url_escape_path
 from traitlets import Bool, Integer, Unicode, default
 
 from ..errors import DLLabError
-from ..leases import LeaseDir
 from ..metrics import nvml
 from ..names import slug
 from ..specs import Catalog, LabSpec
@@ -27,7 +26,7 @@ from .options import Refused, read_options
 from .page import LabForm
 from .start import Start, patience
 from .story import Links, Story
-from .taking import Stopped
+from .taking import Stopped, free_gpus
 from .waiting import Line
 
 __all__ = ("LocalLabSpawner",)
@@ -127,7 +126,7 @@ class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
     def line(self) -> Line:
         """Who waits for them."""
         state = StateDir.default()
-        return self._lines.setdefault(state, Line(lambda: _free(state)))
+        return self._lines.setdefault(state, Line(lambda: free_gpus(state)))
 
     @property
     def links(self) -> Links:
@@ -142,9 +141,7 @@ class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
         Raises:
             DLLabError: a setting is wrong, or no image is there.
         """
-        groups = self.groups
-        found = await asyncio.to_thread(LabCatalog(parent=self).catalog, "machine")
-        return found.for_person(self.user.name, groups)
+        return await asyncio.to_thread(self._catalog_reader())
 
     async def read(self, options: object) -> tuple[LabSpec, Catalog]:
         """The wish in these options, and what it was read against.
@@ -152,9 +149,13 @@ class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
         Raises:
             DLLabError: naming the field and the fix.
         """
-        catalog = await self.catalog_of()
-        gpus = await asyncio.to_thread(nvml.inventory)
-        return await asyncio.to_thread(read_options, options, catalog, len(gpus)), catalog
+        catalog_now = self._catalog_reader()
+
+        def read() -> tuple[LabSpec, Catalog]:
+            catalog = catalog_now()
+            return read_options(options, catalog, len(nvml.inventory())), catalog
+
+        return await asyncio.to_thread(read)
 
     async def start(self) -> tuple[str, int]:
         """Start the lab: check the wish again, take the GPUs, launch below a shim.
@@ -172,9 +173,13 @@ class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
         except DLLabError as exc:
             self.keep(self._started_with)
             raise Refused(exc) from exc
+        except BaseException:  # Somebody stopped it: the wish is kept for the next time.
+            self.keep(self.user_options)
+            raise
         finally:
             self.capacity.expire()
-        self._started_with = spec.to_wire()
+        # The hub commits this with the address: each commit makes everybody wait for the disk.
+        self._started_with = self.orm_spawner.user_options = spec.to_wire()
         return self.ip or "127.0.0.1", self.port
 
     async def poll(self) -> int | None:
@@ -266,8 +271,13 @@ class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
         self.user_options = self.orm_spawner.user_options = options
         self.user.db.commit()
 
+    def _catalog_reader(self) -> Callable[[], Catalog]:
+        """For a thread; the database is asked here."""
+        settings, user, groups = LabCatalog(parent=self), self.user.name, self.groups
+        return lambda: settings.catalog("machine").for_person(user, groups)
+
     async def check(self, options: object) -> None:
-        """Read the options, keep them as typed values, and set how long the start may take.
+        """Read the options into typed values, and set how long the start may take.
 
         Raises:
             Refused: naming the field and the fix.
@@ -277,15 +287,10 @@ class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
         except DLLabError as exc:
             self.keep(self._started_with)
             raise Refused(exc) from exc
-        self.keep(spec.to_wire())
+        self.user_options = spec.to_wire()
         if self.start_timeout != self._timeout:  # A group's setting, made anew at each start.
             self._usual_timeout = self.start_timeout
         self.start_timeout = self._timeout = self._usual_timeout + patience(spec, catalog)
-
-
-def _free(state: StateDir) -> set[str]:
-    held = LeaseDir(state.leases).held(nvml.inventory())
-    return {uuid for uuid, holder in held.items() if holder is None}
 
 
 async def _apply(spawner: LocalLabSpawner, options: object) -> None:

@@ -120,15 +120,19 @@ class Start:
             for name in other.user_options.get("volumes", ())
         }
         try:
-            prepared = await asyncio.to_thread(self.lab.prepare, spec, catalog, shared)
-            for where, path in (("the labs", self.lab.directory), ("your home", prepared.home)):
-                if (await asyncio.to_thread(shutil.disk_usage, path)).free < _ROOM:
-                    raise Stopped(diagnosis.disk_full(where))
+            prepared = await asyncio.to_thread(self._on_disk, spec, catalog, shared)
         except OSError as exc:
             if (found := diagnosis.of_error(exc, "the labs")) is None:
                 raise
             raise Stopped(found) from exc
         await self._add_packages(spec, prepared)
+        return prepared
+
+    def _on_disk(self, spec: LabSpec, catalog: Catalog, shared: set[str]) -> Prepared:
+        prepared = self.lab.prepare(spec, catalog, shared)
+        for where, path in (("the labs", self.lab.directory), ("your home", prepared.home)):
+            if shutil.disk_usage(path).free < _ROOM:
+                raise Stopped(diagnosis.disk_full(where))
         return prepared
 
     async def _add_packages(self, spec: LabSpec, prepared: Prepared) -> None:
@@ -211,13 +215,20 @@ class Start:
                 raise Stopped(
                     diagnosis.crashed("the lab's server", lines, record, "while it started")
                 )
-            try:
-                _, writer = await asyncio.open_connection(spawner.ip or "127.0.0.1", spawner.port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
+            if await _takes_connections(spawner.ip or "127.0.0.1", spawner.port):
                 return
+            await asyncio.sleep(0.05)
+
+
+async def _takes_connections(ip: str, port: int) -> bool:
+    """Asked twenty times a second and lab, so without the streams that asyncio puts around it."""
+    with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET) as probe:
+        probe.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(probe, (ip, port))
+        except OSError:
+            return False
+    return True
 
 
 def _is_taken(ip: str, port: int) -> bool:

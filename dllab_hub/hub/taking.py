@@ -12,13 +12,14 @@ from ..errors import DLLabError, NoCapacity
 from ..leases import Lease, LeaseDir
 from ..metrics import nvml
 from ..specs import Catalog, Diagnosis, Forecast, LabSpec, candidates
+from ..state import StateDir
 from .story import Story, buttons
 from .waiting import in_thread
 
 if TYPE_CHECKING:
     from .local import LocalLabSpawner
 
-__all__ = ("Stopped", "Taking")
+__all__ = ("Stopped", "Taking", "free_gpus")
 
 #: For a number that there is no forecast of: GPUs were lost since it was read.
 _NEVER = Forecast(answer="never", message="Can never start here: there are not so many GPUs.")
@@ -132,6 +133,12 @@ class Taking:
     def _buttons(self, found: Diagnosis) -> str:
         links, words = self.spawner.links, self.story.words
         return buttons(found, self._spec, links, words, waiting=True)
+
+
+def free_gpus(state: StateDir) -> set[str]:
+    """UUIDs of this machine's GPUs that nobody holds. Blocks."""
+    held = LeaseDir(state.leases).held(nvml.inventory())
+    return {uuid for uuid, holder in held.items() if holder is None}
 
 
 def _give_back(task: asyncio.Task[Lease]) -> None:

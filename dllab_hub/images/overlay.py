@@ -187,12 +187,12 @@ def _wrap_scripts(scripts: Path, into: Path, top: Path) -> None:
     Only those that are missing: a package in the overlay may bring its own.
     """
     try:
-        there = sorted(scripts.iterdir())
+        missing = sorted(set(os.listdir(scripts)) - set(os.listdir(into / "bin")))
     except OSError:
         return
-    for source in there:
-        target = into / "bin" / source.name
-        if os.path.lexists(target) or source.is_symlink() or not source.is_file():
+    for name in missing:
+        source, target = scripts / name, into / "bin" / name
+        if source.is_symlink() or not source.is_file():
             continue
         with source.open("rb") as file:
             if file.read(2) != b"#!":

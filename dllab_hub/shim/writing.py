@@ -1,7 +1,7 @@
 """How a shim writes: whole files or none, and how it ended even on a full disk.
 
-Every lab has a shim, and half a second of one processor is what a start may take in all: so nothing
-here imports the json module, which compiles regular expressions.
+Every lab waits for its shim, so nothing here imports the json module: it would bring the compiler
+of regular expressions along.
 """
 
 from __future__ import annotations

@@ -9,9 +9,11 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 import dllab_hub
+from dllab_hub.shim.children import start
 from dllab_hub.shim.process import identity, is_alive, send, strays, sweep
 
 PACKAGE = str(Path(dllab_hub.__file__).parents[1])
@@ -156,6 +158,44 @@ def test_children_start_clean() -> None:
 
     # 3 is the directory that is being listed.
     assert [["0", "1", "2", "3"], [], [], "/dev/null"] == json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "cwd", "error"),
+    [
+        (
+            ["/nowhere/it"],
+            {},
+            None,
+            FileNotFoundError(2, "No such file or directory", "/nowhere/it"),
+        ),
+        (["not-there"], {"PATH": "/bin"}, None, FileNotFoundError(2, "", "not-there")),
+        (["/etc/passwd"], {}, None, PermissionError(13, "Permission denied", "/etc/passwd")),
+        (["/bin/true"], {}, "/nowhere/深", FileNotFoundError(2, "", "/nowhere/深")),
+        (["/bin/true", "a\0b"], {}, None, ValueError("embedded null byte")),
+        (["/bin/true"], {"A=B": "1"}, None, ValueError("illegal environment variable name")),
+    ],
+)
+def test_a_child_that_cannot_start(
+    argv: list[str], env: dict[str, str], cwd: str | None, error: Exception
+) -> None:
+    """The reason comes back as the error that it is, with what was missing, and no child stays."""
+    before = psutil.Process().children()
+    with pytest.raises(type(error)) as caught:
+        start(argv, env=env, output=1, cwd=cwd)
+
+    if isinstance(error, OSError):
+        assert (error.errno, error.filename) == (caught.value.errno, caught.value.filename)
+    else:
+        assert str(error) == str(caught.value)
+    assert before == psutil.Process().children()
+
+
+def test_a_child_is_found_on_its_own_path() -> None:
+    """A program without a directory is looked for on the PATH that the child gets."""
+    pid = start(["true"], env={"PATH": "/nowhere:/usr/bin:/bin"}, output=2, errors=1)
+
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def imported(statement: str) -> set[str]:
