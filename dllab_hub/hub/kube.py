@@ -229,7 +229,7 @@ class LabKubeSpawner(LabForm, Restricted):
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What is going on, in plain sentences with buttons, for the page that waits."""
-        async for event in self._starting.story.events():
+        async for event in Story.follow(lambda: self._starting.story):
             yield event
 
     def _patience(self) -> int:

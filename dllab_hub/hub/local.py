@@ -207,7 +207,7 @@ class LocalLabSpawner(LabForm, LocalProcessSpawner):  # type: ignore[misc]
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What is going on, for the page that waits."""
-        async for event in self.story.events():
+        async for event in Story.follow(lambda: self.story):
             yield event
 
     def get_state(self) -> dict[str, Any]:

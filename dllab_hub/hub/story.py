@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,8 @@ from .words import Words
 __all__ = ("Links", "Story", "buttons")
 
 _FLAGS = ("tensorboard", "ssh", "lend")
+#: Seconds until a page that has heard nothing looks whether another story is told.
+_LOOK_AGAIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,25 @@ class Story:
             f'<span class="dllab-remedies">{html_buttons}</span>'
         )
 
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """All of it, from the beginning and without end, as JupyterHub wants it."""
-        shown = 0
+    @staticmethod
+    async def follow(current: Callable[[], Story]) -> AsyncIterator[dict[str, Any]]:
+        """All events from the beginning and without end, as JupyterHub wants them.
+
+        Args:
+            current: The newest story. A page often comes before the start that it waits for has
+                begun to tell: it goes on with the story that comes then.
+        """
+        story, shown = current(), 0
         while True:
-            news = self._news
-            for event in self._events[shown:]:
+            if current() is not story:
+                story, shown = current(), 0
+            news = story._news
+            for event in story._events[shown:]:
                 shown += 1
                 yield dict(event)
-            await news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN):
+                    await news.wait()
 
     def _add(self, english: str, html_buttons: str) -> None:
         message = self.words.say(english)

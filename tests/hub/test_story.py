@@ -79,7 +79,7 @@ async def test_every_page_gets_the_whole_story() -> None:
 
     async def read() -> list[str]:
         found = []
-        async for event in story.events():
+        async for event in Story.follow(lambda: story):
             found.append(f"{event['message']} {event['progress']}")
             if len(found) == 3:
                 return found
@@ -94,3 +94,17 @@ async def test_every_page_gets_the_whole_story() -> None:
     assert told[0] == told[1]
     assert ["one 5", "two 5"] == told[0][:2]
     assert told[0][2].endswith("Since 14:05. 5")
+
+
+async def test_a_page_that_came_before_the_start() -> None:
+    """Who follows before the start tells anything, goes on with the story of that start."""
+    stories = [Story(Words())]
+    events = Story.follow(lambda: stories[-1])
+    first = asyncio.create_task(anext(events))
+    await asyncio.sleep(0.05)
+    stories.append(Story(Words()))
+    stories[-1].say("Checking what you picked", 5)
+
+    event = await asyncio.wait_for(first, 5)
+
+    assert ("Checking what you picked", 5) == (event["message"], event["progress"])

@@ -177,13 +177,14 @@ async def test_a_part_that_is_missing(a_state, onnx_models):
 
 
 async def test_deployments_at_once(local):
-    """Wishes for one name that come together make one deployment, the last of them."""
+    """Wishes for one name that come together make one deployment, one of them and no mixture."""
     await local.publish()
     wishes = [DeploymentSpec(name="digits", model="digits", replicas=n) for n in (1, 2, 3, 2)]
     await asyncio.gather(*(local.serving.deploy("ada", wish) for wish in wishes))
     now = await local.ready()
 
-    assert 2 == now.ready
+    assert now.spec in wishes
+    assert now.spec.replicas == now.ready
     assert ["digits"] == [one.name for one in (await local.serving.list("ada")).deployments]
 
 
