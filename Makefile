@@ -11,7 +11,7 @@ export npm_config_update_notifier = false
 HUB5 := 5.5.1
 HUB5_BIN := $(CURDIR)/.make/hub5/bin
 # What speaks to JupyterHub itself: pages, options, starts, pods, roles. All of it: HUB5_TESTS=tests/hub
-HUB5_TESTS ?= $(addprefix tests/hub/test_,$(addsuffix .py,form_page options local waiting_labs kube kube_config two_people))
+HUB5_TESTS ?= $(addprefix tests/hub/test_,$(addsuffix .py,form_page options local refusals waiting_labs kube kube_config))
 FRONT := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
