@@ -99,7 +99,7 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         (
             ["env", "build", "nothing"],
             1,
-            "there is no such image. Choose one of: base, jax, pytorch.",
+            "there is no such image. Choose one of: base, jax, pytorch,",
         ),
         (["jobs"], 1, "DLLAB_API_URL"),
         (["gpus"], 1, "DLLAB_API_URL"),

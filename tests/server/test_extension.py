@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -130,9 +131,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         def url() -> str | None:
             assert process.poll() is None, server.log.read_text()
             try:
-                return str(json.loads(info.read_text())["url"])
+                about = json.loads(info.read_text())
+                # It is written before the port is listened on.
+                socket.create_connection((about["hostname"], about["port"]), 5).close()
             except (OSError, ValueError):
                 return None
+            return str(about["url"])
 
         server.url = until(url, 30)
         return server

@@ -127,6 +127,7 @@ async def serving(
     """The service in this process, without processes of its own, impatient; ends with SIGTERM."""
     monkeypatch.setenv("DLLAB_HOME", str(tmp_path))
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+    monkeypatch.setenv("JUPYTERHUB_API_URL", "http://127.0.0.1:1/hub/api")
     monkeypatch.setattr(service_module, "_CLOSE", 0.05)
     monkeypatch.setattr(service_module, "_SLOWEST", 0.2)
     monkeypatch.setattr(service_module, "LocalBackend", lambda *_, **__: MemoryBackend())
