@@ -151,3 +151,13 @@ def test_a_volume_says_once_and_safely_where_it_is(volume: dict[str, Any], said:
         Volume.from_wire({"name": "v", "title": "V", **volume})
 
     assert said in str(caught.value)
+
+
+def test_the_pattern_is_no_prefix() -> None:
+    """A pattern allows what it matches whole, not everything that begins like it."""
+    catalog = CATALOG.model_copy(update={"target": "cluster", "bring": Bring(images="lab/x")})
+
+    assert LabSpec(image="custom", custom="lab/x").check(catalog).custom == "lab/x"
+    for custom in ("lab/x:evil", "lab/xyz", "lab/x/y"):
+        with pytest.raises(InvalidRequest, match="does not allow this image"):
+            LabSpec(image="custom", custom=custom).check(catalog)
