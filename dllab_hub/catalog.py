@@ -28,6 +28,7 @@ has the same keys and comes before it (`hub.config`)::
     max_gpus = 4               # GPUs one lab may hold
     max_gpus_per_user = 4      # GPUs all labs of one person may hold
     max_replicas = 16          # replicas one job may have
+    max_workspace_mb = 512     # megabytes of files that travel with one job
     max_gpu_idle = 240         # minutes without use after which a lab with GPUs ends at the latest
 
     [groups.staff]             # limits for members of a group
@@ -59,7 +60,10 @@ SETTINGS = "DLLAB_CATALOG"
 
 _LISTS = ("images", "volumes", "gpu_types")
 _KEYS = {*_LISTS, "default_image", "cpus", "memory", "idle", "bring", "limits", "groups"}
-_LIMITS = {"max_gpus", "max_gpus_per_user", "max_replicas", "max_idle", "max_gpu_idle"}
+_LIMITS = {
+    *("max_gpus", "max_gpus_per_user", "max_replicas", "max_workspace_mb"),
+    *("max_idle", "max_gpu_idle"),
+}
 _KINDS = {"machine": {"path", "url"}, "cluster": {"claim", "nfs", "csi", "url"}}
 #: The last catalog of each state directory, with what it was made of.
 _made: dict[Path, tuple[Any, Catalog]] = {}

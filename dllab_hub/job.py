@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidRequest, NotFound, Unavailable
 from .specs import Checkpoint, JobState, ReplicaStatus, TrainingJob
-from .tables import job_text, progress, saved
+from .submission import rerun_fields
+from .tables import job_text, loss, place, progress, saved
 
 if TYPE_CHECKING:
     from .client import Client
@@ -67,8 +68,8 @@ class Job:
         return tuple(self.client.checkpoints(self.id))
 
     def refresh(self) -> Job:
-        """Ask again; returns itself."""
-        if not self.info.state.is_terminal:
+        """Ask again; returns itself. One that has ended may have been resumed meanwhile."""
+        if self.info.state is not JobState.SUCCEEDED:
             self.info = self.client.get(self.id)
         return self
 
@@ -100,11 +101,44 @@ class Job:
         self.info = self.client.cancel(self.id)
         return self
 
+    @property
+    def loss(self) -> str:
+        """What a pause would lose right now, as a sentence."""
+        return loss(self.refresh().info)[1]
+
+    def pause(self) -> Job:
+        """Ask it to save, and end it for now; `loss` says what that may lose. Returns itself at
+        once.
+        """
+        self.info = self.client.pause(self.id)
+        return self
+
+    def resume(self) -> Job:
+        """Queue it again after a pause, or after an end that was no success: it goes on from its
+        last checkpoint. Returns itself at once.
+        """
+        self.info = self.client.resume(self.id)
+        return self
+
+    def rerun(self, **changes: Any) -> Job:
+        """Submit it again as a new job, which is returned.
+
+        ::
+
+            _job.rerun(workers=4, time_limit="2h", args=("--lr", "0.2"))
+
+        Args:
+            changes: Options of ``%rerun`` by name, with ``_`` for ``-``, or fields of its
+                `TrainingSpec`; all others are as they were. ``env`` adds to what was there.
+        """
+        fields = rerun_fields(self.info.spec, changes)
+        return Job(self.client, self.client.rerun(self.id, **fields))
+
     def wait(self, timeout: float | None = None, *, show: bool = True) -> Job:
         """Wait until the job has ended; returns itself, whatever the end was.
 
-        Interrupting the wait does not touch the job. A service that is being restarted meanwhile
-        is waited for.
+        A pause is no end. Interrupting the wait does not touch the job. A service that is being
+        restarted meanwhile is waited for.
 
         Args:
             timeout: Seconds, None for as long as it takes.
@@ -136,7 +170,7 @@ class Job:
             time.sleep(pause if timeout is None else min(pause, began + timeout - now))
 
     def _line(self) -> str:
-        parts = [f"{self.id}: {self.info.state.value}", progress(self.info)]
+        parts = [f"{self.id}: {self.info.state.value}", place(self.info), progress(self.info)]
         if self.info.attempt > 1:
             parts.append(f"attempt {self.info.attempt}")
         if self.info.checkpoint is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from .errors import InvalidRequest, TooLarge
@@ -24,13 +24,23 @@ _MAX_FILES = 1000
 _HINT = "Keep data out of the code: read it by its path, or put it on a volume."
 
 
-def local_modules(source: str, root: Path, *, filename: str = "train.py") -> dict[str, str]:
+def local_modules(
+    source: str,
+    root: Path,
+    *,
+    filename: str = "train.py",
+    known: Collection[str] = (),
+    base: Path | None = None,
+) -> dict[str, str]:
     """The modules below ``root`` that ``source`` imports, and those that they import.
 
     Args:
         source: Python text that `syntax_error` has nothing against.
-        root: Directory the code would run in; only what lies below it is taken.
-        filename: What ``source`` is called there; never among the result.
+        root: Directory that Python would look in; only what lies below it is taken.
+        filename: What ``source`` is called; never among the result.
+        known: Files that are there anyway: what they import is looked at, and they are not among
+            the result.
+        base: Directory that all names are relative to, ``root`` or above it; None: ``root``.
 
     Returns:
         Relative POSIX path -> text, in alphabetical order.
@@ -46,12 +56,13 @@ def local_modules(source: str, root: Path, *, filename: str = "train.py") -> dic
     while waiting:
         text, package = waiting.pop()
         for path in _imported(ast.parse(text), root, package):
-            key = path.as_posix()
+            key = (root / path).relative_to(base or root).as_posix()
             if key in found or key == filename:
                 continue
             found[key] = _read(root / path, key)
-            size += len(found[key].encode())
-            _check_size(size, found)
+            if key not in known:
+                size += len(found[key].encode())
+                _check_size(size, found)
             if error := syntax_error(found[key], key):
                 raise InvalidRequest(
                     f"syntax error in {key}, line {error.lineno}: {error.msg}.",
@@ -60,7 +71,7 @@ def local_modules(source: str, root: Path, *, filename: str = "train.py") -> dic
                     line=error.lineno,
                 )
             waiting.append((found[key], path.parts[:-1]))
-    return dict(sorted(found.items()))
+    return {key: found[key] for key in sorted(found.keys() - set(known))}
 
 
 def extra_files(patterns: Iterable[str], root: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@
       labs/<id>/run/                  the same for a lab
       tensorboard/<owner slug>/<id>/  event files of each job
       models/<owner slug>/<model>/<version>/   model.onnx and model.json, never changed
+      workspaces/<owner slug>/        files that travel with jobs: see `backends.local.workspaces`
       deployments/<owner slug>/<name>/         what serves a model: see `backends.local.serving`
       sockets/                        where replicas and balancers listen
       leases/                         one lock file per GPU
@@ -81,6 +82,11 @@ class StateDir:
     def models(self) -> Path:
         """``<owner slug>/<model>/<version>/`` below it hold published models."""
         return self.root / "models"
+
+    @property
+    def workspaces(self) -> Path:
+        """``<owner slug>/`` below it holds files that travel with jobs."""
+        return self.root / "workspaces"
 
     @property
     def deployments(self) -> Path:

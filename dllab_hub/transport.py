@@ -28,6 +28,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 #: Seconds for what takes its time: a large file that is looked through, a slow model.
 PATIENT = httpx.Timeout(600.0, connect=5.0)
 _PIECE = 1024 * 1024
+_BYTES = "application/octet-stream"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -117,7 +118,7 @@ class _Face:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[tuple[BinaryIO, dict[str, Any]]]:
+def _opened(file: Path, content_type: str) -> Iterator[tuple[BinaryIO, dict[str, Any]]]:
     """A file to send, and the rest of the request that sends it."""
     try:
         opened = file.open("rb")
@@ -127,7 +128,7 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, dict[str, Any]]]:
     with opened as pieces:
         size = str(pieces.seek(0, 2))  # Without it the far side refuses only after the last byte.
         pieces.seek(0)
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": size}
+        headers = {"Content-Type": content_type, "Content-Length": size}
         yield pieces, {"headers": headers, "timeout": PATIENT}
 
 
@@ -207,13 +208,21 @@ class Transport(_Face):
             answer = self._http.request(method, path, **_body(body), params=_params(query))
         return _read(answer, read)
 
-    def upload(self, path: str, file: Path, read: Callable[[Any], _T]) -> _T:
-        """POST a regular file as ``application/octet-stream``, a piece at a time.
+    def upload(
+        self,
+        path: str,
+        file: Path,
+        read: Callable[[Any], _T],
+        *,
+        method: str = "POST",
+        content_type: str = _BYTES,
+    ) -> _T:
+        """Send a regular file, a piece at a time.
 
         Path and ``read`` are those of `ask`. `InvalidRequest` when the file cannot be read.
         """
-        with _opened(file) as (pieces, options), self._heard():
-            answer = self._http.post(path, content=pieces, **options)
+        with _opened(file, content_type) as (pieces, options), self._heard():
+            answer = self._http.request(method, path, content=pieces, **options)
         return _read(answer, read)
 
     def raw(
@@ -274,10 +283,18 @@ class AsyncTransport(_Face):
             answer = await self._http.request(method, path, **_body(body), params=_params(query))
         return _read(answer, read)
 
-    async def upload(self, path: str, file: Path, read: Callable[[Any], _T]) -> _T:
+    async def upload(
+        self,
+        path: str,
+        file: Path,
+        read: Callable[[Any], _T],
+        *,
+        method: str = "POST",
+        content_type: str = _BYTES,
+    ) -> _T:
         """As `Transport.upload`."""
-        with _opened(file) as (opened, options), self._heard():
-            answer = await self._http.post(path, content=_pieces(opened), **options)
+        with _opened(file, content_type) as (opened, options), self._heard():
+            answer = await self._http.request(method, path, content=_pieces(opened), **options)
         return _read(answer, read)
 
     async def raw(

@@ -14,6 +14,7 @@ import pytest
 from served import ONNX, Host, lab_host
 
 from dllab_hub import __version__
+from dllab_hub.specs import Finding
 
 _Dllab = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -29,11 +30,14 @@ def lab() -> Iterator[Host]:
 def dllab(tmp_path: Path) -> _Dllab:
     """Run the command in an empty directory, with an empty state."""
 
-    def run(*words: str, said: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *words: str, said: str = "", stdin: int | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        typed = {"input": said} if stdin is None else {"stdin": stdin}
         return subprocess.run(
             [sys.executable, "-m", "dllab_hub.cli", *words],
+            **typed,  # type: ignore[call-overload]
             cwd=tmp_path,
-            input=said,
             env={**os.environ, "DLLAB_HOME": str(tmp_path / "state"), **env},
             capture_output=True,
             text=True,
@@ -76,7 +80,8 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
 
         assert said.returncode == 0
         for command in (
-            *("up", "env", "submit", "jobs", "logs", "cancel", "gpus", "doctor"),
+            *("up", "env", "submit", "rerun", "jobs", "logs", "cancel", "pause", "resume"),
+            *("gpus", "doctor"),
             *("deploy", "deployments", "predict", "scale", "undeploy"),
         ):
             assert f"\n    {command} " in said.stdout
@@ -91,7 +96,11 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         (["submit", "x.py", "--workers", "two"], 2, "--workers: must be a whole number"),
         (["submit", "x.py", "--worker", "2"], 2, "Did you mean --workers?"),
         (["jobs", "-n", "0"], 2, "from 1 to 500"),
-        (["jobs", "--", "x"], 2, "only submit takes words after --"),
+        (["jobs", "--", "x"], 2, "only submit and rerun take words after --"),
+        (["pause"], 2, "id"),
+        (["rerun", "x", "--module", "y"], 2, "there is no option --module"),
+        (["submit", "--command"], 2, "the command comes after --"),
+        (["submit", "x.py", "--role", "a"], 2, "--role: 'a' is not of the form NAME=REPLICAS"),
         (["logs", "x", "-f", "-n", "3"], 2, "-f prints everything"),
         (["cancel"], 2, "id"),
         (["up", "--port", "70000"], 2, "--port: must be a whole number from 0 to 65535"),
@@ -160,6 +169,73 @@ def test_a_job_from_a_terminal(in_lab: _Dllab, lab: Host, tmp_path: Path) -> Non
     assert in_lab("cancel", "my-t").stdout == f"{job['id']} is being cancelled\n"
     assert "had ended already: CANCELLED" in in_lab("cancel", job["id"]).stdout
     assert "you have no job other" in in_lab("cancel", "other").stderr
+
+
+def test_pause_resume_rerun(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
+    """A pause says what it loses; where nobody can be asked it wants --yes. A rerun changes what
+    is typed.
+    """
+    (tmp_path / "run.sh").write_text("echo $1\n")
+    job = json.loads(in_lab("submit", "run.sh", "--json", "--", "a").stdout)
+    assert ("shell", "run") == (job["spec"]["code"]["kind"], job["spec"]["name"])
+    said = in_lab("pause", "run")
+    assert (2, "RUNNING") == (said.returncode, lab.backend._records[job["id"]].job.state)
+    assert "goes on; nothing was saved yet: after a pause it starts over" in said.stderr
+    assert "add --yes" in said.stderr
+
+    lab.backend.save_checkpoint(job["id"], 20)
+    said = in_lab("pause", "run", "-y")
+    assert said.stdout.startswith(f"{job['id']} is being paused; last checkpoint: step 20, ")
+    assert f"Go on with it: dllab resume {job['id']}" in said.stdout
+    said = in_lab("resume", "run")
+    assert f"{job['id']} is queued again; its last checkpoint: step 20\n" == said.stdout
+
+    new = json.loads(in_lab("rerun", "run", "--workers", "3", "--json", "--", "b").stdout)
+    assert ("run", 3, ["b"], "echo $1\n") == (
+        new["spec"]["name"],
+        new["spec"]["roles"][0]["replicas"],
+        new["spec"]["code"]["args"],
+        new["spec"]["code"]["source"],
+    )
+
+
+def test_a_pause_asks_who_sits_there(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
+    """At a terminal it asks; anything but yes leaves the job alone."""
+    (tmp_path / "train.py").write_text("pass")
+    id = json.loads(in_lab("submit", "train.py", "--json").stdout)["id"]
+    for typed, code, state in ((b"\n", 1, "RUNNING"), (b"y\n", 0, "PAUSED")):
+        keyboard, terminal = os.openpty()
+        os.write(keyboard, typed)
+        said = in_lab("pause", id, stdin=terminal)
+        os.close(keyboard)
+        os.close(terminal)
+        assert (code, state) == (said.returncode, lab.backend._records[id].job.state)
+        assert "Pause it? [y/N] " in said.stderr
+
+
+def test_only_a_check(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
+    """``--check`` prints what was found and fails on an error; nothing is submitted."""
+    (tmp_path / "train.py").write_text("pass")
+    said = in_lab("submit", "train.py", "--check")
+    assert (0, "nothing was found that would make it fail (0.0 s).\n") == (
+        said.returncode,
+        said.stdout,
+    )
+    lab.backend.findings = (Finding(check="imports", severity="error", message="no module x."),)
+    said = in_lab("submit", "train.py", "--check")
+    assert (1, "error: no module x.\n") == (said.returncode, said.stdout)
+    assert {} == lab.backend._records
+
+
+def test_a_project_travels(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
+    """What travels is said on stderr, so that what is on stdout stays JSON."""
+    (tmp_path / ".dllabignore").write_text("*.csv\n")
+    (tmp_path / "data.csv").write_text("1")
+    (tmp_path / "train.py").write_text("pass")
+    said = in_lab("submit", "train.py", "--json", HOME="/nowhere")
+
+    assert json.loads(said.stdout)["spec"]["workspace"]
+    assert f"{tmp_path.name}: 2 files, 0.0 MB travel with the job" in said.stderr
 
 
 @pytest.mark.parametrize(("state", "code"), [("SUCCEEDED", 0), ("FAILED", 1)])

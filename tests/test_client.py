@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from served import Host, jupyter_host, lab_host, running_loop
 
-from dllab_hub import Client, Code, TrainingSpec
+from dllab_hub import Client, Code, Role, TrainingSpec
 from dllab_hub.errors import AccessDenied, InvalidRequest, NotFound, Unavailable
-from dllab_hub.specs import GpuState, JobState, TrainingJob
+from dllab_hub.specs import Finding, GpuState, JobState, TrainingJob
+from dllab_hub.workspace import scan
 
 SPEC = TrainingSpec(name="digits", image="here", code=Code(source="print('hello')"))
 
@@ -71,6 +72,51 @@ def test_every_verb(host: Host, client: Client, job: TrainingJob) -> None:
     assert client.logs(job.id, replica="worker-0", offset=4).text == "two\n"
     assert client.cancel(job.id).state is JobState.CANCELLED
     assert client.cancel(job.id) == client.get(job.id)
+
+
+def test_pause_and_run_again(host: Host, client: Client, job: TrainingJob) -> None:
+    """Pause, resume and rerun; a change is a value or JSON, as it comes."""
+    host.backend.save_checkpoint(job.id, 20)
+    assert JobState.PAUSED is client.pause(job.id).state
+    assert JobState.PAUSED is client.pause(job.id).state
+    assert JobState.RUNNING is client.resume(job.id).state
+
+    again = client.rerun(job.id, roles=(Role(replicas=3),), time_limit=60, code={"args": ["1"]})
+    assert again.spec == SPEC.model_copy(
+        update={
+            "roles": (Role(replicas=3),),
+            "time_limit": 60,
+            "code": SPEC.code.model_copy(update={"args": ("1",)}),
+        }
+    )
+    assert Code(source="x = 1") == client.rerun(job.id, code=Code(source="x = 1")).spec.code
+    with pytest.raises(InvalidRequest) as caught:
+        client.rerun(job.id, workers=2)
+    assert "workers" == caught.value.field
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_preflight(host: Host, client: Client, deep: bool) -> None:
+    """What the lab found, however thoroughly it looked."""
+    assert None is client.preflight(SPEC, deep).error
+    host.backend.findings = (Finding(check="paths", severity="error", message="no."),)
+    assert "no." == client.preflight(SPEC, deep=deep).error.message
+    host.backend.findings = ()
+
+
+def test_a_workspace(client: Client, tmp_path: Path) -> None:
+    """Files are sent once; a job may name them then, and not before."""
+    (tmp_path / "a.txt").write_text("hello")
+    snapshot = scan(tmp_path)
+    spec = SPEC.model_copy(update={"workspace": snapshot.workspace.id})
+    with pytest.raises(InvalidRequest) as caught:
+        client.submit(spec)
+    assert "workspace" == caught.value.field
+
+    for _ in range(2):
+        sent = client.upload_workspace(snapshot.workspace, tmp_path)
+        assert (snapshot.workspace.id, ()) == (sent.id, sent.missing)
+    assert spec == client.submit(spec).spec
 
 
 def test_pages(client: Client) -> None:

@@ -15,7 +15,17 @@ _SEAM = {
     "backends.Backend",
     "backends.base",
     "backends.serving",
+    "backends.workspaces",
+    "backends.archive",
 }  # The interface, not a mechanism behind it.
+#: What every backend decides alike.
+_POLICY = {
+    "backends.order",
+    "backends.pausing",
+    "backends.replicas",
+    "backends.room",
+    "backends.source",
+}
 _LOCAL = {*_SPECS, "catalog", "images", "leases", "shim", "metrics", "backends"}
 
 #: part -> the other parts of the package it may import. Longest matching prefix wins.
@@ -38,26 +48,43 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": _SPECS,
     "backends": _SPECS,
     "backends.local": _LOCAL,
-    "backends.remote": {*_SPECS, *_SEAM, "transport"},
+    # A job resumes by the rule by which its checkpoints are shown.
+    "backends.local.checkpoints": {*_LOCAL, "runtime.formats"},
+    # Its program lies there; it runs in the interpreter of an image.
+    "backends.local.preflight": {*_LOCAL, "runtime.preflight"},
+    "backends.remote": {*_SPECS, *_SEAM, "backends.remote_serving", "transport"},
+    "backends.remote_serving": {*_SPECS, *_SEAM, "transport"},
     "transport": _BASE,
-    "testing": {*_SPECS, *_SEAM},
+    "testing": {*_SPECS, *_SEAM, *_POLICY},
     # What a lab's own processes read of its volumes, its server reads too.
     "server": {*_SPECS, *_SEAM, "metrics", "runtime.data"},
     # The one place in the server that chooses a backend.
     "server.extension": {*_LOCAL, "server"},
     "rows": {"errors"},
     "serving": {*_SPECS, "rows", "tables", "transport"},
-    "client": {*_SPECS, "serving", "transport"},
+    "jobs": {*_SPECS, "transport", "workspace"},
+    "client": {*_SPECS, "jobs", "serving", "transport"},
     "ssh": {"errors"},  # On a person's own machine.
     "modules": _SPECS,
-    "submission": {*_SPECS, "modules", "runtime.data"},
+    "workspace": {*_SPECS, "transport"},
+    "submission": {*_SPECS, "client", "modules", "runtime.data", "workspace"},
     "cell": {*_SPECS, "modules"},
     "tables": _SPECS,  # What a terminal and a screen reader get.
     "export": _SPECS,  # A network in a notebook becomes a file.
-    "job": {*_SPECS, "client", "tables"},
+    "job": {*_SPECS, "client", "submission", "tables"},
     "deployed": {*_SPECS, "client", "rows", "tables"},
     "widgets": {*_SPECS, "client", "deployed", "job", "tables"},
-    "magics": {*_SPECS, "cell", "client", "deployed", "export", "job", "submission", "widgets"},
+    "magics": {
+        *_SPECS,
+        "cell",
+        "client",
+        "deployed",
+        "export",
+        "job",
+        "submission",
+        "tables",
+        "widgets",
+    },
     "hub": {
         *_SPECS,
         "backends.local.capacity",

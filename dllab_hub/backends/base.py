@@ -3,20 +3,22 @@
 The public verbs are concrete: they check the wish, own the policy and are idempotent where a person
 may press twice. The private verbs are the mechanism, and all that a new backend writes:
 
-    _submit  _get  _list  _cancel  _logs  _events  _checkpoints  _capacity  _lend
+    _submit  _get  _list  _cancel  _pause  _resume  _logs  _events  _checkpoints  _capacity  _lend
+    _preflight
 
-Models and what serves them are the other half: `Serving`, as ``serving`` of each backend.
+Models and what serves them are the other half: `Serving`, as ``serving`` of each backend. The files
+that travel with jobs are `Workspaces`, as ``workspaces``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import warnings
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidRequest
+from ..errors import Conflict, InvalidRequest, NotFound
 from ..specs import (
     MAX_GPUS,
     Capacity,
@@ -26,12 +28,16 @@ from ..specs import (
     JobPage,
     JobState,
     LogChunk,
+    Preflight,
     TrainingJob,
     TrainingSpec,
 )
+from .room import check_room
+from .source import check_source
 
 if TYPE_CHECKING:
     from .serving import Serving
+    from .workspaces import Workspaces
 
 __all__ = ("Backend", "MAX_LOG_BYTES", "MAX_PAGE")
 
@@ -39,8 +45,6 @@ __all__ = ("Backend", "MAX_LOG_BYTES", "MAX_PAGE")
 MAX_LOG_BYTES = 1024 * 1024
 #: Most jobs one page holds.
 MAX_PAGE = 500
-#: Of the code of one job, so much is checked for syntax: about a tenth of a second at the worst.
-_CHECKED_BYTES = 128 * 1024
 
 
 class Backend(ABC):
@@ -50,9 +54,13 @@ class Backend(ABC):
 
     Attributes:
         serving: Keeps models and serves them.
+        workspaces: Keeps the files that travel with jobs.
+        cpus: How many CPUs the jobs that run may count for together.
     """
 
     serving: Serving
+    workspaces: Workspaces
+    cpus: float = math.inf
 
     async def start(self) -> None:  # noqa: B027 - many backends have nothing to adopt
         """Make ready: adopt what runs already. Called once before any verb."""
@@ -69,26 +77,10 @@ class Backend(ABC):
 
         Raises:
             InvalidRequest: a field is wrong, names something that is not offered, asks for more
-                than there is, or the source has a syntax error (``line`` says where).
+                than there is, or the code would fail at once (``line`` says where).
             StorageFull: the state directory has no room.
         """
-        catalog = await self.catalog()
-        catalog.image(spec.image)
-        for name in spec.volumes:
-            catalog.volume(name)
-        if spec.replicas > catalog.max_replicas:
-            raise InvalidRequest(
-                f"a job may have {catalog.max_replicas} replicas at most.", field="roles.0.replicas"
-            )
-        await asyncio.to_thread(_check_source, spec)
-        if spec.gpus:
-            capacity = await self._capacity(owner, min(spec.gpus, MAX_GPUS))
-            if spec.gpus > capacity.total:
-                there = f"there are {capacity.total}" if capacity.total else "there is none"
-                raise InvalidRequest(
-                    f"the job asks for {spec.gpus} GPUs and {there} on this machine.",
-                    field="roles.0.gpus",
-                )
+        await self._check(owner, spec)
         return await self._submit(owner, spec)
 
     async def get(self, owner: str, id: str) -> TrainingJob:
@@ -125,6 +117,66 @@ class Backend(ABC):
         if job.state.is_terminal:
             return job
         return await self._cancel(owner, id)
+
+    async def pause(self, owner: str, id: str) -> TrainingJob:
+        """Ask the job to save, end it and give its GPUs back; it can be resumed.
+
+        What was done since its last checkpoint is lost unless the code saves on SIGTERM. A job that
+        is paused already is returned as it is; one that waits is taken out of the queue.
+
+        Raises:
+            Conflict: it has ended.
+        """
+        job = await self._get(owner, id)
+        if job.state is JobState.PAUSED:
+            return job
+        if job.state.is_terminal:
+            raise Conflict(
+                f"the job has ended: {job.state.value}.", hint="There is nothing to pause."
+            )
+        return await self._pause(owner, id)
+
+    async def resume(self, owner: str, id: str) -> TrainingJob:
+        """Queue a job again that was paused, failed, cancelled or lost: its next attempt starts
+        from its last checkpoint. One that waits or runs is returned as it is.
+
+        Raises:
+            Conflict: it has succeeded, or used up its time limit, or its files are gone.
+        """
+        job = await self._get(owner, id)
+        if job.state is JobState.SUCCEEDED:
+            raise Conflict("the job has succeeded.", hint="Run it again with rerun.")
+        return await self._resume(owner, id) if job.state.is_resumable else job
+
+    async def respec(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingSpec:
+        """The wish of a job with some of its fields changed, to submit it again.
+
+        Args:
+            owner: Person.
+            id: Of the job.
+            changes: Fields of a `TrainingSpec` as JSON; a changed ``code`` is merged into the old
+                one field by field, every other field is replaced.
+
+        Raises:
+            InvalidRequest: the result is no wish.
+        """
+        old = (await self._get(owner, id)).spec.to_wire()
+        code = changes.get("code", {})
+        if not isinstance(code, Mapping):
+            raise InvalidRequest("must be an object.", field="code")
+        return TrainingSpec.from_wire({**old, **changes, "code": {**old["code"], **code}})
+
+    async def preflight(self, owner: str, spec: TrainingSpec, *, deep: bool = False) -> Preflight:
+        """Look for what would make the job fail at once, without taking a GPU.
+
+        Args:
+            owner: Person.
+            spec: The wish.
+            deep: Import for real what the code imports, with limits of time and memory. Else it is
+                only looked for: about a third of a second.
+        """
+        await self._check(owner, spec)
+        return await self._preflight(owner, spec, deep)
 
     async def logs(
         self,
@@ -184,6 +236,27 @@ class Backend(ABC):
         await self._lend(owner, lab, lend)
         return await self._capacity(owner, None)
 
+    async def _check(self, owner: str, spec: TrainingSpec) -> None:
+        """Refuse what can be seen to be wrong without running anything."""
+        catalog = await self.catalog()
+        catalog.image(spec.image)
+        for name in spec.volumes:
+            catalog.volume(name)
+        if spec.replicas > catalog.max_replicas:
+            most = max(range(len(spec.roles)), key=lambda n: spec.roles[n].replicas)
+            raise InvalidRequest(
+                f"a job may have {catalog.max_replicas} replicas at most.",
+                field=f"roles.{most}.replicas",
+            )
+        if spec.checkpoint_from is not None:
+            try:
+                await self._get(owner, spec.checkpoint_from)
+            except NotFound:
+                raise InvalidRequest("you have no such job.", field="checkpoint_from") from None
+        gpus = (await self._capacity(owner, None)).total if spec.gpus else 0
+        check_room(spec, gpus, self.cpus)
+        await asyncio.to_thread(check_source, spec)
+
     @abstractmethod
     async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob: ...
 
@@ -197,6 +270,15 @@ class Backend(ABC):
 
     @abstractmethod
     async def _cancel(self, owner: str, id: str) -> TrainingJob: ...
+
+    @abstractmethod
+    async def _pause(self, owner: str, id: str) -> TrainingJob: ...
+
+    @abstractmethod
+    async def _resume(self, owner: str, id: str) -> TrainingJob: ...
+
+    @abstractmethod
+    async def _preflight(self, owner: str, spec: TrainingSpec, deep: bool) -> Preflight: ...
 
     @abstractmethod
     async def _logs(
@@ -214,32 +296,3 @@ class Backend(ABC):
 
     @abstractmethod
     async def _lend(self, owner: str, lab: str, lend: bool) -> None: ...
-
-
-def _check_source(spec: TrainingSpec) -> None:
-    """Refuse code that cannot even be read, naming file and line.
-
-    Compiling holds Python's global lock: what is very long is not looked at, and fails by itself.
-    """
-    room = _CHECKED_BYTES
-    files = {spec.code.filename: spec.code.source, **spec.code.files}
-    for name, text in files.items():
-        room -= len(text)
-        if room < 0:
-            return
-        if not name.endswith(".py"):
-            continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # They are for the author, in the job's log.
-                compile(text, name, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
-            line = exc.lineno if isinstance(exc, SyntaxError) else None
-            what = exc.msg if isinstance(exc, SyntaxError) else str(exc) or type(exc).__name__
-            at = f"{name}, line {line}" if line else name
-            raise InvalidRequest(
-                f"syntax error in {at}: {what}.",
-                hint="Nothing was started.",
-                field="code.source" if name == spec.code.filename else "code.files",
-                line=line,
-            ) from None

@@ -1,4 +1,4 @@
-"""`RemoteBackend` and `RemoteServing`: the same verbs over the REST interface of a lab service.
+"""`RemoteBackend` and `RemoteWorkspaces`: the same verbs over the REST interface of a lab service.
 
 It runs in the Jupyter server of a lab. The person is whom the token belongs to: the far side reads
 that from the token and never from the ``owner`` that is passed here.
@@ -6,36 +6,33 @@ that from the token and never from the ``owner`` that is passed here.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import DLLabError
 from ..specs import (
     Capacity,
     Catalog,
     Checkpoint,
-    Deployment,
-    DeploymentPage,
-    DeploymentSpec,
     Event,
     GpuReport,
     JobPage,
     JobState,
     Lending,
     LogChunk,
-    ModelPage,
-    ModelVersion,
+    Preflight,
     Restart,
     RestartWish,
     TrainingJob,
     TrainingSpec,
+    Upload,
+    Workspace,
 )
-from ..transport import AsyncTransport, RawAnswer, path
+from ..transport import AsyncTransport, path
 from .base import Backend
-from .serving import Call, Reply, Serving
+from .remote_serving import RemoteServing
+from .workspaces import Workspaces
 
-__all__ = ("RemoteBackend", "RemoteGpus", "RemoteServing")
+__all__ = ("RemoteBackend", "RemoteGpus", "RemoteWorkspaces")
 
 
 class RemoteBackend(Backend):
@@ -44,6 +41,7 @@ class RemoteBackend(Backend):
     Attributes:
         gpus: The far side's view of the GPUs.
         serving: The far side's models and deployments.
+        workspaces: The far side's files that travel with jobs.
 
     Args:
         transport: To the lab service.
@@ -53,6 +51,7 @@ class RemoteBackend(Backend):
         self._transport = transport
         self.gpus = RemoteGpus(transport)
         self.serving = RemoteServing(transport)
+        self.workspaces = RemoteWorkspaces(transport)
 
     @classmethod
     def at(cls, url: str, token: str) -> Self:
@@ -89,6 +88,18 @@ class RemoteBackend(Backend):
         """End the job; one that has ended already is returned as it is."""
         return await self._cancel(owner, id)
 
+    async def pause(self, owner: str, id: str) -> TrainingJob:
+        """Ask the job to save, end it and give its GPUs back; it can be resumed."""
+        return await self._pause(owner, id)
+
+    async def resume(self, owner: str, id: str) -> TrainingJob:
+        """Queue a job again that was paused, failed, cancelled or lost."""
+        return await self._resume(owner, id)
+
+    async def preflight(self, owner: str, spec: TrainingSpec, *, deep: bool = False) -> Preflight:
+        """Look for what would make the job fail at once, without taking a GPU."""
+        return await self._preflight(owner, spec, deep)
+
     async def lend(self, owner: str, lab: str, lend: bool) -> Capacity:
         """Let one's jobs use the GPUs of a lab, or no longer."""
         body = Lending(lab=lab, lend=lend).to_wire()
@@ -114,6 +125,22 @@ class RemoteBackend(Backend):
 
     async def _cancel(self, owner: str, id: str) -> TrainingJob:
         return await self._transport.ask("POST", path("jobs", id, "cancel"), TrainingJob.from_wire)
+
+    async def _pause(self, owner: str, id: str) -> TrainingJob:
+        return await self._transport.ask("POST", path("jobs", id, "pause"), TrainingJob.from_wire)
+
+    async def _resume(self, owner: str, id: str) -> TrainingJob:
+        return await self._transport.ask("POST", path("jobs", id, "resume"), TrainingJob.from_wire)
+
+    async def _preflight(self, owner: str, spec: TrainingSpec, deep: bool) -> Preflight:
+        # A deep look imports what the code imports: it may take far longer than an answer.
+        return await self._transport.ask(
+            "POST",
+            "jobs/preflight",
+            Preflight.from_wire,
+            body=spec.model_dump_json().encode(),
+            deep=int(deep),
+        )
 
     async def _logs(
         self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int, limit: int
@@ -164,8 +191,8 @@ class RemoteGpus:
         return await self._transport.ask("GET", "gpus", GpuReport.from_wire)
 
 
-class RemoteServing(Serving):
-    """The lab service's models and deployments: every verb is one request.
+class RemoteWorkspaces(Workspaces):
+    """The lab service's: what may travel and what is missing, it decides.
 
     Args:
         transport: To the lab service.
@@ -173,83 +200,20 @@ class RemoteServing(Serving):
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
-        self._mine = ""  # Path of this person's endpoints there; known with the first deployment.
 
-    async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
-        at = path("models", model, "versions")
-        return await self._transport.upload(at, file, ModelVersion.from_wire)
+    async def announce(self, owner: str, workspace: Workspace) -> Upload:
+        """Send the list of files; the answer says which contents are missing."""
+        return await self._announce(owner, workspace)
 
-    async def _models(self, owner: str, limit: int, after: str | None) -> ModelPage:
-        return await self._transport.ask(
-            "GET", "models", ModelPage.from_wire, limit=limit, next=after
+    async def _announce(self, owner: str, workspace: Workspace) -> Upload:
+        body = workspace.to_wire()
+        return await self._transport.ask("POST", "workspaces", Upload.from_wire, body=body)
+
+    async def _fill(self, owner: str, id: str, archive: Path) -> Upload:
+        return await self._transport.upload(
+            path("workspaces", id, "blobs"),
+            archive,
+            Upload.from_wire,
+            method="PUT",
+            content_type="application/x-tar",
         )
-
-    async def _versions(self, owner: str, model: str) -> tuple[ModelVersion, ...]:
-        return await self._transport.ask(
-            "GET",
-            path("models", model, "versions"),
-            lambda answer: tuple(map(ModelVersion.from_wire, answer["versions"])),
-        )
-
-    async def _deploy(self, owner: str, spec: DeploymentSpec) -> Deployment:
-        return await self._transport.ask(
-            "POST", "deployments", Deployment.from_wire, body=spec.to_wire()
-        )
-
-    async def _get(self, owner: str, name: str) -> Deployment:
-        return await self._transport.ask("GET", path("deployments", name), Deployment.from_wire)
-
-    async def _list(self, owner: str, limit: int, after: str | None) -> DeploymentPage:
-        return await self._transport.ask(
-            "GET", "deployments", DeploymentPage.from_wire, limit=limit, next=after
-        )
-
-    async def _scale(self, owner: str, name: str, replicas: int) -> Deployment:
-        return await self._transport.ask(
-            "POST",
-            path("deployments", name, "scale"),
-            Deployment.from_wire,
-            body={"replicas": replicas},
-        )
-
-    async def _delete(self, owner: str, name: str) -> None:
-        await self._transport.ask("DELETE", path("deployments", name), dict)
-
-    async def _logs(
-        self, owner: str, name: str, replica: str | None, offset: int, limit: int
-    ) -> LogChunk:
-        return await self._transport.ask(
-            "GET",
-            path("deployments", name, "logs"),
-            LogChunk.from_wire,
-            replica=replica,
-            offset=offset,
-            limit=limit,
-        )
-
-    async def _events(self, owner: str, name: str) -> tuple[Event, ...]:
-        return await self._transport.ask(
-            "GET",
-            path("deployments", name, "events"),
-            lambda answer: tuple(map(Event.from_wire, answer["events"])),
-        )
-
-    async def _call(self, owner: str, name: str, call: Call) -> Reply:
-        if not self._mine:
-            url = (await self._get(owner, name)).url
-            self._mine = url.removesuffix(f"{name}/")
-        at = f"{self._mine}{path(name, *call.path.split('/'))}"
-        return _reply(await self._transport.raw(call.method, at, call.body, call.headers))
-
-
-def _reply(answer: RawAnswer) -> Reply:
-    """What the model server said, or the exception that the lab service raised before it."""
-    if answer.status >= 400:
-        try:
-            said = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            said = None
-        # A model server's error is a sentence, a lab's is an object.
-        if isinstance(said, dict) and isinstance(said.get("error"), dict):
-            raise DLLabError.from_wire(answer.status, said)
-    return Reply(answer.status, answer.body, answer.headers)

@@ -9,9 +9,17 @@ from collections.abc import Callable, Sequence
 
 from ..errors import DLLabError, InvalidRequest
 from ..specs import MAX_REPLICAS
-from ..submission import Words, add_options, in_words, split_args, valid_name, whole
+from ..submission import (
+    Words,
+    add_options,
+    add_wish_options,
+    in_words,
+    split_args,
+    valid_name,
+    whole,
+)
 from . import env as environments
-from . import jobs, machine, models, share, ssh
+from . import jobs, machine, models, share, ssh, submit
 
 __all__ = ("run",)
 
@@ -32,8 +40,8 @@ def run(words: Sequence[str]) -> int:
         parser.print_help()
         return 0
     try:
-        if args and command is not jobs.submit:
-            raise InvalidRequest(f"{args[0]!r}: only submit takes words after --.")
+        if args and command not in (submit.submit, submit.rerun):
+            raise InvalidRequest(f"{args[0]!r}: only submit and rerun take words after --.")
         return command(options, args)
     except InvalidRequest as exc:
         print(f"dllab: {in_words(exc)}", file=sys.stderr)
@@ -98,12 +106,21 @@ def _parser() -> Words:
     link.set_defaults(command=share.lab_link)
     lab.set_defaults(file=None, hub=None)
 
-    submit = command("submit", jobs.submit, "submit a script as a training job")
-    submit.takes_args = True
-    submit.add_argument("script", metavar="SCRIPT", help="arguments for it come after --")
-    add_options(submit)
-    submit.add_argument("--wait", action="store_true", help="follow its output until it has ended")
-    submit.add_argument("--json", action="store_true")
+    started = command("submit", submit.submit, "submit a training job")
+    started.takes_args = True
+    started.add_argument(
+        "script", metavar="SCRIPT", nargs="?", help="train.py or run.sh; its arguments after --"
+    )
+    add_options(started)
+    started.add_argument("--wait", action="store_true", help="follow its output until it has ended")
+    started.add_argument("--json", action="store_true")
+
+    again = command("rerun", submit.rerun, "submit a job again, with some options changed")
+    again.takes_args = True
+    again.add_argument("id", help="an id or its start")
+    add_wish_options(again)
+    again.add_argument("--wait", action="store_true", help="follow its output until it has ended")
+    again.add_argument("--json", action="store_true")
 
     listed = command("jobs", jobs.jobs, "list your jobs, newest first")
     listed.add_argument("--all", action="store_true", help="all jobs there are")
@@ -120,6 +137,15 @@ def _parser() -> Words:
     cancel = command("cancel", jobs.cancel, "end a job")
     cancel.add_argument("id", help="an id or its start")
     cancel.add_argument("--json", action="store_true")
+
+    pause = command("pause", jobs.pause, "end a job for now; it goes on from its last checkpoint")
+    pause.add_argument("id", help="an id or its start")
+    pause.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    pause.add_argument("--json", action="store_true")
+
+    resume = command("resume", jobs.resume, "go on with a job that was paused or has failed")
+    resume.add_argument("id", help="an id or its start")
+    resume.add_argument("--json", action="store_true")
 
     deploy = command("deploy", models.deploy, "serve a model; the same name again replaces it")
     deploy.add_argument("what", metavar="FILE.onnx|MODEL[:VERSION]")

@@ -1,50 +1,18 @@
-"""Commands that talk to the lab: submit, jobs, logs, cancel, gpus."""
+"""Commands about jobs there are, and the GPUs: jobs, logs, cancel, pause, resume, gpus."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from pathlib import Path
-from typing import Any
 
 from ..client import Client
 from ..errors import InvalidRequest
 from ..job import Job, find_job
-from ..specs import JobState, TrainingJob
-from ..submission import name_for, to_spec
-from ..tables import gpus_text, job_text, jobs_text
+from ..specs import JobState, TrainingJob, Value
+from ..tables import gpus_text, job_text, jobs_text, loss
 
-__all__ = ("cancel", "gpus", "jobs", "logs", "submit")
-
-
-def submit(options: argparse.Namespace, args: tuple[str, ...]) -> int:
-    """``dllab submit train.py --workers 2 -- --lr 0.1``."""
-    script = Path(options.script)
-    try:
-        source = script.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"{script} is not UTF-8 text.") from None
-    except OSError as exc:
-        raise InvalidRequest(f"{script} cannot be read: {exc.strerror}.") from None
-    client = Client()
-    spec = to_spec(
-        options,
-        source,
-        name=name_for(script.stem, "train"),
-        filename=script.name,
-        root=script.absolute().parent,  # Where Python would look for its imports.
-        args=args,
-        default_image=lambda: client.catalog().default_image,
-    )
-    submitted = client.submit(spec)
-    if not options.wait:
-        _print(
-            options, submitted, f"submitted {submitted.id}; follow it: dllab logs {submitted.id} -f"
-        )
-        return 0
-    print(f"submitted {submitted.id}", file=sys.stderr)
-    return _follow(client, submitted.id)
+__all__ = ("cancel", "follow", "gpus", "jobs", "logs", "pause", "resume", "show")
 
 
 def jobs(options: argparse.Namespace, args: tuple[str, ...]) -> int:
@@ -72,7 +40,7 @@ def logs(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     client = Client()
     job = Job(client, find_job(client, options.id))
     if options.follow:
-        return _follow(client, job.id, options.replica)
+        return follow(client, job.id, options.replica)
     text = job.logs(options.replica, attempt=options.attempt, lines=options.n)
     sys.stdout.write(text if not text or text.endswith("\n") else text + "\n")
     sys.stdout.flush()
@@ -84,20 +52,52 @@ def cancel(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     client = Client()
     found = find_job(client, options.id)
     if found.state.is_terminal:
-        _print(options, found, f"{found.id} had ended already: {found.state.value}")
+        show(options, found, f"{found.id} had ended already: {found.state.value}")
         return 0
-    _print(options, client.cancel(found.id), f"{found.id} is being cancelled")
+    show(options, client.cancel(found.id), f"{found.id} is being cancelled")
+    return 0
+
+
+def pause(options: argparse.Namespace, args: tuple[str, ...]) -> int:
+    """``dllab pause ID``: says what that loses, and asks."""
+    client = Client()
+    job = find_job(client, options.id)
+    lost, said = loss(job)
+    if lost and not options.yes:
+        if not sys.stdin.isatty():
+            raise InvalidRequest(
+                f"{job.id} goes on; {said}", hint="Nobody can be asked here: add --yes."
+            )
+        # On stderr: what is on stdout may be read by a program.
+        print(f"{job.id}: {said}\nPause it? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            print(f"{job.id} goes on", file=sys.stderr)
+            return 1
+    told = f"{job.id} is being paused; {said} Go on with it: dllab resume {job.id}"
+    show(options, client.pause(job.id), told)
+    return 0
+
+
+def resume(options: argparse.Namespace, args: tuple[str, ...]) -> int:
+    """``dllab resume ID``."""
+    client = Client()
+    found = find_job(client, options.id)
+    job = client.resume(found.id)
+    # Whether its code goes on from there is the code's affair.
+    step = "none" if job.checkpoint is None else f"step {job.checkpoint.step}"
+    told = f"{job.id} is queued again; its last checkpoint: {step}"
+    show(options, job, told if found.state.is_resumable else f"{job.id} is {job.state.value}")
     return 0
 
 
 def gpus(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     """``dllab gpus``."""
     report = Client().gpus()
-    _print(options, report, gpus_text(report))
+    show(options, report, gpus_text(report))
     return 0
 
 
-def _follow(client: Client, id: str, replica: str | None = None) -> int:
+def follow(client: Client, id: str, replica: str | None = None) -> int:
     """Print until the job has ended; exit code 0 only when it succeeded."""
     for text in client.follow(id, replica=replica):
         sys.stdout.write(text)
@@ -107,5 +107,6 @@ def _follow(client: Client, id: str, replica: str | None = None) -> int:
     return 0 if job.state is JobState.SUCCEEDED else 1
 
 
-def _print(options: argparse.Namespace, value: Any, text: str) -> None:
+def show(options: argparse.Namespace, value: Value, text: str) -> None:
+    """Print the text, or with ``--json`` the value."""
     print(json.dumps(value.to_wire(), indent=2) if options.json else text)

@@ -81,8 +81,8 @@ class LabCatalog(Configurable):  # type: ignore[misc]
         """
     ).tag(config=True)
     limits = Dict(
-        help="""max_gpus and max_gpus_per_user for labs, max_replicas for jobs, and the longest idle
-        limits in minutes that may be chosen: max_idle, max_gpu_idle."""
+        help="""max_gpus and max_gpus_per_user for labs, max_replicas and max_workspace_mb for jobs,
+        and the longest idle limits in minutes that may be chosen: max_idle, max_gpu_idle."""
     ).tag(config=True)
     groups = Dict(
         help="""Limits for members of a group of the hub: group name -> max_gpus,

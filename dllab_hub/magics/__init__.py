@@ -13,6 +13,8 @@ from typing import Any
 
 from ..errors import DLLabError
 from ..submission import in_words
+from .jobs import JobMagics
+from .machine import MachineMagics
 from .serving import ServingMagics
 from .session import Session
 from .training import TrainingMagics
@@ -21,12 +23,14 @@ __all__ = ("register", "unregister")
 
 #: Where a shell keeps what the magics share.
 _META = "dllab_hub"
+_ALL = (TrainingMagics, JobMagics, MachineMagics, ServingMagics)
 
 
 def register(shell: Any) -> None:
     """Add the magics to an IPython shell."""
     session = Session(shell)
-    for magics in (TrainingMagics(session), ServingMagics(session)):
+    for kind_of in _ALL:
+        magics = kind_of(session)
         for kind, names in (("cell", magics.cells), ("line", magics.lines)):
             for name in names:
                 shell.register_magic_function(_in_one_line(getattr(magics, name)), kind, name)
@@ -37,7 +41,7 @@ def unregister(shell: Any) -> None:
     """Take them out again; views stop asking. Jobs and deployments go on."""
     session: Session = shell.meta.pop(_META)
     session.close()
-    for magics in (TrainingMagics, ServingMagics):
+    for magics in _ALL:
         for kind, names in (("cell", magics.cells), ("line", magics.lines)):
             for name in names:
                 shell.magics_manager.magics[kind].pop(name, None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..client import Client
 from ..errors import InvalidRequest
+from ..job import Job, find_job
 from ..submission import Words
 
 if TYPE_CHECKING:
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
 __all__ = ("Session", "asks_help", "parser_for", "split")
 
 
+#: What the notebook calls the last job that was submitted.
+_HANDLE = "_job"
+
+
 class Session:
-    """The shell, one client, and the views that ask the lab.
+    """The shell, one client, the views that ask the lab, and the last job.
+
+    Attributes:
+        last: Id of the last job that was submitted here, or None.
 
     Args:
         shell: Of IPython.
@@ -27,6 +35,7 @@ class Session:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
+        self.last: str | None = None
         self._made: tuple[tuple[str | None, ...], Client] | None = None
         self._polling: dict[tuple[object, ...], Live] = {}
 
@@ -37,6 +46,17 @@ class Session:
         if self._made is None or self._made[0] != key:
             self._made = key, Client()
         return self._made[1]
+
+    def job(self, id: str | None) -> Job:
+        """The job of this id or of its start; the last one submitted here, else the newest."""
+        client = self.client()
+        return Job(client, find_job(client, id or self.last))
+
+    def handle(self, job: Job) -> None:
+        """Make ``_job`` of a job that was submitted here."""
+        self.last = job.id
+        # Not interactive: it stays out of %who.
+        self.shell.push({_HANDLE: job}, interactive=False)
 
     def only(self, view: _View, *about: str) -> _View:
         """Only the newest cell that shows a thing keeps it fresh: one polling thread for each."""

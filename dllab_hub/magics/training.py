@@ -1,26 +1,44 @@
-"""Magics about training and the machine: ``%%train %jobs %job %logs %cancel %gpus %board``."""
+"""Magics that start trainings: ``%%train %train %rerun``, and ``%%shared %shared``."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
 from ..cell import check_cell
-from ..errors import InvalidRequest, NotFound
-from ..job import Job, find_job
-from ..submission import add_options, filename_for, split_args, to_spec, whole
+from ..errors import InvalidRequest
+from ..job import Job
+from ..submission import (
+    Program,
+    Submission,
+    add_options,
+    add_wish_options,
+    fields_of,
+    filename_for,
+    from_words,
+    name_for,
+    named_by_option,
+    prepare,
+    several,
+    split_args,
+    typed_in,
+    valid_name,
+    with_shared,
+)
+from ..tables import preflight_text
 from .session import Session, asks_help, parser_for, split
+from .shared import SharedCells
 
 if TYPE_CHECKING:
-    from ..widgets import BoardView, GpuView, JobList, JobView, LogView
+    from ..widgets import JobView
 
 __all__ = ("TrainingMagics",)
 
 #: What a new job is called without ``--name``.
 _NAME = "train"
-_HANDLE = "_job"
 
 
 class TrainingMagics:
@@ -30,159 +48,145 @@ class TrainingMagics:
         session: The shell and the client that all magics share.
     """
 
-    cells = ("train",)
-    lines = ("jobs", "job", "logs", "cancel", "gpus", "board")
+    cells = ("train", "shared")
+    lines = ("train", "rerun", "shared")
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._last: str | None = None
+        self._shared = SharedCells()
 
-    def train(self, line: str, cell: str) -> JobView | None:
-        """Submit this cell as a training job; local modules it imports travel with it.
+    def train(self, line: str, cell: str | None = None) -> JobView | None:
+        """Submit this cell as a training job.
 
         ::
 
             %%train --name digits --workers 2 --checkpoint-every 20 -- --lr 0.1
 
-        Options: --name --image --workers --gpus (for each worker) --strategy --checkpoint-every
-        --max-restarts --env K=V ... --volumes V ... (else those of the lab) --with FILE ...
-        --wait; words after -- are the code's arguments. The cell runs as a script of its own:
-        nothing from the notebook is visible in it. Afterwards ``_job`` is the job:
-        ``_job.wait()``, ``_job.checkpoint.path``, ``_job.logs()``, ``_job.cancel()``.
+        What travels with it: the cells marked with ``%%shared``; all of the directory when it is a
+        project (it has a ``.git`` or a ``.dllabignore``), else the local modules it imports; what
+        was installed in this lab. ``%%train --help`` lists the options; words after ``--`` are the
+        code's arguments. The cell runs as a script of its own: nothing else from the notebook is
+        visible in it. With ``--shell`` it is a script for bash. ``--check`` only looks for what
+        would make it fail.
+
+        ``%train train.py``, ``%train --module pkg.train`` and ``%train --command -- bash run.sh``
+        submit what lies in files.
+
+        Afterwards ``_job`` is the job: ``_job.wait()``, ``_job.checkpoint.path``, ``_job.logs()``,
+        ``_job.pause()``, ``_job.resume()``, ``_job.rerun(workers=4)``, ``_job.cancel()``.
         """
         words, args = split_args(split(line))
-        parser = parser_for("%%train")
+        parser = parser_for("%train" if cell is None else "%%train")
         parser.takes_args = True
+        if cell is None:
+            parser.add_argument("script", metavar="SCRIPT", nargs="?")
         add_options(parser)
         parser.add_argument("--wait", action="store_true", help="wait until the job has ended")
         if asks_help(parser, words):
             return None
         options = parser.read(words)
-        check_cell(cell)
-        name = options.name or _NAME
+        if cell is None:
+            program = from_words(options, options.script, args)
+        else:
+            program = self._of_cell(options, cell, args)
         client = self._session.client()
-        spec = to_spec(
+        submission = prepare(
             options,
-            cell,
-            name=_NAME,
-            filename=filename_for(name),
-            root=Path.cwd(),
-            args=args,
-            default_image=lambda: client.catalog().default_image,
+            program,
+            name=_NAME if cell is not None else name_for(program.name, _NAME),
+            here=Path.cwd(),
+            catalog=client.catalog,
         )
-        job = Job(client, client.submit(spec))
-        self._last = job.id
-        # Not interactive: it stays out of %who.
-        self._session.shell.push({_HANDLE: job}, interactive=False)
+        if submission.travels:
+            print(submission.travels)
+        if options.check:
+            self._check(submission)
+            return None
+        return self._started(Job(client, submission.send(client)), options.wait)
+
+    def rerun(self, line: str) -> JobView | None:
+        """Submit a job again as a new one, with some options changed:
+        ``%rerun [ID] [--workers 4] [-- --lr 0.2]``.
+
+        Its code is what it was; options that are not typed are as they were.
+        """
+        words, args = split_args(split(line))
+        parser = parser_for("%rerun")
+        parser.takes_args = True
+        parser.add_argument("id", nargs="?")
+        add_wish_options(parser)
+        parser.add_argument("--wait", action="store_true", help="wait until the job has ended")
+        if asks_help(parser, words):
+            return None
+        options = parser.read(words)
+        old = self._session.job(options.id)
+        typed = typed_in(options)
+        fields = fields_of({**typed, "args": args} if "--" in split(line) else typed, old.info.spec)
+        with named_by_option(fields.get("roles", old.info.spec.roles)):
+            new = old.client.rerun(old.id, **fields)
+        return self._started(Job(old.client, new), options.wait)
+
+    def shared(self, line: str, cell: str | None = None) -> None:
+        """Mark a cell: it runs here, and it travels with every ``%%train`` of this notebook.
+
+        ::
+
+            %%shared [NAME]
+            class Net(torch.nn.Module): ...
+
+        In a training the marked cells run first, in the order in which they were marked, in the
+        same namespace as the training cell. Running a marked cell again replaces its text.
+        ``%shared`` lists the marked cells, ``%shared --remove NAME-OR-NUMBER ...`` and
+        ``%shared --clear`` mark them no more.
+        """
+        parser = parser_for("%shared" if cell is None else "%%shared")
+        if cell is None:
+            parser.add_argument("--remove", nargs="+", default=[], metavar="NAME")
+            parser.add_argument("--clear", action="store_true", help="mark none")
+        else:
+            parser.add_argument("name", nargs="?", type=valid_name, metavar="NAME")
+        if asks_help(parser, words := split(line)):
+            return
+        options = parser.read(words)
+        if cell is not None:
+            self._mark(cell, options.name or "")
+            return
+        if options.clear:
+            self._shared = SharedCells()
+        self._shared.remove(options.remove)
+        print(self._shared.text())
+
+    def _mark(self, cell: str, name: str) -> None:
+        check_cell(cell)
+        shell = self._session.shell
+        if not shell.run_cell(cell).success:
+            raise InvalidRequest("the cell failed, so its new text does not travel with trainings.")
+        # A shell without front end has no messages.
+        parent: dict[str, Any] = getattr(shell, "get_parent", dict)()
+        self._shared.put(cell, name, str(parent.get("metadata", {}).get("cellId") or ""))
+
+    def _of_cell(self, options: argparse.Namespace, cell: str, args: tuple[str, ...]) -> Program:
+        several(options, "the cell")
+        name = options.name or _NAME
+        if options.as_shell:
+            return Program("shell", name, cell, f"{name}.sh", args=args)
+        check_cell(cell)
+        program = Program("script", name, cell, filename_for(name), args=args)
+        return with_shared(program, self._shared.cells)
+
+    def _check(self, submission: Submission) -> None:
+        seen = submission.check(self._session.client())
+        print(preflight_text(seen))
+        if seen.error is not None:
+            raise InvalidRequest("it would fail.", hint="Nothing was started.")
+
+    def _started(self, job: Job, wait: bool) -> JobView | None:
+        self._session.handle(job)
         from ..widgets import JobView
 
         view = self._session.only(JobView(job), job.id)
-        if not options.wait:
+        if not wait:
             return view
         display(view)
         job.wait()
         return None
-
-    def jobs(self, line: str) -> JobList | None:
-        """List your newest jobs: ``%jobs [--all] [-n N]``."""
-        parser = parser_for("%jobs")
-        parser.add_argument("--all", action="store_true", help="all jobs there are")
-        parser.add_argument("-n", type=whole(1, 500), default=10, metavar="N", help="how many")
-        if asks_help(parser, words := split(line)):
-            return None
-        options = parser.read(words)
-        from ..widgets import JobList
-
-        return self._session.only(
-            JobList(self._session.client(), None if options.all else options.n)
-        )
-
-    def job(self, line: str) -> JobView | None:
-        """Show one job: ``%job [ID]``; the last one submitted here without an ID."""
-        parser = parser_for("%job")
-        parser.add_argument("id", nargs="?")
-        if asks_help(parser, words := split(line)):
-            return None
-        from ..widgets import JobView
-
-        job = self._job(parser.read(words).id)
-        return self._session.only(JobView(job), job.id)
-
-    def logs(self, line: str) -> LogView | None:
-        """Show what a job printed: ``%logs [ID] [--replica worker-0] [--attempt N] [-n N] [-f]``.
-
-        With ``-f`` the cell prints what comes until the job ends; interrupting it does not touch
-        the job.
-        """
-        parser = parser_for("%logs")
-        parser.add_argument("id", nargs="?")
-        parser.add_argument("--replica", metavar="R", help="such as worker-0; all without it")
-        parser.add_argument("--attempt", type=whole(1), metavar="N", help="the newest without it")
-        parser.add_argument("-n", type=whole(1, 5000), default=100, metavar="N", help="lines")
-        parser.add_argument("-f", action="store_true", help="print until the job ends")
-        if asks_help(parser, words := split(line)):
-            return None
-        options = parser.read(words)
-        if options.f and options.attempt:
-            raise InvalidRequest("-f shows all attempts, from the first to the last.")
-        job = self._job(options.id)
-        if options.f:
-            try:
-                for text in job.client.follow(job.id, replica=options.replica):
-                    print(text, end="", flush=True)
-            except KeyboardInterrupt:
-                print("\nno longer following; the job goes on.")
-            return None
-        from ..widgets import LogView
-
-        view = LogView(job, replica=options.replica, attempt=options.attempt, lines=options.n)
-        return self._session.only(view, job.id, options.replica or "")
-
-    def cancel(self, line: str) -> None:
-        """End a job: ``%cancel [ID]``. Code that uses ``Checkpointer`` saves first."""
-        parser = parser_for("%cancel")
-        parser.add_argument("id", nargs="?")
-        if asks_help(parser, words := split(line)):
-            return
-        id = parser.read(words).id
-        if id is None and self._last is None:
-            raise InvalidRequest(
-                "which job? Nothing was submitted from this kernel.",
-                hint="%cancel ID ends one; %jobs shows the ids.",
-            )
-        job = self._job(id)
-        ended = job.info.state.is_terminal
-        job.cancel()
-        said = f"had ended already: {job.info.state.value}" if ended else "is being cancelled"
-        print(f"{job.id} {said}.")
-
-    def gpus(self, line: str) -> GpuView | None:
-        """Show the GPUs of this lab's machine: ``%gpus``."""
-        parser = parser_for("%gpus")
-        if asks_help(parser, words := split(line)):
-            return None
-        parser.read(words)
-        from ..widgets import GpuView
-
-        return self._session.only(GpuView(self._session.client()))
-
-    def board(self, line: str) -> BoardView | None:
-        """Show TensorBoard with all your runs: ``%board [--height PIXELS]``."""
-        parser = parser_for("%board")
-        parser.add_argument("--height", type=whole(100, 5000), default=700, metavar="PIXELS")
-        if asks_help(parser, words := split(line)):
-            return None
-        options = parser.read(words)
-        url = self._session.client().tensorboard_url()
-        if url is None:
-            raise NotFound(
-                "there is no TensorBoard in this lab.",
-                hint="It is one of the choices when a lab is started.",
-            )
-        from ..widgets import BoardView
-
-        return BoardView(url, options.height)
-
-    def _job(self, id: str | None) -> Job:
-        client = self._session.client()
-        return Job(client, find_job(client, id or self._last))

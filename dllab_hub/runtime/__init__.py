@@ -1,4 +1,8 @@
-"""What runs inside a worker, `checkpoint` and `report`, or a replica, `model_server`.
+"""What runs inside a worker or a replica of a model.
+
+A worker saves with `checkpoint`, with `sharded` when its model is spread over the ranks, or with
+`tensorflow`; what frameworks save by themselves is found by `resume`. It tells how far it is with
+`report` and opens volumes with `data`. A replica is `model_server`.
 
 Standard library, and the framework of the image.
 

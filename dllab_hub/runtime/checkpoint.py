@@ -7,31 +7,37 @@
 ...     state.step(step)
 
 Every rank of a training calls all of this; only rank 0 writes. It works without a lab too:
-``checkpoints/`` then, every 100 steps. How the files lie on disk: see `folder`.
+``checkpoints/`` then, every 100 steps. How the files lie on disk: see `folder`. For models that are
+sharded over the ranks see `sharded`, for TensorFlow `tensorflow`, for trainers that save by
+themselves `resume`.
+
+JAX, and anything else, saves through two callables:
+
+>>> def save(path):
+...     with open(path, "wb") as file:
+...         numpy.savez(file, **state.params)
+>>> def load(path):
+...     state.params = dict(numpy.load(path))
+>>> state = Checkpointer(save=save, load=load)  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .folder import DamagedCheckpoint, Folder, manifest, verify
+from .folder import NO_ROOM, DamagedCheckpoint, Folder, disk_error, full, manifest, verify
+from .termination import TERMINATED, Termination
 
 __all__ = ("Checkpointer", "DamagedCheckpoint", "latest", "load")
 
 #: ``state_dict()`` of every named object, in one file.
-_TORCH_FILE = "state.pt"
+TORCH_FILE = "state.pt"
 #: What the ``save`` callable is given: a file, a directory or the start of names, as it likes.
 _OWN_FILE = "state"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-#: Exit code of a program that SIGTERM ended, as a shell says it.
-_TERMINATED = 128 + signal.SIGTERM
 _SHARDED = frozenset({"FSDPModule", "FullyShardedDataParallel"})
 
 
@@ -56,6 +62,7 @@ class Checkpointer:
 
     Raises:
         TypeError: an object cannot be saved this way.
+        OSError: nothing can be written there; the text says why.
     """
 
     def __init__(
@@ -79,10 +86,13 @@ class Checkpointer:
         self._keep = keep
         self._save, self._load = save, load
         self._state = {name: _unwrapped(name, value) for name, value in state.items()}
-        self._writes = os.environ.get("RANK", "0") == "0"
-        self._terminated = False
+        self._writes = self._is_writer()
         self.extra: dict[str, Any] = {}
-        self._listen()
+        if self._writes:
+            self._folder.check()
+        self._termination = Termination()
+        if not self._termination.heard:
+            self._say("SIGTERM will not save: the Checkpointer was not made in the main thread.")
 
     def restore(self) -> int:
         """Load the newest verified checkpoint into the objects.
@@ -91,6 +101,10 @@ class Checkpointer:
 
         Returns:
             Its step, or 0 when there is none.
+
+        Raises:
+            KeyError: it lacks an object.
+            ValueError: it is a `ShardedCheckpointer`'s.
         """
         for path in self._folder.whole():
             try:
@@ -100,8 +114,12 @@ class Checkpointer:
                 if self._writes:
                     self._folder.set_aside(path)
                 continue
+            if about.get("format", "dllab") != "dllab":
+                raise ValueError(
+                    f"{path.name} was saved by all ranks; dllab_hub.runtime.sharded restores it"
+                )
             if self._state:
-                saved = _read(path)
+                saved = read_torch(path)
                 for name, value in self._state.items():
                     if name not in saved:
                         raise KeyError(f"{path.name} has no {name}; it has {', '.join(saved)}")
@@ -127,16 +145,17 @@ class Checkpointer:
             SystemExit: with code 143, on rank 0 after SIGTERM.
             OSError: the checkpoint cannot be written, and not because the disk is full.
         """
-        if not self._writes or not (self._terminated or step % self._every == 0):
+        ending = self._ending()
+        if not (ending or step % self._every == 0):
             return
         try:
             self.save(step, **extra)
         except OSError as exc:
-            if exc.errno not in _NO_ROOM:
+            if exc.errno not in NO_ROOM:
                 raise
             self._say(f"step {step} was NOT saved: {exc}. The last checkpoint is still there.")
-        if self._terminated:
-            raise SystemExit(_TERMINATED)
+        if ending and self._ends:
+            raise SystemExit(TERMINATED)
 
     def save(self, step: int, **extra: Any) -> Path | None:
         """Save now, then remove all but the newest ``keep``.
@@ -144,68 +163,48 @@ class Checkpointer:
         When the disk is full, older checkpoints make room, all but the newest.
 
         Returns:
-            The checkpoint; None on other ranks than 0, which save nothing.
+            The checkpoint; None on other ranks than 0.
 
         Raises:
             OSError: it could not be written; the checkpoints before are untouched.
         """
         if not self._writes:
+            self._assist()
             return None
         try:
             path = self._folder.write(step, extra, self._fill)
         except OSError as exc:
-            if exc.errno not in _NO_ROOM:
+            if exc.errno not in NO_ROOM:
                 raise
             self._folder.prune(1)
             try:
                 path = self._folder.write(step, extra, self._fill)
             except OSError as again:
-                if again.errno not in _NO_ROOM:
-                    raise
-                why = f"the disk is full ({os.strerror(again.errno or 0)})"
-                raise OSError(again.errno, why, str(self._folder.path)) from again
+                raise full(again, self._folder.path) from again
         self._folder.prune(self._keep)
         return path
 
     def _fill(self, directory: Path) -> None:
         if self._state:
-            import torch
-
             state = {name: value.state_dict() for name, value in self._state.items()}
-            # Through a file of our own: torch's own writer turns a full disk into a RuntimeError.
-            with (directory / _TORCH_FILE).open("wb") as file:
-                try:
-                    torch.save(state, file)
-                except RuntimeError as exc:
-                    raise _disk_error(exc, directory) from exc
+            write_torch(state, directory)
         if self._save is not None:
             self._save(str(directory / _OWN_FILE))
 
-    def _listen(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            self._say("SIGTERM will not save: the Checkpointer was not made in the main thread.")
-            return
+    def _assist(self) -> None:
+        """What a process that does not write has to do while another one saves."""
 
-        def terminate(*_: object) -> None:
-            self._terminated = True
+    @property
+    def _ends(self) -> bool:
+        """Whether this process ends after the save that SIGTERM asked for."""
+        return self._writes
 
-        signal.signal(signal.SIGTERM, terminate)
+    def _is_writer(self) -> bool:
+        return os.environ.get("RANK", "0") == "0"
 
-        # A forked data loader must still be ended by SIGTERM, from its first moment on.
-        mask = threading.local()
-
-        def hold() -> None:
-            mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-
-        def go_on() -> None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask.before)
-
-        def forget() -> None:
-            if signal.getsignal(signal.SIGTERM) is terminate:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            go_on()
-
-        os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=forget)
+    def _ending(self) -> bool:
+        """Whether this step is the last one."""
+        return self._termination.asked
 
     def _say(self, text: str) -> None:
         if self._writes:
@@ -226,16 +225,33 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         DamagedCheckpoint: it is not what was written, or holds no PyTorch state.
     """
     path = Path(path)
-    if _TORCH_FILE not in manifest(path)["files"]:
-        raise DamagedCheckpoint(f"{path.name} holds no {_TORCH_FILE}")
+    if TORCH_FILE not in manifest(path)["files"]:
+        raise DamagedCheckpoint(f"{path.name} holds no {TORCH_FILE}")
     verify(path)
-    return _read(path)
+    return read_torch(path)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def write_torch(state: dict[str, Any], directory: Path) -> None:
+    """Write ``state.pt`` into a directory.
+
+    Raises:
+        OSError: it could not be written.
+    """
     import torch
 
-    state = torch.load(path / _TORCH_FILE, map_location="cpu", weights_only=True)
+    # Through a file of our own: torch's own writer turns a full disk into a RuntimeError.
+    with (directory / TORCH_FILE).open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as exc:
+            raise disk_error(exc, directory) from exc
+
+
+def read_torch(path: Path) -> dict[str, Any]:
+    """What `write_torch` wrote, tensors on the CPU."""
+    import torch
+
+    state = torch.load(path / TORCH_FILE, map_location="cpu", weights_only=True)
     assert isinstance(state, dict)
     return state
 
@@ -259,17 +275,6 @@ def _unwrapped(name: str, value: Any) -> Any:
     if any(_SHARDED & {kind.__name__ for kind in type(part).__mro__} for part in parts):
         raise TypeError(
             f"{name} is sharded over the ranks and one rank cannot save it; "
-            "use torch.distributed.checkpoint"
+            "use dllab_hub.runtime.sharded.ShardedCheckpointer"
         )
     return value
-
-
-def _disk_error(exc: RuntimeError, directory: Path) -> Exception:
-    """Torch's zip writer fails with its own error; behind it is what the file said."""
-    cause: BaseException | None = exc
-    while cause is not None:
-        if isinstance(cause, OSError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    free = os.statvfs(directory).f_bavail
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) if not free else exc

@@ -3,7 +3,7 @@
 ::
 
     step-00000020/
-      MANIFEST.json     {"step", "time", "files": {name: {"size", "sha256"}}, "extra"}
+      MANIFEST.json     {"step", "time", "format", "files": {name: {"size", "sha256"}}, "extra"}
       state.pt          or whatever the code saved
 
 A checkpoint is *whole* when its manifest can be read and its files have the sizes it names, and
@@ -14,6 +14,7 @@ damaged, and nobody's checkpoint.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -24,9 +25,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ("DamagedCheckpoint", "Folder", "MANIFEST", "manifest", "verify")
+__all__ = (
+    "MANIFEST",
+    "NO_ROOM",
+    "DamagedCheckpoint",
+    "Folder",
+    "described",
+    "disk_error",
+    "full",
+    "manifest",
+    "verify",
+)
 
 MANIFEST = "MANIFEST.json"
+#: What a full disk, or one's share of it, says.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _STEP = re.compile(r"step-(\d{8,18})")
 
 
@@ -43,6 +56,26 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def check(self) -> None:
+        """See that checkpoints can be written here, before the first one is due.
+
+        Raises:
+            OSError: they cannot; the text names the directory and the way out.
+        """
+        probe = self.path / f".tmp-probe-{os.getpid()}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe.mkdir()
+            probe.rmdir()
+        except OSError as exc:
+            if exc.errno in NO_ROOM:
+                return  # That may pass, and every save says so.
+            why = (
+                f"no checkpoint can be written ({os.strerror(exc.errno or 0)}); make the directory "
+                "writable, or choose another one with dir="
+            )
+            raise OSError(exc.errno, why, str(self.path)) from exc
 
     def whole(self) -> list[Path]:
         """All whole checkpoints, newest first."""
@@ -65,33 +98,64 @@ class Folder:
             OSError: nothing was changed.
             TypeError: ``extra`` is not JSON.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._clean(".tmp-*")
-        final = self.path / f"step-{step:08d}"
-        work = self.path / f".tmp-{final.name}"
-        work.mkdir(mode=0o700)
+        work = self.begin(step)
         try:
             fill(work)
-            files: dict[str, dict[str, Any]] = {}
-            for path in sorted(path for path in work.rglob("*") if path.is_file()):
-                _sync(path)
-                name = path.relative_to(work).as_posix()
-                files[name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
-            for path in (path for path in work.rglob("*") if path.is_dir()):
-                _sync(path)
-            about = {"step": step, "time": time.time(), "files": files, "extra": dict(extra)}
-            (work / MANIFEST).write_text(json.dumps(about, indent=1, allow_nan=False))
-            _sync(work / MANIFEST)
-            _sync(work)
-            if final.exists():  # rename replaces no directory that has something in it.
-                final.rename(self.path / f".tmp-old-{final.name}")
-            work.rename(final)
+            files = {
+                path.relative_to(work).as_posix(): described(path)
+                for path in sorted(path for path in work.rglob("*") if path.is_file())
+            }
+            return self.finish(step, extra, files)
         except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
+            self.abandon(step)
             raise
+
+    def begin(self, step: int) -> Path:
+        """An empty directory for the files of a step; what other saves left behind is removed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._clean(".tmp-*")
+        work = self._work(step)
+        work.mkdir(mode=0o700)
+        return work
+
+    def finish(
+        self, step: int, extra: Mapping[str, Any], files: Mapping[str, Any], format: str = "dllab"
+    ) -> Path:
+        """Turn the directory that `begin` gave into the checkpoint, which appears whole.
+
+        Args:
+            step: As it was begun.
+            extra: JSON values for the manifest.
+            files: Name -> `described`, of all files in it.
+            format: Who can read them.
+
+        Raises:
+            OSError: nothing was changed.
+            TypeError: ``extra`` is not JSON.
+        """
+        work, final = self._work(step), self.path / f"step-{step:08d}"
+        for path in (path for path in work.rglob("*") if path.is_dir()):
+            _sync(path)
+        about = {
+            "step": step,
+            "time": time.time(),
+            "format": format,
+            "files": dict(files),
+            "extra": dict(extra),
+        }
+        (work / MANIFEST).write_text(json.dumps(about, indent=1, allow_nan=False))
+        _sync(work / MANIFEST)
+        _sync(work)
+        if final.exists():  # rename replaces no directory that has something in it.
+            final.rename(self.path / f".tmp-old-{final.name}")
+        work.rename(final)
         _sync(self.path)
         self._clean(".tmp-old-*")
         return final
+
+    def abandon(self, step: int) -> None:
+        """Remove what `begin` gave."""
+        shutil.rmtree(self._work(step), ignore_errors=True)
 
     def prune(self, keep: int) -> None:
         """Remove all whole checkpoints but the newest ``keep``."""
@@ -106,6 +170,9 @@ class Folder:
         self._clean(".damaged-*")
         with contextlib.suppress(FileNotFoundError):
             path.rename(path.with_name(f".damaged-{path.name}"))
+
+    def _work(self, step: int) -> Path:
+        return self.path / f".tmp-step-{step:08d}"
 
     def _clean(self, pattern: str) -> None:
         for path in self.path.glob(pattern):
@@ -131,14 +198,19 @@ def manifest(path: Path) -> dict[str, Any]:
     return about
 
 
-def verify(path: Path) -> dict[str, Any]:
+def verify(path: Path, part: int = 0, parts: int = 1) -> dict[str, Any]:
     """Read all of a checkpoint and compare it with its manifest, which is returned.
+
+    Args:
+        path: Of the checkpoint.
+        part: Which part of its files to read, from 0, when several processes share the work.
+        parts: How many parts there are.
 
     Raises:
         DamagedCheckpoint: a file is missing or differs.
     """
     about = manifest(path)
-    for name, file in about["files"].items():
+    for name, file in sorted(about["files"].items())[part::parts]:
         try:
             digest = _sha256(path / name)
         except OSError as exc:
@@ -146,6 +218,39 @@ def verify(path: Path) -> dict[str, Any]:
         if digest != file["sha256"]:
             raise DamagedCheckpoint(f"{path.name}: {name} is not what was written")
     return about
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What a manifest says of a file, which is on the disk then.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    _sync(path)
+    return {"size": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def full(exc: OSError, path: Path) -> OSError:
+    """The error of a full disk, in words that people know; any other error is returned as it is."""
+    if exc.errno not in NO_ROOM:
+        return exc
+    return OSError(exc.errno, f"the disk is full ({os.strerror(exc.errno or 0)})", str(path))
+
+
+def disk_error(exc: BaseException, path: Path) -> BaseException:
+    """What the disk said, behind the error that a framework made of it.
+
+    Args:
+        exc: The framework's own error.
+        path: Where it wrote to.
+    """
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    free = os.statvfs(path).f_bavail
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) if not free else exc
 
 
 def _is_whole(path: Path) -> bool:

@@ -52,6 +52,8 @@ class LabHandler(APIHandler):  # type: ignore[misc]
     """
 
     auth_resource = "dllab"
+    #: Bytes of a body at most.
+    max_body = MAX_BODY_BYTES
     _is_taken = False
     _arrived = 0  # Bytes of the body.
     _refused: DLLabError | None = None  # What is wrong with it.
@@ -107,15 +109,15 @@ class LabHandler(APIHandler):  # type: ignore[misc]
         """Decide on a body of so many bytes before it comes; 0 says nothing about its length.
 
         Raises:
-            TooLarge: it is larger than 8 MiB.
+            TooLarge: it is larger than `max_body`.
         """
-        if length > MAX_BODY_BYTES:
+        if length > self.max_body:
             raise self.too_large()
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body. Those of one that is refused are not kept."""
         self._arrived += len(chunk)
-        if self._refused is None and self._arrived > MAX_BODY_BYTES:
+        if self._refused is None and self._arrived > self.max_body:
             self.refuse(self.too_large())
         elif self._refused is None:
             self._body += chunk
@@ -145,21 +147,21 @@ class LabHandler(APIHandler):  # type: ignore[misc]
         """All of the body.
 
         Raises:
-            TooLarge: it is larger than 8 MiB.
+            TooLarge: it is larger than `max_body`.
         """
         self.check_body()
         return bytes(self._body)
 
-    def too_large(self, limit: int = MAX_BODY_BYTES) -> TooLarge:
-        """The error for a body of more than ``limit`` bytes."""
-        return TooLarge(f"the request is larger than {limit // 1024 // 1024} MiB.")
+    def too_large(self) -> TooLarge:
+        """The error for a body of more than `max_body`."""
+        return TooLarge(f"the request is larger than {self.max_body // 1024 // 1024} MiB.")
 
     async def read(self, make: Callable[[dict[str, Any]], _T]) -> _T:
         """What ``make`` makes of the JSON object in the body; made in a thread.
 
         Raises:
             InvalidRequest: it is none, or ``make`` says so.
-            TooLarge: it is larger than 8 MiB.
+            TooLarge: it is larger than `max_body`.
         """
         return await asyncio.to_thread(read_object, self.body, make)
 

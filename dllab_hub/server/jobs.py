@@ -15,7 +15,31 @@ _PAGE = 50
 _LOG_BYTES = 65536
 
 
-class Jobs(LabHandler):
+class _Wishes(LabHandler):
+    """Base of what takes a wish."""
+
+    async def check_offered(self, spec: TrainingSpec) -> None:
+        """Refuse an image or a volume that this person may not use.
+
+        Whose group may use what is known only here; whether it is there, to the backend.
+        """
+        offered = (await self.backend.catalog()).for_person(self.owner, self.groups)
+        offered.image(spec.image)
+        for name in spec.volumes:
+            offered.volume(name)
+
+
+class _Acts(LabHandler):
+    """Base of what is done to a job without saying more."""
+
+    async def check_nothing(self) -> None:
+        """Refuse a body or a query that would mean something."""
+        self.query()
+        if self.body:
+            await self.read(_nothing)
+
+
+class Jobs(_Wishes):
     """``jobs``."""
 
     @allowed
@@ -37,12 +61,22 @@ class Jobs(LabHandler):
         """Submit a job."""
         self.query()
         spec = await self.read(TrainingSpec.from_wire)
-        # Whose group may use what is known only here; whether it is there, to the backend.
-        offered = (await self.backend.catalog()).for_person(self.owner, self.groups)
-        offered.image(spec.image)
-        for name in spec.volumes:
-            offered.volume(name)
+        await self.check_offered(spec)
         self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
+
+
+class Preflights(_Wishes):
+    """``jobs/preflight``."""
+
+    @allowed
+    async def post(self) -> None:
+        """Look for what would make a job fail at once; nothing is started."""
+        deep = self.query("deep").number("deep") or 0
+        if deep not in (0, 1):
+            raise InvalidRequest("must be 0 or 1.", field="deep")
+        spec = await self.read(TrainingSpec.from_wire)
+        await self.check_offered(spec)
+        self.reply(await self.backend.preflight(self.owner, spec, deep=bool(deep)))
 
 
 class OneJob(LabHandler):
@@ -55,16 +89,47 @@ class OneJob(LabHandler):
         self.reply(await self.backend.get(self.owner, id))
 
 
-class Cancel(LabHandler):
+class Cancel(_Acts):
     """``jobs/{id}/cancel``."""
 
     @allowed
     async def post(self, id: str) -> None:
         """End the job."""
-        self.query()
-        if self.body:
-            await self.read(_nothing)
+        await self.check_nothing()
         self.reply(await self.backend.cancel(self.owner, id))
+
+
+class Pause(_Acts):
+    """``jobs/{id}/pause``."""
+
+    @allowed
+    async def post(self, id: str) -> None:
+        """Ask the job to save, and end it for now."""
+        await self.check_nothing()
+        self.reply(await self.backend.pause(self.owner, id))
+
+
+class Resume(_Acts):
+    """``jobs/{id}/resume``."""
+
+    @allowed
+    async def post(self, id: str) -> None:
+        """Queue the job again, from its last checkpoint."""
+        await self.check_nothing()
+        self.reply(await self.backend.resume(self.owner, id))
+
+
+class Rerun(_Wishes):
+    """``jobs/{id}/rerun``."""
+
+    @allowed
+    async def post(self, id: str) -> None:
+        """Submit the wish of a job again, with some of its fields changed."""
+        self.query()
+        changes = await self.read(dict) if self.body else {}
+        spec = await self.backend.respec(self.owner, id, changes)
+        await self.check_offered(spec)  # What was offered then need not be now.
+        self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
 
 
 class Events(LabHandler):
@@ -118,13 +183,17 @@ def _state(word: str) -> JobState:
 
 def _nothing(data: dict[str, Any]) -> None:
     if data:
-        raise InvalidRequest("there is no such key.", hint="Cancelling takes no options.")
+        raise InvalidRequest("there is no such key.", hint="This takes no options.")
 
 
 ROUTES = (
     ("jobs", Jobs),
+    ("jobs/preflight", Preflights),  # No id has this form: each has a hyphen.
     (r"jobs/([^/]+)", OneJob),
     (r"jobs/([^/]+)/cancel", Cancel),
+    (r"jobs/([^/]+)/pause", Pause),
+    (r"jobs/([^/]+)/resume", Resume),
+    (r"jobs/([^/]+)/rerun", Rerun),
     (r"jobs/([^/]+)/events", Events),
     (r"jobs/([^/]+)/logs", Logs),
     (r"jobs/([^/]+)/checkpoints", Checkpoints),

@@ -49,6 +49,7 @@ class Place:
         volumes: dict[str, Any] = json.loads(environ.get("DLLAB_VOLUMES") or "{}")
         image = environ.get("DLLAB_IMAGE") or "here"
         self._known: dict[str, Any] = {
+            "id": environ.get("DLLAB_LAB_ID", "") if environ.get("DLLAB_OVERLAY") else "",
             "title": environ.get("DLLAB_IMAGE_TITLE") or image,
             "image": image,
             "gpus": int(spec.get("gpus", 0)),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any
 
-from ..errors import DLLabError, InvalidRequest
+from ..errors import InvalidRequest
 from ..names import check_name
+from .filebody import FileHandler
 from .handler import LabHandler, allowed
-from .upload import MAX_MODEL_BYTES, Upload
+from .upload import Upload
 
 __all__ = ("ROUTES",)
 
@@ -32,13 +32,11 @@ class Models(LabHandler):
         )
 
 
-class Versions(LabHandler):
+class Versions(FileHandler):
     """``models/{name}/versions``.
 
     A body that calls itself a file is one, and goes to the disk as it comes; any other is JSON.
     """
-
-    _upload: Upload | None = None
 
     @allowed
     async def get(self, name: str) -> None:
@@ -51,9 +49,7 @@ class Versions(LabHandler):
     async def post(self, name: str) -> None:
         """Keep a file as the next version."""
         self.query()
-        self.check_body()
-        # From here on it is looked after below, also when the sender goes away.
-        upload, self._upload = self._upload or Upload(self.lab.uploads), None
+        upload = self.arrived() or Upload(self.lab.uploads)
         try:
             if not self._is_file:
                 await self._copy(name, upload)
@@ -89,38 +85,7 @@ class Versions(LabHandler):
     async def _expect(self, length: int) -> None:
         self.query()
         check_name(self.path_args[0], "model")
-        # Whatever the server's own limit is.
-        self.request.connection.set_max_body_size(MAX_MODEL_BYTES + 1)
-        self._upload = Upload(self.lab.uploads)
-        await self._upload.expect(length)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """A piece of the file, or of the JSON."""
-        if self._upload is None or self._refused is not None:
-            return super().data_received(chunk)
-        return self._keep(self._upload, chunk)
-
-    async def _keep(self, upload: Upload, chunk: bytes) -> None:
-        self._arrived += len(chunk)
-        try:
-            await upload.add(chunk)
-        except DLLabError as exc:
-            await upload.discard()
-            self.refuse(exc)
-
-    def on_finish(self) -> None:
-        """Leave nothing behind, however it went."""
-        self._clean()
-        super().on_finish()
-
-    def on_connection_close(self) -> None:
-        """Leave nothing behind when the sender has gone."""
-        self._clean()
-        super().on_connection_close()
-
-    def _clean(self) -> None:
-        if self._upload is not None:
-            self._upload.drop()
+        await self.expect(Upload(self.lab.uploads), length)
 
 
 def _path(data: dict[str, Any]) -> str:

@@ -34,13 +34,17 @@ from ..specs import (
     LogChunk,
     ModelPage,
     ModelVersion,
+    Preflight,
     Restart,
     RestartWish,
     TrainingJob,
     TrainingSpec,
+    Upload,
+    Workspace,
 )
 from .handler import LabHandler, allowed
-from .operations import OPERATIONS, TEXT, Operation, object_of, ref
+from .operation import TEXT, Operation, object_of, ref
+from .operations import OPERATIONS
 
 __all__ = ("FILE", "ROUTES", "document")
 
@@ -66,7 +70,7 @@ def document() -> dict[str, Any]:
     schemas = (
         Capacity, Catalog, Checkpoint, Deployment, DeploymentPage, DeploymentSpec, Event,
         GpuHistory, GpuReport, GpuTick, Idle, JobPage, LabView, Lending, LogChunk, ModelPage,
-        ModelVersion, Restart, RestartWish, TrainingJob, TrainingSpec,
+        ModelVersion, Preflight, Restart, RestartWish, TrainingJob, TrainingSpec, Upload, Workspace,
     )  # fmt: skip
     _, made = models_json_schema(
         [(kind, "validation") for kind in schemas], ref_template="#/components/schemas/{model}"

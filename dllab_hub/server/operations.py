@@ -2,79 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
-from ..backends.base import MAX_LOG_BYTES, MAX_PAGE
 from ..specs import MAX_GPUS, MAX_REPLICAS
+from .operation import PIECE, TEXT, Operation, array, object_of, page, query, ref, whole
+from .operations_jobs import JOBS
 from .upload import MAX_MODEL_BYTES
 
-__all__ = ("OPERATIONS", "TEXT", "Operation", "array", "object_of", "ref")
+__all__ = ("OPERATIONS",)
 
-TEXT: dict[str, Any] = {"type": "string"}
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One verb at one address.
-
-    Attributes:
-        answer: Name of the schema, or the schema itself.
-        query: Parameters.
-        body: Name of the schema of the body, or schemas by media type; empty for none.
-        status: Of a good answer.
-        errors: What else may be answered, besides what every address may.
-    """
-
-    summary: str
-    answer: str | dict[str, Any]
-    query: tuple[dict[str, Any], ...] = ()
-    body: str | dict[str, dict[str, Any]] = ""
-    status: HTTPStatus = HTTPStatus.OK
-    errors: tuple[HTTPStatus, ...] = ()
-    media: str = "application/json"
-
-
-def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-def _whole(low: int | None = None, high: int | None = None, **more: Any) -> dict[str, Any]:
-    limits = {"minimum": low, "maximum": high}
-    return {"type": "integer", **{k: v for k, v in limits.items() if v is not None}, **more}
-
-
-def array(key: str, item: dict[str, Any]) -> dict[str, Any]:
-    """An object with a list under ``key``."""
-    return object_of(**{key: {"type": "array", "items": item}})
-
-
-def object_of(**properties: dict[str, Any]) -> dict[str, Any]:
-    """An object that has all of these."""
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def ref(name: str) -> dict[str, Any]:
-    """The schema of that name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _page(what: str) -> tuple[dict[str, Any], ...]:
-    return (
-        _query("limit", f"Most {what} in the answer.", **_whole(1, MAX_PAGE, default=50)),
-        _query("next", "`next` of the page before.", **TEXT),
-    )
-
-
-_PIECE = (
-    _query(
-        "offset",
-        "Where to start; negative counts from the end.",
-        **_whole(-(2**62), 2**62, default=0),
-    ),
-    _query("limit", "Most bytes.", **_whole(1, MAX_LOG_BYTES, default=65536)),
-)
 #: Path below the interface -> method -> operation.
 OPERATIONS: dict[str, dict[str, Operation]] = {
     "status": {"get": Operation("Who asks, and what answers", "Status")},
@@ -83,7 +19,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "get": Operation(
             "GPUs free and held, and what a request for some would meet",
             "Capacity",
-            query=(_query("gpus", "How many are wished for.", **_whole(0, MAX_GPUS)),),
+            query=(query("gpus", "How many are wished for.", **whole(0, MAX_GPUS)),),
         )
     },
     "gpus": {"get": Operation("What every GPU does now", "GpuReport")},
@@ -103,52 +39,12 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             errors=(HTTPStatus.NOT_FOUND,),
         )
     },
-    "jobs": {
-        "get": Operation(
-            "Your jobs, newest first",
-            "JobPage",
-            query=(
-                *_page("jobs"),
-                {
-                    **_query("state", "Only these.", type="array", items=ref("JobState")),
-                    "explode": True,
-                },
-            ),
-        ),
-        "post": Operation(
-            "Submit a job",
-            "TrainingJob",
-            body="TrainingSpec",
-            status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE),
-        ),
-    },
-    "jobs/{id}": {"get": Operation("One job", "TrainingJob")},
-    "jobs/{id}/cancel": {
-        "post": Operation("End a job; one that has ended is answered as it is", "TrainingJob")
-    },
-    "jobs/{id}/events": {
-        "get": Operation("What happened, oldest first", array("events", ref("Event")))
-    },
-    "jobs/{id}/logs": {
-        "get": Operation(
-            "A piece of what the job printed",
-            "LogChunk",
-            query=(
-                _query("replica", "Such as `worker-0`; all, merged, without it.", **TEXT),
-                _query("attempt", "The newest without it.", **_whole(1)),
-                *_PIECE,
-            ),
-        )
-    },
-    "jobs/{id}/checkpoints": {
-        "get": Operation("Whole checkpoints, newest first", array("checkpoints", ref("Checkpoint")))
-    },
+    **JOBS,
     "models": {
         "get": Operation(
             "Your models by name, each with its versions, newest first",
             "ModelPage",
-            query=_page("models"),
+            query=page("models"),
         )
     },
     "models/{name}/versions": {
@@ -175,7 +71,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         ),
     },
     "deployments": {
-        "get": Operation("Your deployments by name", "DeploymentPage", query=_page("deployments")),
+        "get": Operation("Your deployments by name", "DeploymentPage", query=page("deployments")),
         "post": Operation(
             "Serve a model; under a name in use, replace what runs there",
             "Deployment",
@@ -195,7 +91,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "post": Operation(
             "Have so many replicas",
             "Deployment",
-            body={"application/json": object_of(replicas=_whole(1, MAX_REPLICAS))},
+            body={"application/json": object_of(replicas=whole(1, MAX_REPLICAS))},
         )
     },
     "deployments/{name}/logs": {
@@ -203,12 +99,12 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             "A piece of what a replica printed",
             "LogChunk",
             query=(
-                _query(
+                query(
                     "replica",
                     "Such as `replica-1`, or `balancer`; the newest replica without it.",
                     **TEXT,
                 ),
-                *_PIECE,
+                *PIECE,
             ),
         )
     },
@@ -284,7 +180,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "get": Operation(
             "What became of the last restart of a lab of yours; at the lab service",
             "Restart",
-            query=(_query("server", "JupyterHub's name of it; the first one without it.", **TEXT),),
+            query=(query("server", "JupyterHub's name of it; the first one without it.", **TEXT),),
         ),
         "post": Operation(
             "Restart a lab of yours with so many GPUs; at the lab service",

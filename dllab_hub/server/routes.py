@@ -19,6 +19,7 @@ from . import (
     serve,
     status,
     tensorboards,
+    workspaces,
 )
 from .handler import LabHandler, Nowhere
 
@@ -30,6 +31,7 @@ _ALL: tuple[tuple[str, type[LabHandler]], ...] = (
     *gpus.ROUTES,
     *lend.ROUTES,
     *jobs.ROUTES,
+    *workspaces.ROUTES,
     *models.ROUTES,
     *deployments.ROUTES,
     *lab_view.ROUTES,

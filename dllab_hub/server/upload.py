@@ -35,11 +35,13 @@ class Upload:
     Args:
         folder: Where.
         limit: Most bytes.
+        field: What it is: one word, which people read.
     """
 
-    def __init__(self, folder: Path, limit: int = MAX_MODEL_BYTES) -> None:
+    def __init__(self, folder: Path, limit: int = MAX_MODEL_BYTES, field: str = "model") -> None:
         self._folder = folder
         self._limit = limit
+        self._field = field
         self._gathered = bytearray()
         self._size = 0
         self._file: int | None = None
@@ -90,7 +92,7 @@ class Upload:
         """
         await self._flush()
         if not self._size or self._path is None:
-            raise InvalidRequest("the file is empty.", field="model")
+            raise InvalidRequest("the file is empty.", field=self._field)
         async with self._one_at_a_time:
             await asyncio.to_thread(self._close)
         return self._path
@@ -117,23 +119,23 @@ class Upload:
 
     def _check(self, size: int) -> None:
         if size > self._limit:
-            raise TooLarge(f"the model is larger than {self._limit // 1024 // 1024} MiB.")
+            raise TooLarge(f"the {self._field} is larger than {self._limit // 1024 // 1024} MiB.")
 
     # In threads, one at a time.
 
     def _make(self, size: int) -> int:
-        with _disk():
+        with self._disk():
             if self._file is None:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._file, name = tempfile.mkstemp(".onnx", "upload-", self._folder)
+                self._file, name = tempfile.mkstemp(prefix="upload-", dir=self._folder)
                 self._path = Path(name)
             if shutil.disk_usage(self._folder).free - size < _LEFT:
-                raise _full()
+                raise self._full()
         return self._file
 
     def _write(self, piece: bytes | bytearray) -> None:
         file = self._make(len(piece))
-        with _disk(), memoryview(piece) as left:
+        with self._disk(), memoryview(piece) as left:
             done = 0
             while done < len(piece):
                 done += os.write(file, left[done:])
@@ -171,19 +173,18 @@ class Upload:
             self._path.unlink(missing_ok=True)
             self._path = None
 
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """What the disk says, in our words."""
+        try:
+            yield
+        except OSError as exc:
+            if exc.errno in _NO_ROOM:
+                raise self._full() from exc
+            raise Unavailable(f"the {self._field} cannot be kept: {exc.strerror}.") from exc
 
-@contextmanager
-def _disk() -> Iterator[None]:
-    """What the disk says, in our words."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in _NO_ROOM:
-            raise _full() from exc
-        raise Unavailable(f"the model cannot be kept: {exc.strerror}.") from exc
-
-
-def _full() -> StorageFull:
-    return StorageFull(
-        "the disk has no room for the model.", hint="Remove what is not needed any more."
-    )
+    def _full(self) -> StorageFull:
+        return StorageFull(
+            f"the disk has no room for the {self._field}.",
+            hint="Remove what is not needed any more.",
+        )

@@ -9,8 +9,8 @@ nothing behind that runs. It depends on nobody: hub, service and lab may be kill
     python -m dllab_hub.shim lab <run directory> --id ID [--lock-fd N]... -- command...
 
 The hub starts a lab's by the path of ``__main__.py`` with ``python -I -S``, because each lab that
-starts waits for it. SIGTERM or SIGINT ends what it owns, in order. Standard library only; the names
-below are the files of a run directory.
+starts waits for it. SIGTERM or SIGINT ends what it owns, in order; SIGUSR1 ends a job that is to go
+on later. Standard library only; the names below are the files of a run directory.
 """
 
 __all__ = (
@@ -34,7 +34,8 @@ __all__ = (
 PLAN = "plan.json"
 #: Identity of the shim: see `process.identity`, and ``started``.
 SHIM = "shim.json"
-#: ``{"state", "reason", "attempt", "replicas", "started", "master_port"}`` of a job, as it is now.
+#: ``{"state", "reason", "attempt", "replicas", "started", "ran", "master_port"}`` of a job, as it
+#: is now; ``ran`` was so when it was written.
 STATE = "state.json"
 #: How it ended: see `writing.ExitRecord`.
 EXIT_RECORD = "exit.rec"
@@ -48,7 +49,8 @@ SHIM_LOG = "shim.log"
 WORKSPACE = "workspace"
 #: Directory of a job's checkpoints, the same for all attempts.
 CHECKPOINTS = "checkpoints"
-#: ``<n>/<role>-<index>.log`` below it are the logs of attempt n,
+#: ``<n>/<role>-<index>.log`` below it are the logs of attempt n, ``<role>-<index>.<process>.log``
+#: where a replica has several processes,
 ATTEMPTS = "attempts"
 #: and this one beside them is all of them in order of arrival.
 MERGED_LOG = "all.log"

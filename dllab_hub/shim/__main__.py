@@ -15,7 +15,8 @@ if __name__ == "__main__":
 
     # Before the imports, which take time: a signal that comes now waits for its handler.
     signal.pthread_sigmask(
-        signal.SIG_BLOCK, (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        signal.SIG_BLOCK,
+        (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1),
     )
     from dllab_hub.shim.supervisor import main
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
-__all__ = ("become_subreaper", "keep_files_private", "reap", "start")
+__all__ = ("become_subreaper", "changes", "keep_files_private", "reap", "start")
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -131,15 +131,32 @@ def reap() -> list[tuple[int, int]]:
     Returns:
         ``(pid, code)`` with the code as in `subprocess`: minus the number of a signal.
     """
+    return changes()[0]
+
+
+def changes() -> tuple[list[tuple[int, int]], dict[int, int]]:
+    """What has become of children since the last call; those that have ended are reaped.
+
+    Returns:
+        The ended ones as of `reap`; and of the others those that were stopped, each with the number
+        of its signal, or that go on, with 0.
+    """
     ended: list[tuple[int, int]] = []
+    stopped: dict[int, int] = {}
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
         except ChildProcessError:
-            return ended
+            return ended, stopped
         if pid == 0:
-            return ended
-        ended.append((pid, os.waitstatus_to_exitcode(status)))
+            return ended, stopped
+        if os.WIFSTOPPED(status):
+            stopped[pid] = os.WSTOPSIG(status)
+        elif os.WIFCONTINUED(status):
+            stopped[pid] = 0
+        else:
+            stopped.pop(pid, None)
+            ended.append((pid, os.waitstatus_to_exitcode(status)))
 
 
 def _prctl(option: int, value: int) -> None:

@@ -14,8 +14,9 @@ from .writing import replace, write_all
 
 __all__ = ("Events", "NO_ROOM", "read_exit", "read_json", "write_atomic")
 
-#: Errors of a full disk or quota.
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+#: Errors of a full disk or quota, and of a disk that is broken or that the kernel therefore lets
+#: nobody write to any more. What is told of a job is lost then, the job is not.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def write_atomic(path: Path, data: Mapping[str, Any]) -> None:
@@ -42,7 +43,7 @@ def read_exit(path: Path) -> dict[str, Any] | None:
 
 
 class Events:
-    """Appends what happens to ``events.jsonl``. A full disk loses events, not the job."""
+    """Appends what happens to ``events.jsonl``. A full or broken disk loses events, not the job."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

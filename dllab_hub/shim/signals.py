@@ -20,11 +20,11 @@ __all__ = ("Signals", "signal", "signal_name")
 class Signals:
     """Signals as bytes of a file, so that one selector waits for them and for everything else.
 
-    SIGHUP is caught and forgotten: the terminal that a hub ran in may close. Handlers, unlike
-    ignored signals, are not inherited through exec.
+    SIGHUP is caught and forgotten: the terminal that a hub ran in may close. SIGUSR1 pauses a job
+    and is forgotten by all else. Handlers, unlike ignored signals, are not inherited through exec.
     """
 
-    _CAUGHT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    _CAUGHT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -57,7 +57,8 @@ class ExitRecord:
 
     The file has 4096 bytes: all NUL while it runs, then the JSON object
     ``{"state", "reason", "ended", "attempt"}`` with spaces and a newline behind it. ``ended`` is in
-    seconds since the epoch. It is overwritten in place, so a full disk cannot lose it.
+    seconds since the epoch; a job has ``ran`` too. It is overwritten in place, so a full disk
+    cannot lose it.
     """
 
     SIZE = 4096
@@ -74,12 +75,20 @@ class ExitRecord:
         os.pwrite(self._fd, bytes(self.SIZE), 0)
         os.fsync(self._fd)
 
-    def write(self, state: str, reason: str, attempt: int) -> None:
-        """Say how it ended, now. A reason too long for the file is cut."""
+    def write(self, state: str, reason: str, attempt: int, ran: float | None = None) -> None:
+        """Say how it ended, now. A reason too long for the file is cut.
+
+        Args:
+            state: Name of its last ``JobState``.
+            reason: Sentence, or empty.
+            attempt: Number of the last one.
+            ran: Seconds that a job ran in all.
+        """
         ended = time.time()
+        more = {} if ran is None else {"ran": ran}
         while True:
             data: dict[str, str | int | float]
-            data = {"state": state, "reason": reason, "ended": ended, "attempt": attempt}
+            data = {"state": state, "reason": reason, "ended": ended, "attempt": attempt, **more}
             text = flat_json(data).encode()
             if len(text) < self.SIZE:
                 break

@@ -1,6 +1,15 @@
 """Frozen value classes: what is wished for, what there is, what happened. No behaviour."""
 
-from .capacity import SHORTAGES, Capacity, Forecast, Lending, advice, shortage, usable
+from .capacity import (
+    SHORTAGES,
+    Capacity,
+    Forecast,
+    Lending,
+    advice,
+    cpu_shortage,
+    shortage,
+    usable,
+)
 from .catalog import (
     CUSTOM,
     MAX_GPUS,
@@ -11,6 +20,7 @@ from .catalog import (
     Image,
     Toleration,
 )
+from .code import MAX_CODE_BYTES, Code
 from .deployment import (
     MAX_REPLICAS,
     Deployment,
@@ -39,25 +49,36 @@ from .gpu import (
     Holder,
 )
 from .idle import Idle, Restart, RestartWish
+from .job import Checkpoint, Event, JobState, Progress, ReplicaStatus, TrainingJob
 from .lab import MAX_WAIT, LabSpec
 from .labview import LabView, LabVolume, SshDoor
 from .logs import JobPage, LogChunk
-from .training import (
-    MAX_CODE_BYTES,
-    Checkpoint,
-    Code,
-    Event,
-    JobState,
-    Progress,
-    ReplicaStatus,
-    Role,
-    TrainingJob,
-    TrainingSpec,
-)
+from .preflight import Finding, Preflight
+from .role import MAX_PROCESSES, Role
+from .training import MAX_TIME_LIMIT, STRATEGIES, TrainingSpec
 from .volume import Volume
 from .wire import Value
+from .workspace import (
+    MAX_WORKSPACE_BYTES,
+    MAX_WORKSPACE_FILES,
+    Upload,
+    Workspace,
+    WorkspaceFile,
+    check_size,
+)
 
 __all__ = (
+    "WorkspaceFile",
+    "Workspace",
+    "Upload",
+    "MAX_WORKSPACE_BYTES",
+    "MAX_WORKSPACE_FILES",
+    "check_size",
+    "STRATEGIES",
+    "MAX_TIME_LIMIT",
+    "MAX_PROCESSES",
+    "Preflight",
+    "Finding",
     "CUSTOM",
     "FORECASTS",
     "MAX_CODE_BYTES",
@@ -118,6 +139,7 @@ __all__ = (
     "Value",
     "Volume",
     "advice",
+    "cpu_shortage",
     "candidates",
     "forecasts",
     "shortage",

@@ -1,15 +1,23 @@
-"""What GPUs of this machine are free, and what a wish for some would meet: `Capacity`."""
+"""What GPUs and CPUs of this machine are free, and what a wish for some would meet: `Capacity`."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Literal, Self
 
 from .gpu import Holder
 from .wire import Value
 
-__all__ = ("SHORTAGES", "Capacity", "Forecast", "Lending", "advice", "shortage", "usable")
+__all__ = (
+    "SHORTAGES",
+    "Capacity",
+    "Forecast",
+    "Lending",
+    "advice",
+    "cpu_shortage",
+    "shortage",
+    "usable",
+)
 
 _FREE_ONE = "{free} of {total} is free"
 _FREE_MANY = "{free} of {total} are free"
@@ -120,24 +128,42 @@ def shortage(owner: str, total: int, held: Iterable[Holder]) -> str:
     >>> shortage("ada", 4, [mine, Holder(kind="job", owner="grace", name="secret")])
     "2 of 4 are free; held by your lab 'x' and 1 other person"
     """
+    return _shortage(owner, total, [(holder, 1) for holder in held])
+
+
+def cpu_shortage(owner: str, total: float, held: Iterable[tuple[Holder, float]]) -> str:
+    """As `shortage`, for CPUs: each job that runs, and how many it counts for.
+
+    >>> job = Holder(kind="job", owner="ada", name="x")
+    >>> cpu_shortage("ada", 4, [(job, 2.5)])
+    "1.5 of 4 are free; held by your job 'x'"
+    """
+    return _shortage(owner, total, held)
+
+
+def _shortage(owner: str, total: float, held: Iterable[tuple[Holder, float]]) -> str:
     held = tuple(held)
-    number = total - len(held)
+    number = max(total - sum(count for _, count in held), 0)
     free = _FREE_NONE if not number else _FREE_ONE if number == 1 else _FREE_MANY
-    free = free.format(free=number, total=total)
+    free = free.format(free=f"{number:g}", total=f"{total:g}")
     if not held:
         return free
-    parties = dict(Counter(_thing(h) for h in held if owner and h.owner == owner))
-    others = [h.owner for h in held if not owner or h.owner != owner]
+    parties: dict[str, float] = {}
+    others: dict[str, float] = {}
+    for holder, count in held:
+        mine = owner and holder.owner == owner
+        names, who = (parties, _thing(holder)) if mine else (others, holder.owner)
+        names[who] = names.get(who, 0) + count
     if others:
-        people = len(set(others))
-        parties[(_OTHER if people == 1 else _OTHERS).format(number=people)] = len(others)
-    names = list(parties)
-    if 1 < len(parties) < len(held):  # Otherwise it is plain how many each has.
-        names = [_HOW_MANY.format(who=who, number=n) for who, n in parties.items()]
-    said = names[-1]
-    if names[1:]:
-        said = _AND.format(first=", ".join(names[:-1]), last=said)
-    return _HELD.format(free=free, holders=said)
+        people = len(others)
+        who = (_OTHER if people == 1 else _OTHERS).format(number=people)
+        parties[who] = sum(others.values())
+    said = list(parties)
+    if len(parties) > 1 and set(parties.values()) != {1}:  # Else it is plain how many each has.
+        said = [_HOW_MANY.format(who=who, number=f"{n:g}") for who, n in parties.items()]
+    if said[1:]:
+        said = [_AND.format(first=", ".join(said[:-1]), last=said[-1])]
+    return _HELD.format(free=free, holders=said[0])
 
 
 def _thing(holder: Holder) -> str:
@@ -148,7 +174,7 @@ def _thing(holder: Holder) -> str:
 
 def _forecast(owner: str, total: int, held: tuple[Holder, ...], gpus: int) -> Forecast:
     if gpus == 0:
-        return Forecast(answer="now", message="No GPU is asked for: starts at once.")
+        return Forecast(answer="now", message="No GPU is asked for.")
     there = usable(owner, total, held)
     if gpus > total:
         has = f"has {_count(total, 'GPU', 'GPUs')}" if total else "has no GPU"

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ..errors import InvalidRequest
 from .volume import Volume
 from .wire import Name, Value
+from .workspace import MAX_WORKSPACE_BYTES
 
 __all__ = (
     "CUSTOM",
@@ -165,6 +166,7 @@ class Catalog(Value):
         max_gpus: GPUs one lab may hold at most.
         max_gpus_per_user: GPUs all labs of one person may hold at most.
         max_replicas: Replicas one job may have at most, over all roles.
+        max_workspace_mb: Most megabytes (of 2**20 bytes) of the files that travel with one job.
         idle: Minutes without use to choose from after which a lab is stopped; 0 is never.
         max_idle: The longest such limit that may be chosen, minutes; 0 for no limit.
         max_gpu_idle: The same for a lab with GPUs.
@@ -182,6 +184,7 @@ class Catalog(Value):
     max_gpus: int = Field(default=MAX_GPUS, ge=0, le=MAX_GPUS)
     max_gpus_per_user: int = Field(default=MAX_GPUS, ge=0)
     max_replicas: int = Field(default=16, ge=1, le=1024)
+    max_workspace_mb: int = Field(default=MAX_WORKSPACE_BYTES >> 20, ge=1, le=65_536)
     idle: tuple[Annotated[int, Field(ge=0, le=100_000)], ...] = (60, 240, 1440, 0)
     max_idle: int = Field(default=0, ge=0)
     max_gpu_idle: int = Field(default=0, ge=0)

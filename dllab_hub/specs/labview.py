@@ -47,6 +47,7 @@ class LabView(Value):
     """A running lab.
 
     Attributes:
+        id: What a job names to get what was installed here; empty where that is not kept apart.
         title: Of its image.
         image: Name of its image.
         gpus: How many it holds.
@@ -59,6 +60,7 @@ class LabView(Value):
         idle: Minutes without use after which the lab is stopped; 0 is never.
     """
 
+    id: str = ""
     title: str
     image: str
     gpus: int

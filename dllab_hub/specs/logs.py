@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from .training import TrainingJob
+from .job import TrainingJob
 from .wire import Value
 
 __all__ = ("JobPage", "LogChunk")

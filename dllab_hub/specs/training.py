@@ -1,113 +1,37 @@
-"""Training: the wish (`TrainingSpec`) and the wish plus what happened (`TrainingJob`)."""
+"""The wish for a distributed training: `TrainingSpec`."""
 
 from __future__ import annotations
 
 import re
-from enum import StrEnum
-from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ..errors import InvalidRequest
-from .catalog import MAX_GPUS
+from ..names import NAME_PATTERN
+from .code import Code
+from .role import Role
 from .wire import Name, Value
 
-__all__ = (
-    "Checkpoint",
-    "Code",
-    "Event",
-    "JobState",
-    "MAX_CODE_BYTES",
-    "Progress",
-    "ReplicaStatus",
-    "Role",
-    "TrainingJob",
-    "TrainingSpec",
-)
+__all__ = ("MAX_TIME_LIMIT", "STRATEGIES", "TrainingSpec")
 
-#: All submitted text together; the workspace snapshot for larger trees is another thing.
-MAX_CODE_BYTES = 4 * 1024 * 1024
+STRATEGIES = ("single", "allreduce", "ps", "custom")
+#: Seconds: 90 days.
+MAX_TIME_LIMIT = 90 * 24 * 3600
+_MAX_ROLES = 16
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _ENV_RESERVED = re.compile(
     r"(DLLAB_|JUPYTERHUB_|LD_|PYTHON(PATH|HOME|STARTUP)|PATH\Z|HOME\Z|CUDA_VISIBLE_DEVICES\Z"
-    r"|(RANK|LOCAL_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|GROUP_RANK|MASTER_ADDR|MASTER_PORT|TF_CONFIG)\Z)"
+    r"|(RANK|LOCAL_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|GROUP_RANK|MASTER_ADDR|MASTER_PORT|TF_CONFIG"
+    r"|JAX_(COORDINATOR_ADDRESS|COORDINATOR_BIND_ADDRESS|LOCAL_DEVICE_IDS))\Z)"
 )
-
-
-class JobState(StrEnum):
-    """The life of a job.
-
-    ``PENDING`` until its GPUs are free, then ``RUNNING``. When a replica fails the whole gang is
-    relaunched: ``RESTARTING``, then ``RUNNING`` again, at most ``max_restarts`` times. It ends as
-    ``SUCCEEDED``, ``FAILED`` or ``CANCELLED``; ``LOST`` says that the process that watched it died
-    and how it ended is not known. ``PAUSED`` is kept for jobs that were stopped to go on later.
-    """
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    RESTARTING = "RESTARTING"
-    PAUSED = "PAUSED"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    LOST = "LOST"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether nothing more will happen."""
-        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.LOST)
-
-
-class Code(Value):
-    """What runs: Python source, its arguments and the local modules it imports.
-
-    Attributes:
-        source: Text of the script or cell.
-        filename: Name it gets in the workspace; shown in tracebacks.
-        args: Arguments, given as they are (no shell reads them).
-        files: Local modules: relative POSIX path -> text.
-    """
-
-    source: str = Field(min_length=1)
-    filename: str = "train.py"
-    args: tuple[str, ...] = Field(default=(), max_length=256)
-    files: dict[str, str] = Field(default_factory=dict, max_length=1000)
-
-    @model_validator(mode="after")
-    def _check(self) -> Code:
-        for field, path in [("filename", self.filename), *(("files", p) for p in self.files)]:
-            parts = PurePosixPath(path).parts
-            if (
-                not parts
-                or len(path) > 255
-                or path.startswith("/")
-                or ".." in parts
-                or any(not c.isprintable() for c in path)
-            ):
-                raise InvalidRequest("must be a relative path without '..'.", field=field)
-        if "\0" in self.source or any("\0" in arg for arg in self.args):
-            raise InvalidRequest("must not contain a NUL character.", field="source")
-        size = len(self.source) + sum(len(text) for text in self.files.values())
-        if size > MAX_CODE_BYTES:
-            raise InvalidRequest(
-                f"the code is larger than {MAX_CODE_BYTES // 1024 // 1024} MiB.", field="files"
-            )
-        return self
-
-
-class Role(Value):
-    """One kind of process of a job.
-
-    Attributes:
-        name: ``worker``; also ``chief`` and ``ps`` where the strategy has them.
-        replicas: How many.
-        gpus: Whole GPUs for each replica.
-    """
-
-    name: Name = "worker"
-    replicas: int = Field(default=1, ge=1, le=1024)
-    gpus: int = Field(default=0, ge=0, le=MAX_GPUS)
+_JOB_ID = Annotated[str, Field(pattern=rf"^{NAME_PATTERN}-[a-z0-9]{{7}}$", max_length=48)]
+_DIGEST = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_ROLES = {
+    "single": "the one role 'worker'",
+    "allreduce": "the one role 'worker'",
+    "ps": "the roles 'chief' (one), 'ps' and 'worker'",
+}
 
 
 class TrainingSpec(Value):
@@ -123,32 +47,51 @@ class TrainingSpec(Value):
     Attributes:
         name: Name of the job; its id starts with it.
         image: Name of an image of the catalog.
-        strategy: ``allreduce``: equal workers with torchrun's environment.
-        code: What every replica runs.
+        strategy: ``single``: one process. ``allreduce``: equal workers with torchrun's environment
+            (and JAX's). ``ps``: a chief, parameter servers and workers with ``TF_CONFIG``; the job
+            ends when the chief succeeds. ``custom``: any roles, each with the addresses of all.
+        code: What every replica runs, unless its role has a command.
         roles: Who runs it.
+        success_role: Under ``custom``: the job has succeeded when all replicas of this role have;
+            the others are ended then. None: when all replicas have.
         max_restarts: How many times the gang is relaunched after a failure.
         checkpoint_every: Steps between two checkpoints, for code that asks.
+        checkpoint_from: Id of another job of the same person: its checkpoints are where this one
+            starts. They are copied.
+        time_limit: Seconds that the job may run in all, pauses left out; it is asked to save then,
+            and fails. None: no limit.
+        priority: Among one's own waiting jobs the higher one starts first; it takes no place that
+            another person's job has in the queue.
+        resume_after_reboot: Whether a job that ran when the machine went down is started again.
         env: Extra environment, literal values only.
         volumes: Names of volumes of the catalog. A directory appears as ``data/<name>`` in the
             workspace; `dllab_hub.runtime.data` opens all of them.
+        workspace: Id of an uploaded workspace whose files are there before the code's own.
+        lab: Id of a lab of the person: what was installed in it is there too.
     """
 
     name: Name
     image: Name
-    strategy: Literal["allreduce"] = "allreduce"
+    strategy: Literal["single", "allreduce", "ps", "custom"] = "allreduce"
     code: Code
-    roles: tuple[Role, ...] = Field(default=(Role(),), min_length=1, max_length=1)
+    roles: tuple[Role, ...] = Field(default=(Role(),), min_length=1, max_length=_MAX_ROLES)
+    success_role: Name | None = None
     max_restarts: int = Field(default=3, ge=0, le=100)
-    checkpoint_every: int = Field(default=100, ge=1)
+    checkpoint_every: int = Field(default=100, ge=1, le=10**12)
+    checkpoint_from: _JOB_ID | None = None
+    time_limit: int | None = Field(default=None, ge=1, le=MAX_TIME_LIMIT)
+    priority: int = Field(default=0, ge=-100, le=100)
+    resume_after_reboot: bool = False
     env: dict[str, str] = Field(default_factory=dict, max_length=256)
     volumes: tuple[Name, ...] = Field(default=(), max_length=200)
+    workspace: _DIGEST | None = None
+    lab: str | None = Field(default=None, min_length=1, max_length=128)
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSpec:
         if len(set(self.volumes)) != len(self.volumes):
             raise InvalidRequest("a volume is named twice.", field="volumes")
-        if self.roles[0].name != "worker":
-            raise InvalidRequest("allreduce has the one role 'worker'.", field="roles.0.name")
+        self._check_roles()
         for key, value in self.env.items():
             if not _ENV_NAME.fullmatch(key) or "\0" in value:
                 raise InvalidRequest("must map variable names to text.", field="env")
@@ -156,9 +99,50 @@ class TrainingSpec(Value):
                 raise InvalidRequest("this variable is set by the lab itself.", field=f"env.{key}")
         return self
 
+    def _check_roles(self) -> None:
+        names = [role.name for role in self.roles]
+        if len(set(names)) != len(names):
+            raise InvalidRequest("two roles have the same name.", field="roles")
+        if self.strategy == "ps":
+            if set(names) != {"chief", "ps", "worker"} or len(names) != 3:
+                missing = sorted({"chief", "ps", "worker"} - set(names))
+                what = f"; missing: {', '.join(missing)}" if missing else ""
+                raise InvalidRequest(f"ps has {_ROLES['ps']}{what}.", field="roles")
+            if self.roles[names.index("chief")].replicas != 1:
+                raise InvalidRequest(
+                    "there is one chief.", field=f"roles.{names.index('chief')}.replicas"
+                )
+        elif self.strategy != "custom" and names != ["worker"]:
+            raise InvalidRequest(
+                f"{self.strategy} has {_ROLES[self.strategy]}.", field="roles.0.name"
+            )
+        if self.strategy == "single" and (
+            self.roles[0].replicas != 1 or self.roles[0].processes not in (None, 1)
+        ):
+            raise InvalidRequest(
+                "a single training has one process.",
+                hint="Choose the strategy allreduce for several.",
+                field="roles.0.replicas",
+            )
+        for n, role in enumerate(self.roles):
+            if role.command and self.strategy != "custom":
+                raise InvalidRequest(
+                    "a role has a command of its own under the strategy custom only.",
+                    field=f"roles.{n}.command",
+                )
+            if role.processes not in (None, 1) and self.strategy == "ps":
+                raise InvalidRequest(
+                    "a replica of a parameter-server training is one process.",
+                    field=f"roles.{n}.processes",
+                )
+        if self.success_role is not None and (
+            self.strategy != "custom" or self.success_role not in names
+        ):
+            raise InvalidRequest("must be a role of a custom training.", field="success_role")
+
     @property
     def replicas(self) -> int:
-        """Processes over all roles."""
+        """Replicas over all roles."""
         return sum(role.replicas for role in self.roles)
 
     @property
@@ -166,109 +150,26 @@ class TrainingSpec(Value):
         """GPUs over all replicas."""
         return sum(role.replicas * role.gpus for role in self.roles)
 
-
-class ReplicaStatus(Value):
-    """One process of one attempt.
-
-    Attributes:
-        state: ``RUNNING``, ``SUCCEEDED`` or ``FAILED``; ``CANCELLED`` when it was ended because
-            another replica failed or the job was cancelled.
-        pid: Process id on this machine while it runs, else None.
-        exit_code: What it returned, or None while it runs or when a signal ended it.
-        signal: Name of the signal that ended it, such as ``SIGKILL``, else None.
-        traceback: Its last Python traceback, or an empty string.
-        gpus: UUIDs of its GPUs.
-    """
-
-    role: str
-    index: int
-    attempt: int
-    state: JobState
-    pid: int | None = None
-    exit_code: int | None = None
-    signal: str | None = None
-    traceback: str = ""
-    gpus: tuple[str, ...] = ()
-    started: float | None = None
-    ended: float | None = None
+    @property
+    def processes(self) -> int:
+        """Processes over all replicas."""
+        return sum(role.replicas * self.processes_of(role) for role in self.roles)
 
     @property
-    def name(self) -> str:
-        """``worker-0``."""
-        return f"{self.role}-{self.index}"
+    def cpus(self) -> float:
+        """CPUs that the queue counts: what was asked for, else one for each process."""
+        return sum(
+            role.replicas * (self.processes_of(role) if role.cpus is None else role.cpus)
+            for role in self.roles
+        )
 
+    def processes_of(self, role: Role) -> int:
+        """Processes of each replica of a role."""
+        if role.processes is not None:
+            return role.processes
+        return max(1, role.gpus) if self.strategy == "allreduce" else 1
 
-class Checkpoint(Value):
-    """A checkpoint whose files were seen whole.
-
-    Attributes:
-        step: Training step it holds.
-        path: Where it lies.
-        size: Bytes.
-        time: When it was finished, seconds since the epoch.
-    """
-
-    step: int
-    path: str
-    size: int
-    time: float
-
-
-class Progress(Value):
-    """What the code last reported.
-
-    Attributes:
-        step: Steps done.
-        total: Steps in all, or None when the code did not say.
-        metrics: Last scalar values by name.
-        time: When it was reported, seconds since the epoch.
-    """
-
-    step: int
-    total: int | None = None
-    metrics: dict[str, float] = Field(default_factory=dict)
-    time: float
-
-
-class Event(Value):
-    """One thing that happened to a job.
-
-    Attributes:
-        time: Seconds since the epoch.
-        reason: One CamelCase word, such as ``ReplicaFailed``.
-        message: A sentence for people.
-    """
-
-    time: float
-    reason: str
-    message: str
-
-
-class TrainingJob(Value):
-    """A `TrainingSpec` and everything that happened to it.
-
-    Attributes:
-        id: ``<name>-<7 characters>``.
-        owner: Name of the person.
-        reason: One sentence that explains the state; never empty for PENDING, FAILED, LOST.
-        attempt: 1 for the first launch; 0 while PENDING.
-        replicas: Of the newest attempt.
-        checkpoint: Newest whole checkpoint, or None.
-        workspace: Directory the code runs in.
-        tensorboard: Directory for TensorBoard's event files.
-    """
-
-    id: str
-    owner: str
-    spec: TrainingSpec
-    state: JobState
-    reason: str = ""
-    attempt: int = 0
-    replicas: tuple[ReplicaStatus, ...] = ()
-    checkpoint: Checkpoint | None = None
-    progress: Progress | None = None
-    workspace: str = ""
-    tensorboard: str = ""
-    created: float
-    started: float | None = None
-    ended: float | None = None
+    @property
+    def ends_with(self) -> str | None:
+        """The role whose success ends the job; None: it ends when all replicas have succeeded."""
+        return "chief" if self.strategy == "ps" else self.success_role

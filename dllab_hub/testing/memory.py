@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 
 from ..backends.base import Backend
+from ..backends.order import Ticket, line
+from ..backends.pausing import next_start, pause_reason, time_left
+from ..backends.room import Room, cpu_wish
+from ..backends.source import check_preflight
 from ..errors import InvalidRequest, NotFound
 from ..names import new_id, slug
 from ..specs import (
@@ -15,33 +19,25 @@ from ..specs import (
     Catalog,
     Checkpoint,
     Event,
+    Finding,
     Holder,
     Image,
     JobPage,
     JobState,
     LogChunk,
+    Preflight,
     Progress,
-    ReplicaStatus,
     TrainingJob,
     TrainingSpec,
-    advice,
-    shortage,
 )
 from .memory_gpus import MemoryGpus
+from .memory_record import Record
 from .memory_serving import MemoryServing
+from .memory_workspaces import MemoryWorkspaces
 
 __all__ = ("MemoryBackend",)
 
 _PYTHON = Image(name="here", title="This Python", framework="python", version="3")
-
-
-@dataclass
-class _Record:
-    job: TrainingJob
-    logs: dict[int, dict[str, bytearray]] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    checkpoints: list[Checkpoint] = field(default_factory=list)
-    gpus: tuple[str, ...] = ()
 
 
 class MemoryBackend(Backend):
@@ -55,27 +51,35 @@ class MemoryBackend(Backend):
 
     Attributes:
         serving: Its models and deployments.
+        workspaces: Files that travel with its jobs.
+        findings: What a preflight finds; set it. An error refuses a submit.
 
     Args:
         catalog: What jobs may name; by default the one image ``here``.
         gpus: UUIDs of the GPUs there are.
+        cpus: How many CPUs the jobs that run may count for together.
         clock: Seconds since the epoch.
     """
 
     serving: MemoryServing
+    workspaces: MemoryWorkspaces
 
     def __init__(
         self,
         catalog: Catalog | None = None,
         gpus: Sequence[str] = (),
         *,
+        cpus: float = math.inf,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.cpus = cpus
         self._offered = catalog or Catalog(images=(_PYTHON,), default_image="here")
         self._gpus = MemoryGpus(gpus)
         self._clock = clock
         self.serving = MemoryServing(clock=clock)
-        self._records: dict[str, _Record] = {}
+        self.workspaces = MemoryWorkspaces()
+        self.findings: tuple[Finding, ...] = ()
+        self._records: dict[str, Record] = {}
 
     # What a test does to jobs.
 
@@ -93,20 +97,8 @@ class MemoryBackend(Backend):
         if not state.is_terminal:
             raise InvalidRequest("must be a state in which a job has ended.", field="state")
         record = self._records[id]
-        now = self._clock()
-        replicas = tuple(
-            replica.model_copy(
-                update={"state": state, "exit_code": exit_code, "ended": now, "pid": None}
-            )
-            for replica in record.job.replicas
-        )
-        record.gpus = ()
-        self._change(
-            record,
-            state,
-            reason or f"every replica returned {exit_code}.",
-            replicas=replicas,
-            ended=now,
+        record.end(
+            self._clock(), state, reason or f"every replica returned {exit_code}.", exit_code
         )
         self._launch()
         return record.job
@@ -114,33 +106,25 @@ class MemoryBackend(Backend):
     def restart(self, id: str, reason: str = "worker-0 failed.") -> TrainingJob:
         """A replica failed: the job's next attempt runs, with new logs."""
         record = self._records[id]
-        self._change(record, JobState.RESTARTING, reason)
-        self._run(record)
+        record.change(self._clock(), JobState.RESTARTING, reason)
+        record.run(self._clock())
         return record.job
 
     def write_log(self, id: str, replica: str, text: str | bytes) -> None:
         """Append to a replica's log of the running attempt, and to the merged view."""
-        record = self._records[id]
-        logs = record.logs[record.job.attempt]
-        data = text.encode() if isinstance(text, str) else text
-        logs[replica].extend(data)
-        for line in data.splitlines(keepends=True):
-            logs[""].extend(f"[{replica}] ".encode() + line)
+        self._records[id].write_log(replica, text.encode() if isinstance(text, str) else text)
 
     def report(self, id: str, step: int, total: int | None = None, **metrics: float) -> TrainingJob:
         """What the code would have said with ``runtime.report``."""
         record = self._records[id]
-        progress = Progress(step=step, total=total, metrics=metrics, time=self._clock())
-        record.job = record.job.model_copy(update={"progress": progress})
+        record.report(Progress(step=step, total=total, metrics=metrics, time=self._clock()))
         return record.job
 
     def save_checkpoint(self, id: str, step: int, size: int = 1024) -> Checkpoint:
         """A whole checkpoint appears."""
-        record = self._records[id]
         path = f"/memory/{id}/checkpoints/step-{step:08d}"
         checkpoint = Checkpoint(step=step, path=path, size=size, time=self._clock())
-        record.checkpoints.insert(0, checkpoint)
-        record.job = record.job.model_copy(update={"checkpoint": checkpoint})
+        self._records[id].save(checkpoint)
         return checkpoint
 
     def hold(self, uuid: str, holder: Holder | None) -> None:
@@ -155,6 +139,12 @@ class MemoryBackend(Backend):
         return self._offered
 
     async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
+        check_preflight(await self._preflight(owner, spec, False), spec)
+        first = None
+        if spec.checkpoint_from is not None:
+            first = self._record(owner, spec.checkpoint_from).job.checkpoint
+            if first is None:
+                raise InvalidRequest("that job has no whole checkpoint.", field="checkpoint_from")
         id = new_id(spec.name)
         job = TrainingJob(
             id=id,
@@ -166,8 +156,11 @@ class MemoryBackend(Backend):
             tensorboard=f"/memory/tensorboard/{slug(owner)}/{id}",
             created=self._clock(),
         )
-        record = self._records[id] = _Record(job)
-        self._say(record, "Submitted", f"{spec.replicas} replicas of {spec.image}.")
+        record = self._records[id] = Record(job, since=job.created)
+        record.say(job.created, "Submitted", f"{spec.replicas} replicas of {spec.image}.")
+        if first is not None:
+            path = first.path.replace(spec.checkpoint_from or "", id)
+            record.save(first.model_copy(update={"path": path}))
         self._launch()
         return record.job
 
@@ -196,28 +189,36 @@ class MemoryBackend(Backend):
         self._record(owner, id)
         return self.finish(id, JobState.CANCELLED, f"cancelled by {owner}.", exit_code=143)
 
+    async def _pause(self, owner: str, id: str) -> TrainingJob:
+        record = self._record(owner, id)
+        job = record.job
+        reason = f"paused by {owner} {'while it waited' if job.attempt else 'before it started'}."
+        if record.runs:
+            reason = pause_reason(owner, job.progress, job.checkpoint)
+        record.end(self._clock(), JobState.PAUSED, reason, exit_code=143)
+        self._launch()
+        return record.job
+
+    async def _resume(self, owner: str, id: str) -> TrainingJob:
+        record = self._record(owner, id)
+        time_left(record.job.spec, record.job.ran)
+        now = self._clock()
+        start = next_start(record.job.attempt + 1, record.job.checkpoint)
+        record.say(now, "Resumed", f"{owner} resumed it. {start}")
+        record.wait(now, "resuming.")
+        self._launch()
+        return record.job
+
+    async def _preflight(self, owner: str, spec: TrainingSpec, deep: bool) -> Preflight:
+        if spec.workspace is not None:
+            await self.workspaces.check(owner, spec.workspace)
+        findings = sorted(self.findings, key=lambda finding: finding.severity != "error")
+        return Preflight(findings=tuple(findings), seconds=0.0)
+
     async def _logs(
         self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int, limit: int
     ) -> LogChunk:
-        record = self._record(owner, id)
-        newest = max(record.job.attempt, 1)
-        number = attempt or newest
-        if number > newest:
-            raise NotFound(f"the job has {newest} attempts.", field="attempt")
-        names = [f"{role.name}-{i}" for role in record.job.spec.roles for i in range(role.replicas)]
-        if replica is not None and replica not in names:
-            raise NotFound(f"the replicas are {', '.join(names)}.", field="replica")
-        log = record.logs.get(number, {}).get(replica or "", bytearray())
-        start = max(len(log) + offset, 0) if offset < 0 else min(offset, len(log))
-        return LogChunk.cut(
-            bytes(log[start : start + max(limit, 4)]),
-            replica=replica or "",
-            attempt=number,
-            offset=start,
-            size=len(log),
-            over=record.job.state.is_terminal or number < newest,
-            tail=offset < 0,
-        )
+        return self._record(owner, id).read_log(replica, attempt, offset, limit)
 
     async def _events(self, owner: str, id: str) -> tuple[Event, ...]:
         return tuple(self._record(owner, id).events)
@@ -234,66 +235,39 @@ class MemoryBackend(Backend):
 
     # Inside.
 
-    def _record(self, owner: str, id: str) -> _Record:
+    def _record(self, owner: str, id: str) -> Record:
         record = self._records.get(id)
         if record is None or record.job.owner != owner:
             raise NotFound("there is no such job.")
         return record
 
     def _holders(self) -> dict[str, Holder]:
-        jobs = {
-            uuid: Holder(kind="job", owner=r.job.owner, name=r.job.spec.name, id=r.job.id)
-            for r in self._records.values()
-            for uuid in r.gpus
-        }
-        return self._gpus.holders(jobs)
+        return self._gpus.holders({u: r.holder for r in self._records.values() for u in r.gpus})
 
     def _launch(self) -> None:
-        for record in self._records.values():
-            if record.job.state is not JobState.PENDING:
-                continue
-            wish = record.job.spec.gpus
-            held, owner = self._holders(), record.job.owner
-            free = self._gpus.usable(owner, held)
-            if wish <= len(free):
-                record.gpus = tuple(free[:wish])
-                self._run(record)
+        """Start what fits, in the order of the line; tell the others their place and why."""
+        now = self._clock()
+        waiting = line(
+            Ticket(r.job.id, r.job.owner, r.since, r.job.spec.priority)
+            for r in self._records.values()
+            if r.job.state is JobState.PENDING
+        )
+        room = Room(len(self._gpus.uuids), (), self.cpus, ())
+        place = 0
+        for ticket in waiting:
+            record = self._records[ticket.id]
+            held = self._holders()
+            room.held = held.values()
+            room.busy = [
+                (r.holder, cpu_wish(r.job.spec, self.cpus))
+                for r in self._records.values()
+                if r.runs
+            ]
+            if reason := room.refusal(record.job, now - record.since):
+                place += 1
+                update = {"reason": reason, "position": place}
+                record.job = record.job.model_copy(update=update)
             else:
-                total = len(self._gpus.uuids)
-                why = shortage(owner, total, held.values())
-                gpus = f"{wish} GPU{'s' if wish > 1 else ''}"
-                reason = f"waiting for {gpus}: {why}. {advice(owner, total, held.values(), wish)}"
-                record.job = record.job.model_copy(update={"reason": reason.strip()})
-
-    def _run(self, record: _Record) -> None:
-        job, now = record.job, self._clock()
-        attempt = job.attempt + 1
-        mine = iter(record.gpus)
-        replicas = tuple(
-            ReplicaStatus(
-                role=role.name,
-                index=index,
-                attempt=attempt,
-                state=JobState.RUNNING,
-                gpus=tuple(islice(mine, role.gpus)),
-                started=now,
-            )
-            for role in job.spec.roles
-            for index in range(role.replicas)
-        )
-        record.logs[attempt] = {name: bytearray() for name in ["", *(r.name for r in replicas)]}
-        self._change(
-            record,
-            JobState.RUNNING,
-            "",
-            attempt=attempt,
-            replicas=replicas,
-            started=job.started or now,
-        )
-
-    def _change(self, record: _Record, state: JobState, reason: str, **more: object) -> None:
-        record.job = record.job.model_copy(update={"state": state, "reason": reason, **more})
-        self._say(record, state.value.capitalize(), reason or f"attempt {record.job.attempt} runs.")
-
-    def _say(self, record: _Record, reason: str, message: str) -> None:
-        record.events.append(Event(time=self._clock(), reason=reason, message=message))
+                free = self._gpus.usable(record.job.owner, held)
+                record.gpus = tuple(free[: record.job.spec.gpus])
+                record.run(now)

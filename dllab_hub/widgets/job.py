@@ -9,7 +9,7 @@ import ipywidgets
 from ..errors import AccessDenied, NotFound
 from ..job import Job
 from ..specs import JobState
-from ..tables import age, job_text, progress, saved
+from ..tables import age, attempt, job_text, loss, place, progress, saved, time_left
 from .live import Live
 from .log import of_job
 from .markup import link, log, note, state, table
@@ -32,6 +32,7 @@ class JobView(Live):
         self.job = job
         self._tail = of_job(job)
         self._board: str | None = None
+        self._wanted = ""  # The answer to the question that is asked.
 
     def text(self) -> str:
         return job_text(self.job.info)
@@ -43,16 +44,32 @@ class JobView(Live):
         self._bar = ipywidgets.IntProgress(min=0, max=1, layout=ipywidgets.Layout(width="240px"))
         self._step = ipywidgets.HTML()
         self._progress = ipywidgets.HBox([self._bar, self._step])
-        self._ask = ipywidgets.Button(description="Cancel", tooltip="End this job")
-        self._yes = ipywidgets.Button(description="Yes, end it", button_style="danger")
+        self._end = ipywidgets.Button(description="Cancel", tooltip="End this job")
+        self._hold = ipywidgets.Button(
+            description="Pause", tooltip="End it for now, and give its GPUs back"
+        )
+        self._go_on = ipywidgets.Button(
+            description="Resume", tooltip="Go on from the last checkpoint"
+        )
+        self._again = ipywidgets.Button(
+            description="Run again", tooltip="Submit the same as a new job"
+        )
+        self._said = ipywidgets.HTML()  # What a pause loses; what came of a button.
+        self._yes = ipywidgets.Button(button_style="danger")
         self._no = ipywidgets.Button(description="No, go on")
-        self._ask.on_click(lambda _: self._confirm(True))
-        self._no.on_click(lambda _: self._confirm(False))
-        self._yes.on_click(lambda _: self._cancel())
-        self._buttons = ipywidgets.HBox([self._ask, self._yes, self._no, self._links])
-        self._confirm(False)
+        self._end.on_click(lambda _: self._ask("Yes, end it", ""))
+        self._hold.on_click(lambda _: self._ask("Yes, pause it", loss(self.job.info)[1]))
+        self._no.on_click(lambda _: self._ask(""))
+        self._yes.on_click(lambda _: self._confirmed())
+        self._go_on.on_click(lambda _: self._resume())
+        self._again.on_click(lambda _: self._run_again())
+        self._buttons = ipywidgets.HBox(
+            [self._hold, self._go_on, self._again, self._end, self._yes, self._no, self._links]
+        )
+        self._ask("")
         return [
-            *(self._state, self._progress, self._facts, self._replicas, self._log, self._buttons)
+            *(self._state, self._progress, self._facts, self._replicas, self._log),
+            *(self._buttons, self._said),
         ]
 
     def _read(self) -> bool:
@@ -77,16 +94,14 @@ class JobView(Live):
         self._bar.layout.display = "" if done is not None and done.total else "none"
         metrics = "" if done is None else ", ".join(f"{k} {v:.4g}" for k, v in done.metrics.items())
         self._step.value = note("  ".join(part for part in (progress(job), metrics) if part))
-        facts = [f"last checkpoint: {saved(job, now)}"]
-        if job.attempt:
-            facts.insert(0, f"attempt {job.attempt} of at most {job.spec.max_restarts + 1}")
-        if job.started is not None:
-            facts.append(f"{age((job.ended or now) - job.started)}")
-        self._facts.value = note(" · ".join(facts))
+        ran = "" if job.started is None else age((job.ended or now) - job.started)
+        last = f"last checkpoint: {saved(job, now)}"
+        facts = (attempt(job), place(job), last, ran, time_left(job, now))
+        self._facts.value = note(" · ".join(fact for fact in facts if fact))
         rows = [
             [
                 replica.name,
-                replica.state.value,
+                "stopped, not dead" if replica.stopped else replica.state.value,
                 replica.signal or ("" if replica.exit_code is None else f"{replica.exit_code}"),
                 (replica.traceback.strip().splitlines() or [""])[-1],
             ]
@@ -95,18 +110,52 @@ class JobView(Live):
         self._replicas.value = table(("worker", "state", "exit", "error"), rows) if rows else ""
         self._log.value = log(self._tail.text, _LINES)
         self._links.value = link(self._board, "TensorBoard")
-        if job.state.is_terminal:
-            self._ask.disabled = True
-            self._confirm(False)
+        if job.state.is_terminal and self._wanted:
+            self._ask("")
+        self._show_buttons()
 
-    def _confirm(self, asking: bool) -> None:
-        self._ask.layout.display = "none" if asking else ""
-        self._yes.layout.display = self._no.layout.display = "" if asking else "none"
+    def _ask(self, yes: str, said: str = "") -> None:
+        """Show the question that ``yes`` answers; an empty one is none."""
+        self._wanted = yes
+        self._said.value = note(said)
+        if yes:
+            self._yes.description = yes
+        self._show_buttons()
 
-    def _cancel(self) -> None:
-        self._confirm(False)
-        self._try(self.job.cancel)
+    def _show_buttons(self) -> None:
+        """Those that have a sense in the job's state; or only the answers to a question."""
+        now = self.job.info.state
+        asking = bool(self._wanted)
+        self._end.disabled = now.is_terminal
+        for button, shown in (
+            (self._hold, not asking and not now.is_resumable and not now.is_terminal),
+            (self._go_on, not asking and now.is_resumable),
+            (self._again, not asking and (now.is_resumable or now.is_terminal)),
+            (self._end, not asking),
+            (self._yes, asking),
+            (self._no, asking),
+        ):
+            button.layout.display = "" if shown else "none"
+
+    def _confirmed(self) -> None:
+        ends = self._wanted == "Yes, end it"
+        self._ask("")
+        self._try(self.job.cancel if ends else self.job.pause)
         if self.job.info.state is JobState.RUNNING:
-            self._state.value = f"{state(self.job.info.state, 'ending ...')} {note(self.job.id)}"
+            doing = "ending ..." if ends else "pausing ..."
+            self._state.value = f"{state(self.job.info.state, doing)} {note(self.job.id)}"
         else:
             self._draw()
+
+    def _resume(self) -> None:
+        self._try(self.job.resume)
+        self._draw()
+        if not self.job.info.state.is_terminal:
+            self.start()  # The view had nothing more to ask about a job that had ended.
+
+    def _run_again(self) -> None:
+        def act() -> None:
+            new = self.job.rerun()
+            self._said.value = note(f"Submitted {new.id}: %job {new.id} shows it.")
+
+        self._try(act)

@@ -57,7 +57,7 @@ class JobList(Live):
         rows = [
             [
                 job.id,
-                state_cell(job.state),
+                state_cell(job.state, "" if job.position is None else f"#{job.position}"),
                 f"{job.spec.replicas}",
                 progress(job).removeprefix("step "),
                 saved(job, now),

@@ -66,8 +66,8 @@ class Live(ABC):
         return self._box
 
     def start(self) -> None:
-        """Keep the view fresh from a thread of its own."""
-        if self._thread is None and not self._closed.is_set():
+        """Keep the view fresh from a thread of its own, also again after it had come to an end."""
+        if not self.is_live and not self._closed.is_set():
             # A daemon: it never keeps a kernel from ending.
             self._thread = threading.Thread(
                 target=self._run, name=f"dllab {type(self).__name__}", daemon=True

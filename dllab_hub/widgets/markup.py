@@ -31,6 +31,7 @@ _COLOURS = {
     JobState.FAILED.value: _RED,
     JobState.LOST.value: _RED,
     JobState.RESTARTING.value: _AMBER,
+    JobState.PAUSED.value: _AMBER,
     DeploymentState.READY.value: _GREEN,
     DeploymentState.DEGRADED.value: _AMBER,
     DeploymentState.STARTING.value: _BLUE,
@@ -52,9 +53,9 @@ def state(value: State, reason: str = "") -> str:
     return f'<b style="color:{colour}">{escape(value.value)}</b>{why}'
 
 
-def state_cell(value: State) -> str:
-    """The state in its colour, for a table."""
-    return _Html(state(value))
+def state_cell(value: State, more: str = "") -> str:
+    """The state in its colour, and what belongs to it, for a table."""
+    return _Html(state(value, more))
 
 
 def heading(text: str) -> str:

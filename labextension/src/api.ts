@@ -14,10 +14,10 @@ import type {
   IGpuReport,
   IJob,
   IJobPage,
-  ILogChunk,
-  ITrainingSpec
+  ILogChunk
 } from './specs';
 import type { Send } from './tokens';
+import type { IPreflight, ITrainingSpec } from './trainspec';
 
 /** Which piece of which log. */
 export interface ILogQuery {
@@ -67,6 +67,27 @@ export class LabApi {
 
   cancel(id: string): Promise<IJob> {
     return this._send(at('jobs', id, 'cancel'), { method: 'POST' });
+  }
+
+  /** Have it save, end it and give its GPUs back. */
+  pause(id: string): Promise<IJob> {
+    return this._send(at('jobs', id, 'pause'), { method: 'POST' });
+  }
+
+  /** Go on from its last checkpoint. */
+  resume(id: string): Promise<IJob> {
+    return this._send(at('jobs', id, 'resume'), { method: 'POST' });
+  }
+
+  /** Submit the same wish again, with other values for some of its fields. */
+  rerun(id: string, changes: Partial<ITrainingSpec>): Promise<IJob> {
+    return this._send(at('jobs', id, 'rerun'), { method: 'POST', body: changes });
+  }
+
+  /** Look for what would make a job fail at once. `deep`: its imports are tried for real. */
+  preflight(spec: ITrainingSpec, deep: boolean): Promise<IPreflight> {
+    const query = { deep: deep ? 1 : null };
+    return this._send('jobs/preflight', { method: 'POST', body: spec, query });
   }
 
   logs(id: string, query: ILogQuery): Promise<ILogChunk> {

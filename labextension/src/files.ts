@@ -3,10 +3,12 @@ import { type Contents, ServerConnection } from '@jupyterlab/services';
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { LabError } from './errors';
-import type { IFiles } from './model/imports';
+import type { ISources } from './model/code';
+import type { INotebook } from './model/notebook';
+import { asNotebook } from './opened';
 
-/** The files of the lab, through the contents manager. */
-export class LabFiles implements IFiles {
+/** The files of the lab, through the contents manager, and what of them is open. */
+export class LabFiles implements ISources {
   constructor(
     private readonly _contents: Contents.IManager,
     private readonly _shell: JupyterFrontEnd.IShell,
@@ -36,6 +38,18 @@ export class LabFiles implements IFiles {
     );
   }
 
+  notebooks(): readonly INotebook[] {
+    const found = new Map<string, INotebook>();
+    for (const widget of this._shell.widgets('main')) {
+      const notebook = asNotebook(widget);
+      // Of two views the one in front says what is selected.
+      if (notebook !== null && (widget.isVisible || !found.has(notebook.path))) {
+        found.set(notebook.path, notebook);
+      }
+    }
+    return [...found.values()];
+  }
+
   private async _get(path: string, options: Contents.IFetchOptions): Promise<Contents.IModel> {
     const trans = this._trans;
     try {
@@ -53,9 +67,9 @@ export class LabFiles implements IFiles {
   }
 }
 
-/** The Python file in front, or an empty text. */
-export function scriptInFront(shell: JupyterFrontEnd.IShell): string {
+/** What a training may be made of: the Python file or notebook in front, or an empty text. */
+export function sourceInFront(shell: JupyterFrontEnd.IShell): string {
   const front = shell.currentWidget;
   const path = front instanceof DocumentWidget ? front.context.path : '';
-  return path.endsWith('.py') ? path : '';
+  return path.endsWith('.py') || (front !== null && asNotebook(front) !== null) ? path : '';
 }

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ICheckpoint, IHolder, IJob, JobState } from './specs';
-import { isTerminal } from './specs';
+import type { ISpec } from './trainspec';
 
 /** Bytes as GiB with one decimal, without the unit. */
 export function gib(bytes: number): string {
@@ -74,6 +74,11 @@ export function stateLabel(state: JobState, trans: TranslationBundle): string {
 
 /** How old the job is and how long it ran: one phrase. */
 export function when(job: IJob, now: number, trans: TranslationBundle): string {
+  if (job.state === 'PAUSED') {
+    return job.started === null && job.ran === 0
+      ? trans.__('has not started')
+      : trans.__('ran for %1', duration(job.ran, trans));
+  }
   if (job.ended !== null) {
     const ended = ago(job.ended, now, trans);
     return job.started === null
@@ -118,32 +123,10 @@ export function holderLabel(holder: IHolder | null, trans: TranslationBundle): s
     : trans.__('held by lab %1', name);
 }
 
-/** What a person loses who cancels the job now: sentences, in order. */
-export function lossOf(job: IJob, now: number, trans: TranslationBundle): string[] {
-  if (job.started === null) {
-    return [trans.__('It has not started, so nothing is lost.')];
+/** How many of what there are: `2 workers`, or each role with its number. */
+export function rolesLabel({ strategy, roles }: ISpec, trans: TranslationBundle): string {
+  if (strategy !== 'ps' && strategy !== 'custom') {
+    return trans._n('%1 worker', '%1 workers', roles[0]?.replicas ?? 0);
   }
-  if (isTerminal(job.state)) {
-    return [trans.__('It has ended already.')];
-  }
-  const unsaved = trans.__(
-    'Unless the code saves when it is told to stop, what came after is lost.'
-  );
-  if (job.checkpoint !== null) {
-    const { step, time } = job.checkpoint;
-    return [
-      trans.__(
-        'The last checkpoint holds step %1 and is from %2.',
-        count(step),
-        ago(time, now, trans)
-      ),
-      unsaved
-    ];
-  }
-  return [
-    trans.__(
-      'No checkpoint has been seen: unless the code saves when it is told to stop, the %1 since it started are lost.',
-      duration(now - job.started, trans)
-    )
-  ];
+  return roles.map(({ name, replicas }) => `${replicas} × ${name}`).join(', ');
 }

@@ -4,10 +4,10 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { stateLabel } from './format';
 import { ILab } from './lab';
 import { boardLink, boardsLink } from './model/boards';
-import { type IJob, isTerminal } from './specs';
+import { type IJob, isResumable, isTerminal, isUnderWay, type JobState } from './specs';
 import { CommandIDs, PluginIDs } from './tokens';
 import { commandActions } from './view/actions';
-import { confirmCancel, showLabError } from './view/cancel';
+import { confirmCancel, confirmPause, showLabError } from './view/cancel';
 import { boardIcon, labIcon } from './view/icons';
 import { JobTab } from './view/jobtab';
 
@@ -89,15 +89,22 @@ export const jobsPlugin: JupyterFrontEndPlugin<void> = {
       window.open(link, '_blank', 'noopener');
     };
 
-    const cancel = async (id: string): Promise<void> => {
-      const job = await api.job(id); // What is lost is said from what is known now.
-      if (isTerminal(job.state) || !(await confirmCancel(job, trans))) {
+    /** Ask first where something may be lost: what, is said from what is known now. */
+    const change = async (
+      id: string,
+      fits: (state: JobState) => boolean,
+      confirm: (job: IJob) => Promise<boolean>,
+      carryOut: (id: string) => Promise<void>
+    ): Promise<void> => {
+      const job = await api.job(id);
+      if (fits(job.state) && (await confirm(job))) {
+        await carryOut(id);
+      } else {
         jobs.refresh();
-        return;
       }
-      await jobs.cancel(id);
       tracker.find(widget => widget.content.job.id === id)?.content.job.refresh();
     };
+    const isOpen = (state: JobState) => !isTerminal(state);
 
     const args = {
       type: 'object' as const,
@@ -140,8 +147,47 @@ export const jobsPlugin: JupyterFrontEndPlugin<void> = {
       CommandIDs.cancel,
       trans.__('Cancel Training Job…'),
       trans.__('The job could not be cancelled'),
-      job => !isTerminal(job.state),
-      cancel
+      job => isOpen(job.state),
+      id =>
+        change(
+          id,
+          isOpen,
+          job => confirmCancel(job, trans),
+          id => jobs.cancel(id)
+        )
+    );
+    add(
+      CommandIDs.pause,
+      trans.__('Pause Training Job…'),
+      trans.__('The job could not be paused'),
+      job => isUnderWay(job.state),
+      id =>
+        change(
+          id,
+          isUnderWay,
+          job => confirmPause(job, trans),
+          id => jobs.pause(id)
+        )
+    );
+    add(
+      CommandIDs.resume,
+      trans.__('Resume Training Job…'),
+      trans.__('The job could not be resumed'),
+      job => isResumable(job.state),
+      id =>
+        change(
+          id,
+          isResumable,
+          async () => true,
+          id => jobs.resume(id)
+        )
+    );
+    add(
+      CommandIDs.rerun,
+      trans.__('Run Training Job Again…'),
+      trans.__('The form cannot be opened'),
+      () => true,
+      id => commands.execute(CommandIDs.train, { again: id })
     );
     add(
       CommandIDs.board,

@@ -12,7 +12,11 @@ export interface ISshDoor {
 
 /** A running lab. Paths are those of the server; `tensorboard` may be empty, `ssh` null. */
 export interface ILabView {
+  /** What a job names to get what was installed here; empty where that is not kept apart. */
+  id: string;
   title: string;
+  /** Name of its image; empty when it is of none. */
+  image: string;
   gpus: number;
   volumes: { name: string; title: string; read_only: boolean; place: string }[];
   landing: string;

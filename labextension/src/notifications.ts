@@ -47,6 +47,9 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
           return tellJob(trans.__('%1 was lost: %2', job.id, job.reason), job, 'error');
       }
     });
+    jobs.paused.connect((_, job) => {
+      tellJob(trans.__('%1 is paused: %2', job.id, job.reason), job, 'info');
+    });
     jobs.restarted.connect((_, job) => {
       tellJob(trans.__('%1 is being restarted: %2', job.id, job.reason), job, 'warning');
     });

@@ -4,6 +4,8 @@
  * Times are seconds since the epoch, sizes bytes, ratios 0 to 1. What is not known is null.
  */
 
+import type { ISpec } from './trainspec';
+
 export type GpuState =
   'ok' | 'no_library' | 'no_gpu' | 'driver_mismatch' | 'not_permitted' | 'stale' | 'failed';
 
@@ -58,6 +60,10 @@ export interface IReplica {
   gpus: string[];
   started: number | null;
   ended: number | null;
+  /** Number within its replica; null where a replica is one process. */
+  process: number | null;
+  /** Whether a signal such as SIGSTOP holds it: not dead, and not working. */
+  stopped: boolean;
 }
 
 export interface ICheckpoint {
@@ -65,6 +71,8 @@ export interface ICheckpoint {
   path: string;
   size: number;
   time: number;
+  /** Who wrote it: `dllab`, or the name of a framework's own format. */
+  format: string;
 }
 
 export interface IProgress {
@@ -72,14 +80,6 @@ export interface IProgress {
   total: number | null;
   metrics: Record<string, number>;
   time: number;
-}
-
-export interface ISpec {
-  name: string;
-  image: string;
-  strategy: string;
-  roles: { name: string; replicas: number; gpus: number }[];
-  max_restarts: number;
 }
 
 export interface IJob {
@@ -92,6 +92,10 @@ export interface IJob {
   replicas: IReplica[];
   checkpoint: ICheckpoint | null;
   progress: IProgress | null;
+  /** Place in the queue, from 1, while it waits. */
+  position: number | null;
+  /** Seconds that it ran, up to its last end or pause. */
+  ran: number;
   workspace: string;
   tensorboard: string;
   created: number;
@@ -125,22 +129,19 @@ export function isTerminal(state: JobState): boolean {
   return ['SUCCEEDED', 'FAILED', 'CANCELLED', 'LOST'].includes(state);
 }
 
-/** `worker-0`. */
-export function replicaName(replica: IReplica): string {
-  return `${replica.role}-${replica.index}`;
+/** Whether it waits or runs: it changes without anybody doing something. */
+export function isUnderWay(state: JobState): boolean {
+  return !isTerminal(state) && state !== 'PAUSED';
 }
 
-/** A wish for a training, as `jobs` takes it; what is left out has the server's default. */
-export interface ITrainingSpec {
-  name: string;
-  image: string;
-  code: { source: string; filename: string; args: string[]; files: Record<string, string> };
-  roles: { name: string; replicas: number; gpus: number }[];
-  max_restarts?: number;
-  checkpoint_every?: number;
-  env?: Record<string, string>;
-  /** Names of volumes of the catalog. */
-  volumes?: readonly string[];
+/** Whether it can go on from its last checkpoint. */
+export function isResumable(state: JobState): boolean {
+  return !isUnderWay(state) && state !== 'SUCCEEDED';
+}
+
+/** `worker-0`; `worker-0.1` for the second process of a replica that has several. */
+export function replicaName({ role, index, process }: IReplica): string {
+  return process === null ? `${role}-${index}` : `${role}-${index}.${process}`;
 }
 
 export interface IImage {

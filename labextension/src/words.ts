@@ -32,3 +32,10 @@ export function splitWords(line: string): string[] | null {
   }
   return quote ? null : words;
 }
+
+/** Words as one line that `splitWords` takes apart again. */
+export function joinWords(words: readonly string[]): string {
+  return words
+    .map(word => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`))
+    .join(' ');
+}

@@ -31,6 +31,7 @@ from dllab_hub.state import StateDir
 from dllab_hub.testing import MemoryBackend
 
 GPUS = ("GPU-0", "GPU-1")
+CPUS = 64
 
 
 def _spec(
@@ -39,6 +40,8 @@ def _spec(
     *,
     replicas: int = 1,
     gpus: int = 0,
+    cpus: float | None = None,
+    processes: int | None = None,
     **more,
 ) -> TrainingSpec:
     """A wish for the image that every place here offers."""
@@ -47,7 +50,7 @@ def _spec(
             "name": name,
             "image": "here",
             "code": Code(source=source),
-            "roles": (Role(replicas=replicas, gpus=gpus),),
+            "roles": (Role(replicas=replicas, gpus=gpus, cpus=cpus, processes=processes),),
             "max_restarts": 0,
             **more,
         }
@@ -148,7 +151,7 @@ class LocalPlace(Place):
 
 @asynccontextmanager
 async def memory_place(root: Path) -> AsyncIterator[Place]:
-    yield MemoryPlace(MemoryBackend(gpus=GPUS))
+    yield MemoryPlace(MemoryBackend(gpus=GPUS, cpus=CPUS))
 
 
 @asynccontextmanager
@@ -161,6 +164,7 @@ async def local_place(root: Path) -> AsyncIterator[Place]:
 @asynccontextmanager
 async def over_rest(root: Path) -> AsyncIterator[Place]:
     async with remote_backend() as (backend, memory):
+        memory.cpus = CPUS
         yield MemoryPlace(memory, backend)
 
 
@@ -173,19 +177,22 @@ PLACES: dict[str, Callable[[Path], AbstractAsyncContextManager[Place]]] = {
 
 
 @asynccontextmanager
-async def _running(state: StateDir, **options) -> AsyncIterator[LocalBackend]:
-    """A backend on this machine that leaves nothing running when the test is over."""
-    options = {"here": True, "gpus": lambda: GPUS, "grace": 1.0, **options}
+async def _running(
+    state: StateDir, *, leave: bool = False, **options
+) -> AsyncIterator[LocalBackend]:
+    """A backend on this machine that leaves nothing running, unless the next one is to find it."""
+    options = {"here": True, "gpus": lambda: GPUS, "cpus": CPUS, "grace": 1.0, **options}
     backend = LocalBackend(state, **options)
     await backend.start()
     try:
         yield backend
     finally:
-        for job in await backend._keep(backend._store.live):
+        for job in [] if leave else await backend._keep(backend._store.live):
             await backend.cancel(job.owner, job.id)
-        for job in await backend._keep(backend._store.live):
+        for job in [] if leave else await backend._keep(backend._store.live):
             await _until(lambda job=job: _is_over(backend, job))
-        await _until(lambda: _quiet(backend))
+        if not leave:
+            await _until(lambda: _quiet(backend))
         await backend.close()
 
 
@@ -199,7 +206,7 @@ async def _quiet(backend: LocalBackend) -> bool:
 
 @pytest.fixture(params=PLACES)
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    """A place with two GPUs."""
+    """A place with two GPUs and 64 CPUs."""
     async with PLACES[request.param](tmp_path / "state") as made:
         yield made
 

@@ -210,6 +210,7 @@ async def test_bad_wishes_start_nothing(place, make_spec):
         (make_spec(image="nosuch"), "image", None),
         (make_spec(source="x = 1\nfor\n"), "code.source", 2),
         (make_spec(gpus=3), "roles.0.gpus", None),
+        (make_spec(cpus=65), "roles.0.cpus", None),
     ]
     for spec, field, line in wrong:
         with pytest.raises(InvalidRequest) as caught:

@@ -21,8 +21,34 @@ export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob
       name: id,
       image: 'pytorch',
       strategy: 'allreduce',
-      roles: [{ name: 'worker', replicas: 2, gpus: 0 }],
-      max_restarts: 3
+      code: {
+        kind: 'script',
+        source: 'pass',
+        filename: 'train.py',
+        module: '',
+        args: [],
+        files: {}
+      },
+      roles: [
+        {
+          name: 'worker',
+          replicas: 2,
+          gpus: 0,
+          processes: null,
+          cpus: null,
+          memory: null,
+          command: []
+        }
+      ],
+      success_role: null,
+      max_restarts: 3,
+      checkpoint_every: 100,
+      time_limit: null,
+      priority: 0,
+      resume_after_reboot: false,
+      env: {},
+      volumes: [],
+      lab: null
     },
     state,
     reason: '',
@@ -30,6 +56,8 @@ export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob
     replicas: [],
     checkpoint: null,
     progress: null,
+    position: null,
+    ran: 0,
     workspace: '',
     tensorboard: `/tb/ada/${id}`,
     created: 1000,

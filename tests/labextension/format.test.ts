@@ -44,15 +44,21 @@ test('a job says how long it waited, ran or has been over', () => {
   assert.equal(at({ started: 1000, ended: 1040 }), 'ended 1 min ago after 40 s');
 });
 
-test('cancelling says what is lost, from what has been seen', () => {
-  const now = 1420;
-  const checkpoint = { step: 12400, path: '/c', size: 1, time: 1000 };
-  const [first] = format.lossOf(aJob('a', 'RUNNING', { checkpoint }), now, trans);
-  assert.equal(first, 'The last checkpoint holds step 12\u202f400 and is from 7 min ago.');
-  const [without] = format.lossOf(aJob('a'), now, trans);
-  assert.match(without, /^No checkpoint has been seen: .* the 7 min since it started are lost\.$/);
-  const [waiting] = format.lossOf(aJob('a', 'PENDING', { started: null }), now, trans);
-  assert.equal(waiting, 'It has not started, so nothing is lost.');
+test('a job that is paused says how long it ran, whatever the clock shows now', () => {
+  const paused = (more: object) => format.when(aJob('a', 'PAUSED', more), 9999, trans);
+  assert.equal(paused({ ran: 3700, ended: 1040 }), 'ran for 1 h 1 min');
+  assert.equal(paused({ started: null }), 'has not started');
+});
+
+test('who takes part is counted, and named where there are several roles', () => {
+  const { spec } = aJob('a');
+  const role = spec.roles[0];
+  const roles = [
+    { ...role, name: 'chief', replicas: 1 },
+    { ...role, name: 'ps', replicas: 3 }
+  ];
+  assert.equal(format.rolesLabel(spec, trans), '2 workers');
+  assert.equal(format.rolesLabel({ ...spec, strategy: 'ps', roles }, trans), '1 × chief, 3 × ps');
 });
 
 test("another person's things have no name", () => {

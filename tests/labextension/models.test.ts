@@ -3,9 +3,9 @@ import test, { type TestContext } from 'node:test';
 import { LabError } from '../../labextension/src/errors';
 import { BoardsModel, boardLink, boardsLink } from '../../labextension/src/model/boards';
 import { CapacityModel } from '../../labextension/src/model/capacity';
-import { firstFailure } from '../../labextension/src/model/job';
+import { firstFailure, JobModel } from '../../labextension/src/model/job';
 import { JobsModel } from '../../labextension/src/model/jobs';
-import type { IJob, IReplica } from '../../labextension/src/specs';
+import type { IJob, IReplica, JobState } from '../../labextension/src/specs';
 import { aJob, anApi, moment, settle } from './fakes';
 
 const free = (free: number) => ({ total: 9, free, holders: [], forecast: null });
@@ -113,6 +113,70 @@ test('each ending and each relaunch of a job is told once', async t => {
     await read(model);
   }
   assert.deepEqual(told, ['a again 1', 'a again 3', 'a FAILED']);
+});
+
+test('a pause is told once, and a resumed job is no relaunch', async t => {
+  let job = aJob('a');
+  const asked: string[] = [];
+  const answer = (verb: string, state: JobState) => async (id: string) => {
+    asked.push(`${verb} ${id}`);
+    job = aJob(id, state);
+    return job;
+  };
+  const model = new JobsModel(
+    anApi({
+      jobs: async () => ({ jobs: [job], next: null }),
+      pause: answer('pause', 'PAUSED'),
+      resume: answer('resume', 'PENDING')
+    })
+  );
+  t.after(() => model.dispose());
+  const told: string[] = [];
+  model.paused.connect((_, job) => told.push(`${job.id} paused`));
+  model.restarted.connect((_, job) => told.push(`${job.id} again`));
+  model.ended.connect((_, job) => told.push(`${job.id} ended`));
+  await read(model);
+  assert.equal(model.alive, 1);
+  await model.pause('a');
+  await read(model);
+  assert.deepEqual([told, model.alive, model.jobs?.[0].state], [['a paused'], 0, 'PAUSED']);
+  await model.resume('a');
+  assert.equal(model.alive, 1);
+  for (const [state, attempt] of [
+    ['PENDING', 1],
+    ['RUNNING', 2],
+    ['SUCCEEDED', 2]
+  ] as const) {
+    job = aJob('a', state, { attempt });
+    await read(model);
+  }
+  assert.deepEqual(told, ['a paused', 'a ended']);
+  assert.deepEqual(asked, ['pause a', 'resume a']);
+});
+
+test('a job in sight is read often while it is under way, and seldom while it can be resumed', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const [state, most, least] of [
+    ['RUNNING', 11, 8],
+    ['PAUSED', 3, 2],
+    ['FAILED', 3, 2],
+    ['SUCCEEDED', 1, 1]
+  ] as const) {
+    let reads = 0;
+    const job = async () => {
+      reads += 1;
+      return aJob('a', state);
+    };
+    const model = new JobModel(anApi({ job }), 'a');
+    const watch = model.watch();
+    await pass(t, 0);
+    for (let i = 0; i < 10; i++) {
+      await pass(t, 1000);
+    }
+    watch.dispose();
+    model.dispose();
+    assert.ok(reads >= least && reads <= most, `${state}: ${reads} reads in 10 s`);
+  }
 });
 
 test('older pages stay, and what lives in them is kept up to date', async t => {

@@ -166,6 +166,36 @@ def test_what_cannot_be_saved_is_said_at_once(arguments: dict[str, Any], message
         Checkpointer(**arguments)
 
 
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is said when training starts, with the directory and the way out; other ranks go on."""
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        OSError, match=r"no checkpoint can be written \(File exists\); make"
+    ) as caught:
+        Counter(tmp_path / "file")
+    assert str(tmp_path / "file") == caught.value.filename
+    with pytest.raises(NotADirectoryError, match="choose another one with dir="):
+        Counter(tmp_path / "file" / "below")
+
+
+def test_a_read_only_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank 0 says so before the first step; a rank that only reads still restores."""
+    Counter(tmp_path / "here").run(1, 2)
+    mount = ["mount", "--bind", "-o", "ro", str(tmp_path), str(tmp_path)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting something read-only needs root")
+    try:
+        with pytest.raises(
+            OSError, match=r"no checkpoint can be written \(Read-only file system\)"
+        ):
+            Counter(tmp_path / "here")
+        monkeypatch.setenv("RANK", "1")
+
+        assert 2 == Counter(tmp_path / "here").checkpointer.restore()
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
 def test_a_full_disk_does_not_end_training(tmp_path: Path) -> None:
     """Old checkpoints make room; else the save is given up aloud and the one before is kept."""
     small = tmp_path / "small"

@@ -8,7 +8,8 @@ from served import SCOPE, Host, StubHub, browser
 ERROR = {"code", "message", "hint", "field", "line"}
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 VERBS = [
-    ("GET", ""), ("POST", "/cancel"), ("GET", "/events"), ("GET", "/logs"), ("GET", "/checkpoints"),
+    ("GET", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/rerun"), ("POST", "/cancel"),
+    ("GET", "/events"), ("GET", "/logs"), ("GET", "/checkpoints"),
 ]  # fmt: skip
 
 
@@ -157,7 +158,13 @@ def test_two_people(service: Host, wish) -> None:
         none = service.ask(method, f"jobs/digits-zzzzzzz{rest}", token="grace-token")
         refused(hers, 404)
         assert hers.content == none.content
-        assert service.ask(method, f"jobs/{id}{rest}").status_code == 200 or rest == "/cancel"
+        assert service.ask(method, f"jobs/{id}{rest}").is_success
+    hers, none = (
+        service.ask("POST", "jobs", "grace-token", json=wish(checkpoint_from=other))
+        for other in (id, "digits-zzzzzzz")
+    )
+    assert "checkpoint_from" == refused(hers, 400)["field"]
+    assert hers.content == none.content
     page = service.ask("GET", "jobs", params={"limit": 500}, token="grace-token").json()
     assert id not in [job["id"] for job in page["jobs"]]
     assert id in [job["id"] for job in service.ask("GET", "jobs?limit=500").json()["jobs"]]

@@ -13,6 +13,8 @@ from served import Host
 from dllab_hub.server.body import MAX_BODY_BYTES
 
 IMG = "<img src=x onerror=alert(1)>"
+#: Whole; each part of it is looked at with something missing or wrong.
+PS = [{"name": "chief"}, {"name": "worker"}, {"name": "ps"}]
 DEEP = "[" * 100_000 + "]" * 100_000
 
 
@@ -68,6 +70,42 @@ def refused(host: Host, method: str, path: str, **more) -> dict:
         ({"privileged": True}, "privileged"),
         ({"max_restarts": 10**30}, "max_restarts"),
         ({"checkpoint_every": 0}, "checkpoint_every"),
+        ({"name": "a/../../b"}, "name"),
+        ({"name": ".."}, "name"),
+        ({"roles": [{"name": "worker", "replicas": 10**6}]}, "roles.0.replicas"),
+        ({"roles": [{"processes": 0}]}, "roles.0.processes"),
+        ({"roles": [{"processes": 10**6}]}, "roles.0.processes"),
+        ({"roles": [{"cpus": 0}]}, "roles.0.cpus"),
+        ({"roles": [{"memory": 1}]}, "roles.0.memory"),
+        ({"roles": [{"command": ["x"]}]}, "roles.0.command"),
+        ({"strategy": "ring"}, "strategy"),
+        ({"strategy": "single", "roles": [{"replicas": 2}]}, "roles.0.replicas"),
+        ({"strategy": "ps"}, "roles"),
+        ({"strategy": "ps", "roles": PS[:2]}, "roles"),
+        ({"strategy": "ps", "roles": PS[1:]}, "roles"),
+        ({"strategy": "ps", "roles": [*PS[1:], {"name": IMG}]}, "roles.2.name"),
+        ({"strategy": "ps", "roles": [PS[0] | {"replicas": 2}, *PS[1:]]}, "roles.0.replicas"),
+        ({"strategy": "ps", "roles": [*PS[:2], PS[2] | {"replicas": 0}]}, "roles.2.replicas"),
+        ({"strategy": "ps", "roles": [*PS[:2], PS[2] | {"replicas": 10**6}]}, "roles.2.replicas"),
+        ({"strategy": "ps", "roles": [*PS[:2], PS[2] | {"replicas": 17}]}, "roles.2.replicas"),
+        ({"strategy": "ps", "roles": [*PS[:2], PS[2] | {"processes": 2}]}, "roles.2.processes"),
+        ({"strategy": "custom", "roles": [{"name": "a"}, {"name": "a"}]}, "roles"),
+        ({"success_role": "worker"}, "success_role"),
+        ({"time_limit": 0}, "time_limit"),
+        ({"time_limit": 10**9}, "time_limit"),
+        ({"priority": 101}, "priority"),
+        ({"checkpoint_from": "../x"}, "checkpoint_from"),
+        ({"checkpoint_from": "nosuch-bcdfghj"}, "checkpoint_from"),
+        ({"workspace": "../../etc/passwd"}, "workspace"),
+        ({"workspace": "0" * 64}, "workspace"),
+        ({"lab": ""}, "lab"),
+        ({"code": {"kind": "eval"}}, "code.kind"),
+        ({"code": {"kind": "command"}}, "code.args"),
+        ({"code": {"kind": "command", "args": ["a\0b"]}}, "code.source"),
+        ({"code": {"kind": "module", "module": "a;b"}}, "code.module"),
+        ({"code": {"kind": "module", "module": "../a"}}, "code.module"),
+        ({"code": {"kind": "shell", "source": "ls", "filename": "a/../../x.sh"}}, "code.filename"),
+        ({"code": {"source": "x", "files": {"../workspace-secret-value/x": ""}}}, "code.files"),
     ],
     ids=lambda value: repr(value)[:50],
 )
@@ -78,7 +116,78 @@ def test_wishes_that_cannot_be(host: Host, wish, count, more: dict, field: str |
 
     assert error["code"] == "invalid_request"
     assert field is None or error["field"] == field
+    assert error["message"]
     assert count(host) == before
+    assert error == refused(host, "POST", "jobs/preflight", json=wish(**more))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"roles": [{"replicas": 10**6}]}, "roles.0.replicas"),
+        ({"roles": [{"replicas": 17}]}, "roles.0.replicas"),
+        ({"strategy": "ps"}, "roles"),
+        ({"image": "nosuch"}, "image"),
+        ({"volumes": ["nosuch"]}, "volumes"),
+        ({"name": "../../x"}, "name"),
+        ({"code": {"source": "x = (\n"}}, "code.source"),
+        ({"code": {"kind": "command"}}, "code.source"),
+        ({"code": "x"}, "code"),
+        ({"code": None}, "code"),
+        ({"wrokers": 2}, "wrokers"),
+        ({"state": "SUCCEEDED"}, "state"),
+        ({IMG: 1}, None),
+    ],
+    ids=lambda value: repr(value)[:50],
+)
+def test_reruns_that_cannot_be(
+    host: Host, a_job: str, count, changes: dict, field: str | None
+) -> None:
+    """A changed wish is looked at like a new one; no job comes into being."""
+    before = count(host)
+    error = refused(host, "POST", f"jobs/{a_job}/rerun", json=changes)
+
+    assert field is None or error["field"] == field
+    assert before == count(host)
+
+
+def test_a_command_is_no_shell(host: Host, wish) -> None:
+    """Words that a shell would act on are words."""
+    args = ["echo", "a; touch b", "$(touch c)", "`touch d`", "| tee e", "*"]
+    answer = host.ask("POST", "jobs", json=wish(code={"kind": "command", "args": args}))
+
+    assert (201, args) == (answer.status_code, answer.json()["spec"]["code"]["args"])
+
+
+@pytest.mark.parametrize("files", [
+        [{"path": path, "sha256": "0" * 64, "size": 1}]
+        for path in ("../x", "/etc/passwd", "a/../../x", "a\0b", "", "a\nb", "x" * 300)
+    ]
+    + [
+        [{"path": "x", "sha256": "../../etc/passwd", "size": 1}],
+        [{"path": "x", "sha256": "0" * 64, "size": -1}],
+        [{"path": p, "sha256": "0" * 64, "size": 1} for p in ("a", "a")],
+        [{"path": p, "sha256": "0" * 64, "size": 1} for p in ("a", "a/b")],
+    ],
+    ids=lambda value: repr(value)[:50],
+)  # fmt: skip
+def test_workspaces_that_cannot_be(host: Host, files: list[dict]) -> None:
+    """A list of files whose names or contents cannot be is refused."""
+    error = refused(host, "POST", "workspaces", json={"files": files})
+
+    assert error["field"].startswith("files")
+
+
+def test_a_workspace_over_the_limit(host: Host) -> None:
+    """It is refused with its largest files and the way out; the limit is the host's."""
+    files = [
+        {"path": f"model-{n}.bin", "sha256": f"{n:064x}", "size": n * 100 * 2**20} for n in range(9)
+    ]
+    error = refused(host, "POST", "workspaces", json={"files": files})
+
+    assert ("too_large", "workspace") == (error["code"], error["field"])
+    assert "model-8.bin (800" in error["message"]
+    assert ".dllabignore" in error["hint"]
 
 
 def test_a_syntax_error(host: Host, wish, count) -> None:
@@ -188,11 +297,14 @@ def test_a_large_body_that_is_just_right(host: Host, wish) -> None:
         ("capacity?gpus=two", "gpus"),
         ("gpus?limit=1", "limit"),
         ("catalog?here=1", "here"),
+        ("jobs/preflight?deep=2", "deep"),
+        ("jobs/preflight?deep=yes", "deep"),
+        ("jobs/preflight?deep=-1", "deep"),
     ],
 )
 def test_queries(host: Host, path: str, field: str) -> None:
     """Numbers are decimal and in range, keys are known and there once."""
-    error = refused(host, "GET", path)
+    error = refused(host, "POST" if "preflight" in path else "GET", path)
 
     assert (error["code"], error["field"]) == ("invalid_request", field)
 
@@ -230,6 +342,13 @@ def test_ids_of_nothing(host: Host, id: str, rest: str) -> None:
     assert refused(host, "GET", f"jobs/{id}{rest}")["code"] == "not_found"
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume", "rerun"])
+def test_verbs_on_nothing(host: Host, verb: str) -> None:
+    """Nothing can be done to what is not there."""
+    for id in ("nosuch-bcdfghj", "..%2F..%2Fetc%2Fpasswd", "preflight"):
+        assert "not_found" == refused(host, "POST", f"jobs/{id}/{verb}")["code"]
+
+
 def test_bytes_that_are_no_text(host: Host) -> None:
     """An address that is not UTF-8 is refused and the server goes on."""
     for path in ("jobs/%ff", "jobs/%ff/logs", "jobs?%ff=1", "nowhere/%ff"):
@@ -238,10 +357,11 @@ def test_bytes_that_are_no_text(host: Host) -> None:
     assert host.ask("GET", "status").is_success
 
 
-def test_cancel_takes_nothing(host: Host, a_job: str) -> None:
+@pytest.mark.parametrize("verb", ["cancel", "pause", "resume"])
+def test_these_take_nothing(host: Host, a_job: str, verb: str) -> None:
     """A body that would mean something is refused, and the job goes on."""
-    refused(host, "POST", f"jobs/{a_job}/cancel", json={"force": True})
-    refused(host, "POST", f"jobs/{a_job}/cancel?force=1")
+    refused(host, "POST", f"jobs/{a_job}/{verb}", json={"force": True})
+    refused(host, "POST", f"jobs/{a_job}/{verb}?force=1")
 
     assert host.ask("GET", f"jobs/{a_job}").json()["state"] == "RUNNING"
 

@@ -65,6 +65,31 @@ def test_an_image_of_a_group(offering: Host, a_hub: StubHub) -> None:
     assert "secret" not in refused.text
 
 
+def test_what_was_offered_then(offering: Host, a_hub: StubHub) -> None:
+    """A rerun and a preflight are refused what a new job is: also what one had before."""
+    a_hub.add("member-token", "mary")
+    a_hub.models["member-token"]["groups"] = ["vision"]
+    spec = {**SPEC, "image": "secret", "volumes": ["sets"]}
+    id = offering.ask("POST", "jobs", "member-token", json=spec).json()["id"]
+    assert 201 == offering.ask("POST", f"jobs/{id}/rerun", "member-token").status_code
+    assert 200 == offering.ask("POST", "jobs/preflight", "member-token", json=spec).status_code
+
+    for name, field in ((spec, "image"), ({**SPEC, "volumes": ["sets"]}, "volumes")):
+        answer = offering.ask("POST", "jobs/preflight", json=name)
+        assert (400, field) == (answer.status_code, answer.json()["error"]["field"])
+    mine = offering.ask("POST", "jobs", json=SPEC).json()["id"]
+    for changes, field in (({"image": "secret"}, "image"), ({"volumes": ["sets"]}, "volumes")):
+        answer = offering.ask("POST", f"jobs/{mine}/rerun", json=changes)
+        assert (400, field) == (answer.status_code, answer.json()["error"]["field"])
+
+    # She has left the group; the hub's answer about her is not older than half a minute.
+    a_hub.add("member-again", "mary")
+    answer = offering.ask("POST", f"jobs/{id}/rerun", "member-again")
+    assert (400, "image") == (answer.status_code, answer.json()["error"]["field"])
+    kept = {"image": "here", "volumes": []}
+    assert 201 == offering.ask("POST", f"jobs/{id}/rerun", "member-again", json=kept).status_code
+
+
 def test_nobody_is_told_how_a_bucket_is_opened(offering: Host) -> None:
     """Neither the catalog nor a job that uses it says the key of a volume."""
     job = offering.ask("POST", "jobs", json={**SPEC, "volumes": ["hers"]})

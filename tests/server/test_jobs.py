@@ -8,7 +8,18 @@ import pytest
 from served import Host
 
 from dllab_hub.errors import DLLabError
-from dllab_hub.specs import Catalog, GpuReport, JobPage, JobState, LogChunk, TrainingJob
+from dllab_hub.specs import (
+    Catalog,
+    Finding,
+    GpuReport,
+    JobPage,
+    JobState,
+    LogChunk,
+    Preflight,
+    TrainingJob,
+)
+
+FINDING = Finding(check="imports", severity="error", message="there is no module x.", line=2)
 
 
 def test_the_life_of_a_job(host: Host, wish) -> None:
@@ -33,6 +44,64 @@ def test_the_life_of_a_job(host: Host, wish) -> None:
     assert ended == TrainingJob.from_wire(again.json())
     events = host.ask("GET", f"jobs/{job.id}/events").json()["events"]
     assert "Submitted" == events[0]["reason"]
+
+
+def test_a_pause(host: Host, wish) -> None:
+    """Pause gives the GPU back and keeps the job; resume goes on counting attempts."""
+    id = host.ask("POST", "jobs", json=wish(roles=[{"gpus": 2}])).json()["id"]
+    waiting = host.ask("POST", "jobs", json=wish(roles=[{"gpus": 2}])).json()
+    assert ("PENDING", 1) == (waiting["state"], waiting["position"])
+
+    paused = TrainingJob.from_wire(host.ask("POST", f"jobs/{id}/pause").json())
+    assert JobState.PAUSED is paused.state
+    assert paused == TrainingJob.from_wire(host.ask("POST", f"jobs/{id}/pause", json={}).json())
+    assert "RUNNING" == host.ask("GET", f"jobs/{waiting['id']}").json()["state"]
+
+    assert "PENDING" == host.ask("POST", f"jobs/{id}/resume").json()["state"]
+    host.backend.finish(waiting["id"])
+    resumed = TrainingJob.from_wire(host.ask("GET", f"jobs/{id}").json())
+    assert (JobState.RUNNING, 2) == (resumed.state, resumed.attempt)
+
+    host.backend.finish(id)
+    for verb in ("pause", "resume"):
+        answer = host.ask("POST", f"jobs/{id}/{verb}")
+        assert (409, "conflict") == (answer.status_code, answer.json()["error"]["code"])
+
+
+def test_a_rerun(host: Host, wish) -> None:
+    """A new job with the old wish, except for the fields that were sent."""
+    old = host.ask("POST", "jobs", json=wish(priority=5, roles=[{"replicas": 2}])).json()
+    same = host.ask("POST", f"jobs/{old['id']}/rerun")
+    assert (201, old["spec"]) == (same.status_code, same.json()["spec"])
+    assert old["id"] != same.json()["id"]
+
+    changes = {"roles": [{"replicas": 3}], "code": {"args": ["--lr", "1"]}}
+    spec = TrainingJob.from_wire(
+        host.ask("POST", f"jobs/{old['id']}/rerun", json=changes).json()
+    ).spec
+    assert (3, 5, ("--lr", "1"), "print('hello')") == (
+        spec.replicas,
+        spec.priority,
+        spec.code.args,
+        spec.code.source,
+    )
+
+
+def test_a_preflight(host: Host, wish, count, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found, without a job; how thorough is the query's to say."""
+    before, asked = count(host), []
+
+    async def look(owner, spec, *, deep=False):
+        asked.append((owner, spec.name, deep))
+        return Preflight(findings=(FINDING,), seconds=0.5)
+
+    monkeypatch.setattr(host.backend, "preflight", look)
+    for query in ("", "?deep=0", "?deep=1"):
+        answer = host.ask("POST", f"jobs/preflight{query}", json=wish())
+        assert FINDING == Preflight.from_wire(answer.json()).error
+
+    assert [("ada", "digits", deep) for deep in (False, False, True)] == asked
+    assert before == count(host)
 
 
 def test_pages_and_states(host: Host, wish) -> None:

@@ -20,6 +20,15 @@ from dllab_hub.shim.process import strays, sweep
 from dllab_hub.shim.record import read_exit, read_json
 
 PACKAGE = Path(dllab_hub.__file__).parents[1]
+#: A role of a plan, where a test does not say otherwise.
+ROLE = {
+    "replicas": 1,
+    "gpus": 0,
+    "processes": 1,
+    "cpus": None,
+    "memory": None,
+    "program": None,
+}
 
 
 class Job:
@@ -30,16 +39,24 @@ class Job:
         self.id = f"job-{os.getpid()}-{time.monotonic_ns()}"
         (run / "workspace").mkdir(parents=True, exist_ok=True)
         (run / "workspace" / "train.py").write_text(textwrap.dedent(source))
+        roles = plan.pop("roles", [{"name": "worker", "replicas": plan.pop("replicas", 1)}])
+        python = plan.get("python", sys.executable)
         plan = {
             "id": self.id,
             "owner": "ada",
             "name": "job",
-            "python": sys.executable,
-            "argv": ["train.py"],
+            "strategy": "allreduce",
+            "python": python,
+            "program": [python, "train.py"],
             "env": {},
-            "roles": [{"name": "worker", "replicas": plan.pop("replicas", 1), "gpus": 0}],
+            "roles": [{**ROLE, **role} for role in roles],
+            "success_role": None,
             "gpus": [],
+            "first_attempt": 1,
             "max_restarts": 0,
+            "time_limit": None,
+            "ran": 0.0,
+            "overlay": None,
             "checkpoint_every": 10,
             "tensorboard": str(run / "tensorboard"),
             "workspace": str(run / "workspace"),
@@ -84,16 +101,25 @@ class Job:
 
     @property
     def events(self) -> list[str]:
-        lines = (self.run / "events.jsonl").read_text().splitlines()
-        return [json.loads(line)["reason"] for line in lines]
+        return [reason for reason, _ in self.story]
+
+    @property
+    def story(self) -> list[tuple[str, str]]:
+        """Reason and message of each event so far."""
+        path = self.run / "events.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [(event["reason"], event["message"]) for event in map(json.loads, lines)]
 
     def log(self, name: str = "worker-0", attempt: int = 1) -> str:
         path = self.run / "attempts" / str(attempt) / f"{name}.log"
         return path.read_text() if path.exists() else ""
 
-    def wait_for(self, text: str, name: str = "worker-0", attempt: int = 1) -> str:
+    def wait_for(
+        self, text: str, name: str = "worker-0", attempt: int = 1, timeout: float = 30
+    ) -> str:
         """Wait for text in a log, which is returned."""
-        until(lambda: text in self.log(name, attempt), f"{text!r} in the log of {name}")
+        what = f"{text!r} in the log of {name}"
+        until(lambda: text in self.log(name, attempt), what, timeout)
         return self.log(name, attempt)
 
 

@@ -1,12 +1,13 @@
 """What a shim writes down."""
 
 import json
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from dllab_hub.shim.record import Events, read_exit, read_json, write_atomic
+from dllab_hub.shim.record import NO_ROOM, Events, read_exit, read_json, write_atomic
 from dllab_hub.shim.writing import ExitRecord, flat_json
 
 
@@ -17,12 +18,13 @@ def test_an_exit_record_says_nothing_until_the_end(tmp_path: Path) -> None:
     assert bytes(4096) == path.read_bytes()
     assert read_exit(path) is None
 
-    record.write("FAILED", "worker-0 exited with code 3.", 2)
+    record.write("FAILED", "worker-0 exited with code 3.", 2, 61.5)
 
     found = read_exit(path)
     assert found is not None
     assert isinstance(found.pop("ended"), float)
-    assert {"state": "FAILED", "reason": "worker-0 exited with code 3.", "attempt": 2} == found
+    reason = "worker-0 exited with code 3."
+    assert {"state": "FAILED", "reason": reason, "attempt": 2, "ran": 61.5} == found
     assert (4096, b"\n") == (path.stat().st_size, path.read_bytes()[-1:])
 
 
@@ -63,6 +65,21 @@ def test_the_end_is_recorded_on_a_full_disk(small_disk: Path) -> None:
     assert "FAILED" == (read_exit(small_disk / "exit.rec") or {})["state"]
     assert {"state": "RUNNING"} == read_json(small_disk / "state.json")
     assert not list(small_disk.glob(".*"))
+
+
+def test_a_disk_that_nobody_may_write_to_loses_events(small_disk: Path) -> None:
+    """A broken disk becomes read-only; that is no end of a job either."""
+    events = Events(small_disk / "events.jsonl")
+    events.add("Started", "before.")
+    remount = ["mount", "-o", "remount,ro", str(small_disk)]
+    subprocess.run(remount, check=True)
+
+    events.add("Failed", "lost.")
+    with pytest.raises(OSError, match="Read-only") as caught:
+        write_atomic(small_disk / "state.json", {"state": "FAILED"})
+
+    assert caught.value.errno in NO_ROOM
+    assert 1 == len((small_disk / "events.jsonl").read_text().splitlines())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b'{"pid": 1'])

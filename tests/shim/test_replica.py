@@ -1,74 +1,35 @@
-"""One replica: its environment, its traceback."""
+"""One replica: its place in the gang, its traceback."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dllab_hub.shim.replica import environment, free_port, last_traceback, replicas_of
+from dllab_hub.shim.replica import last_traceback, replicas_of
 from dllab_hub.shim.signals import signal_name
 from dllab_hub.specs import JobState, ReplicaStatus
 
 PLAN: dict[str, Any] = {
     "id": "digits-1",
-    "python": "/images/pytorch/bin/python",
-    "env": {"HELLO": "world", "OMP_NUM_THREADS": "7"},
-    "roles": [{"name": "worker", "replicas": 2, "gpus": 1}],
+    "name": "digits",
+    "roles": [{"name": "worker", "replicas": 2, "gpus": 1, "processes": 1}],
     "gpus": ["GPU-a", "GPU-b"],
-    "max_restarts": 3,
-    "checkpoint_every": 50,
-    "tensorboard": "/state/tensorboard/ada/digits-1",
 }
 
 
-def test_a_replica_has_torchruns_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script that was written for torchrun finds what it needs, and the lab's own names."""
-    monkeypatch.setenv("PATH", "/bin")
-    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret")
-    gang = replicas_of(PLAN, 2)
-    env = environment(PLAN, Path("/run"), gang, gang[1], 4711)
+def test_the_processes_of_a_replica_share_out_its_gpus() -> None:
+    """Each gets its part, in order; where there are fewer GPUs than processes all have them."""
+    roles = [
+        {"name": "worker", "replicas": 2, "gpus": 2, "processes": 2},
+        {"name": "actor", "replicas": 1, "gpus": 1, "processes": 3},
+        {"name": "critic", "replicas": 1, "gpus": 0, "processes": 1},
+    ]
+    gang = replicas_of({**PLAN, "roles": roles, "gpus": list("abcde")}, 1)
 
-    expected = {
-        "RANK": "1",
-        "LOCAL_RANK": "1",
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-        "GROUP_RANK": "0",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "4711",
-        "TORCHELASTIC_RUN_ID": "digits-1",
-        "TORCHELASTIC_RESTART_COUNT": "1",
-        "CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b",
-        "DLLAB_JOB_ID": "digits-1",
-        "DLLAB_ROLE": "worker",
-        "DLLAB_REPLICA": "1",
-        "DLLAB_ATTEMPT": "2",
-        "DLLAB_WORKSPACE": "/run/workspace",
-        "DLLAB_CHECKPOINT_DIR": "/run/checkpoints",
-        "DLLAB_CHECKPOINT_EVERY": "50",
-        "DLLAB_TENSORBOARD_DIR": "/state/tensorboard/ada/digits-1",
-        "DLLAB_REPORT": "/run/report.json",
-        "DLLAB_LEASE": "digits-1",
-        "PYTHONUNBUFFERED": "1",
-        "HELLO": "world",
-        "OMP_NUM_THREADS": "7",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "PATH": "/images/pytorch/bin:/bin",
-    }
-    assert expected == {key: env.get(key) for key in expected}
-    assert "JUPYTERHUB_API_TOKEN" not in env
-    assert [("GPU-a",), ("GPU-b",)] == [replica.gpus for replica in gang]
-
-
-def test_a_job_without_gpus_sees_none() -> None:
-    """CUDA_VISIBLE_DEVICES is empty then: a CUDA program must not find GPUs it has no lease for."""
-    plan = {**PLAN, "gpus": [], "roles": [{"name": "worker", "replicas": 1, "gpus": 0}]}
-    gang = replicas_of(plan, 1)
-    env = environment(plan, Path("/run"), gang, gang[0], 1)
-
-    assert "" == env["CUDA_VISIBLE_DEVICES"]
-    assert os.environ.get("GLOO_SOCKET_IFNAME") == env.get("GLOO_SOCKET_IFNAME")
+    names = ["worker-0.0", "worker-0.1", "worker-1.0", "worker-1.1"]
+    assert [*names, "actor-0.0", "actor-0.1", "actor-0.2", "critic-0"] == [r.name for r in gang]
+    parts = [("a",), ("b",), ("c",), ("d",), ("e",), ("e",), ("e",), ()]
+    assert parts == [replica.gpus for replica in gang]
+    assert list(range(8)) == [replica.rank for replica in gang]
 
 
 def test_too_few_gpus_are_refused() -> None:
@@ -78,21 +39,23 @@ def test_too_few_gpus_are_refused() -> None:
 
 
 def test_the_wire_is_the_specs_own() -> None:
-    """What the shim writes by hand is exactly a ReplicaStatus."""
-    replica = replicas_of(PLAN, 1)[0]
-    running = ReplicaStatus.from_wire(replica.wire())
-    replica.end(-9, 12.5, "", asked=False)
-    failed = ReplicaStatus.from_wire(replica.wire())
+    """What the shim writes by hand is exactly a ReplicaStatus, and both say the same name."""
+    roles = [{"name": "worker", "replicas": 2, "gpus": 1, "processes": 2}]
+    single, several = (replicas_of({**PLAN, "roles": r}, 1)[-1] for r in (PLAN["roles"], roles))
+    single.stopped = 19
+    running, second = (
+        ReplicaStatus.from_wire(single.wire()),
+        ReplicaStatus.from_wire(several.wire()),
+    )
+    single.end(-9, 12.5, "")
+    failed = ReplicaStatus.from_wire(single.wire())
 
-    assert running.to_wire().keys() == replica.wire().keys()
+    assert running.to_wire().keys() == single.wire().keys()
     assert (JobState.RUNNING, JobState.FAILED) == (running.state, failed.state)
+    assert (True, False) == (running.stopped, failed.stopped)
     assert ("SIGKILL", None, 12.5) == (failed.signal, failed.exit_code, failed.ended)
-    assert "worker-0 was ended by SIGKILL." == replica.why
-
-
-def test_ports_differ() -> None:
-    """Each attempt gets another port."""
-    assert len({free_port() for _ in range(5)}) > 1
+    assert "worker-1 was ended by SIGKILL." == single.why
+    assert ("worker-1", "worker-1.1") == (running.name, second.name) == (single.name, several.name)
 
 
 @pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (34, "SIGRTMIN"), (40, "SIGRTMIN+6")])

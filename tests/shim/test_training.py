@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import dllab_hub
 
 PACKAGE = str(Path(dllab_hub.__file__).parents[1])
@@ -30,39 +32,41 @@ TRAIN = """
         print("STEP", step, float(optimizer.state_dict()["state"][0]["step"]), flush=True)
         time.sleep(0.005)
     """
+NAMES = ("worker-0.0", "worker-0.1", "worker-1.0", "worker-1.1")
 
 
 def steps(log: str) -> list[int]:
     return [int(line.split()[1]) for line in log.splitlines() if line.startswith("STEP")]
 
 
+@pytest.mark.timeout(400)
 def test_a_killed_worker_costs_one_interval_at_most(
     job: Callable[..., Any], torch_python: str
 ) -> None:
-    """After kill -9 of rank 1 all ranks resume from the last checkpoint; a cancel saves another."""
+    """After kill -9 of one of four ranks all resume from the last checkpoint; a cancel saves."""
     made = job(
         TRAIN,
-        replicas=2,
+        roles=[{"name": "worker", "replicas": 2, "processes": 2, "cpus": 2.0}],
         python=torch_python,
         max_restarts=1,
-        env={"PYTHONPATH": PACKAGE, "OMP_NUM_THREADS": "1"},
+        env={"PYTHONPATH": PACKAGE},
     ).start()
-    made.wait_for("STEP 25 ")
-    os.kill(made.replicas[1]["pid"], signal.SIGKILL)
-    made.wait_for("STEP ", attempt=2)
-    made.wait_for("STEP ", "worker-1", attempt=2)
+    made.wait_for("STEP 25 ", "worker-0.0", timeout=80)  # Four times all of torch.
+    os.kill(made.replicas[3]["pid"], signal.SIGKILL)
+    for name in NAMES:
+        made.wait_for("STEP ", name, attempt=2, timeout=80)
     time.sleep(0.5)
-    began = time.monotonic()
     made.signal(signal.SIGTERM)
     end = made.end()
-    took = time.monotonic() - began
 
-    last, resumed = steps(made.log())[-1], steps(made.log(attempt=2))
-    assert resumed[0] == steps(made.log("worker-1", attempt=2))[0]
+    last = steps(made.log("worker-0.0"))[-1]
+    resumed = steps(made.log("worker-0.0", attempt=2))
+    assert {resumed[0]} == {steps(made.log(name, attempt=2))[0] for name in NAMES}
     assert 0 <= last - (resumed[0] - 1) < 10 + 1
-    assert f"STEP {resumed[0]} {float(resumed[0])}" in made.log(attempt=2)  # The optimizer too.
+    # The optimizer too.
+    assert f"STEP {resumed[0]} {float(resumed[0])}" in made.log("worker-0.0", attempt=2)
     assert ("CANCELLED", 2) == (end["state"], end["attempt"])
-    assert took < 5
+    assert 143 == made.replicas[0]["exit_code"]  # It was not waited for in vain.
     newest = max((made.run / "checkpoints").glob("step-*"))
     manifest = json.loads((newest / "MANIFEST.json").read_text())
     assert manifest["step"] in (resumed[-1], resumed[-1] + 1)

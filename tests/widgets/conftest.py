@@ -14,7 +14,7 @@ from served import ONNX
 from dllab_hub.deployed import Deployed, deploy_file
 from dllab_hub.errors import DLLabError
 from dllab_hub.job import Job
-from dllab_hub.specs import Code, GpuReport, GpuState, Role, TrainingSpec
+from dllab_hub.specs import Code, GpuReport, GpuState, Role, TrainingJob, TrainingSpec
 from dllab_hub.testing import MemoryBackend
 
 OWNER = "ada"
@@ -53,6 +53,12 @@ class DirectClient:
             return asyncio.run(getattr(place, _SERVING.get(verb, verb))(OWNER, *args, **kwargs))
 
         return call
+
+    def rerun(self, id: str, **changes: Any) -> TrainingJob:
+        """As the server does it."""
+        self._ask()
+        spec = asyncio.run(self.backend.respec(OWNER, id, changes))
+        return asyncio.run(self.backend.submit(OWNER, spec))
 
     def gpus(self) -> GpuReport:
         self._ask()

@@ -119,6 +119,85 @@ def test_cancel_asks_first(view: JobView, job: Job, client: Any) -> None:
     until(lambda: "CANCELLED" in html(view.widget))
 
 
+def test_pause_says_what_it_loses_first(view: JobView, job: Job, client: Any) -> None:
+    """One press says what would be lost and asks; No leaves all as it is; Yes pauses; Resume goes
+    on.
+    """
+    assert "[Resume]" not in html(view.widget)
+    press(view, "Pause")
+    assert "nothing was saved yet: after a pause it starts over" in html(view.widget)
+    press(view, "No, go on")
+    assert "nothing was saved yet" not in html(view.widget)
+    assert job.state is JobState.RUNNING
+
+    client.backend.save_checkpoint(job.id, 1200)
+    until(lambda: "last checkpoint: step 1200" in html(view.widget))
+    press(view, "Pause")
+    assert "last checkpoint: step 1 200, 0 s ago: pausing now loses up to" in html(view.widget)
+    press(view, "Yes, pause it")
+    until(lambda: "PAUSED" in html(view.widget))
+    assert ["[Resume]", "[Run again]", "[Cancel]"] == shown(view)
+
+    press(view, "Resume")
+    until(lambda: "attempt 2" in html(view.widget))
+    assert ["[Pause]", "[Cancel]"] == shown(view)
+
+
+def test_a_job_that_had_ended_goes_on(view: JobView, job: Job, client: Any) -> None:
+    """The view had stopped asking; Resume makes it live again."""
+    assert view.widget
+    client.backend.finish(job.id, JobState.FAILED, "worker-1 returned 3.")
+    until(lambda: not view.is_live)
+    assert ["[Resume]", "[Run again]", "[Cancel (off)]"] == shown(view)
+
+    press(view, "Resume")
+    client.backend.report(job.id, 7, 9)
+    until(lambda: "step 7 of 9" in html(view.widget))
+    client.backend.finish(job.id)
+    until(lambda: not view.is_live)
+    assert ["[Run again]", "[Cancel (off)]"] == shown(view)
+
+
+def test_run_again(view: JobView, job: Job, client: Any) -> None:
+    """The same wish becomes a new job, whose id is shown; what goes wrong is shown, too."""
+    assert view.widget
+    client.backend.finish(job.id)
+    until(lambda: not view.is_live)
+    press(view, "Run again")
+    newest = client.list(limit=1).jobs[0]
+    assert (job.info.spec, True) == (newest.spec, newest.id != job.id)
+    assert f"Submitted {newest.id}" in html(view.widget)
+
+    client.trouble = Unavailable("the lab service does not answer.")
+    press(view, "Run again")
+    assert "does not answer" in html(view.widget)
+
+
+def test_what_a_paused_or_stopped_job_looks_like(job: Job, client: Any) -> None:
+    """Place in the queue, priority, time that is left and stopped replicas are said."""
+    client.backend.cpus = 3
+    spec = job.info.spec.model_copy(update={"priority": 5, "time_limit": 7200})
+    waiting = JobView(Job(client, client.submit(spec)), period=0.02)
+    said = html(waiting.widget)
+    assert "place 1 in the queue, priority 5" in said
+    assert "2 h 0 min of 2 h 0 min left" in said
+    waiting.close()
+
+    replica = job.info.replicas[0].model_copy(update={"stopped": True})
+    job.info = job.info.model_copy(update={"replicas": (replica,)})
+    view = JobView(job, period=60)
+    assert "stopped, not dead" in html(view.widget)
+    assert "worker-0  RUNNING  stopped, not dead" in view.text()
+    view.close()
+
+
+def shown(view: JobView) -> list[str]:
+    """The buttons that can be seen."""
+    return [
+        line for line in html(view.widget).splitlines() if line.startswith("[") and "]" in line[-1]
+    ]
+
+
 def test_trouble_is_shown_and_survived(view: JobView, client: Any) -> None:
     """While the service is away the view says so and keeps asking, ever more slowly."""
     widget = view.widget

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -19,7 +18,6 @@ from ...catalog import HERE, interpreter, load_catalog
 from ...errors import NotFound, Unavailable
 from ...leases import LeaseDir
 from ...metrics.nvml import inventory
-from ...names import new_id
 from ...specs import (
     Capacity,
     Catalog,
@@ -28,20 +26,25 @@ from ...specs import (
     JobPage,
     JobState,
     LogChunk,
+    Preflight,
     TrainingJob,
     TrainingSpec,
 )
 from ...state import StateDir
 from ..base import Backend
-from . import readings
-from .account import account_of, known_account
+from ..source import check_preflight
+from .account import known_account
 from .capacity import capacity
+from .checkpoints import checkpoints
+from .draft import Draft, drafted
 from .jobdir import JobDir, read_account
 from .launch import Launcher
+from .lock import take_state
 from .logs import read_log
 from .queue import Queue
 from .serving import LocalServing
-from .store import Store, disk_errors
+from .store import Store
+from .workspaces import LocalWorkspaces
 
 __all__ = ("LocalBackend",)
 
@@ -50,6 +53,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 #: Seconds between two looks at jobs that live.
 _TICK = 0.5
+#: A shim writes down the end of its job, and is gone a moment later.
+_LAST_MOMENTS = 20.0
 #: A driver may hang; jobs that need no new GPU must not wait for it.
 _DRIVER_PATIENCE = 2.0
 
@@ -65,11 +70,14 @@ class LocalBackend(Backend):
         here: Also offer the running interpreter as an image, for a ``jupyter lab`` without a hub.
         os_users: Run each job as its owner's own account; needs root.
         gpus: UUIDs of the GPUs there are.
-        grace: Seconds that a cancelled job has for a last checkpoint.
+        cpus: How many CPUs the jobs that run may count for together; None: those that this process
+            may use.
+        grace: Seconds that a cancelled or paused job has for a last checkpoint.
         python: Interpreter of the shims and of the image ``here``; it can import this package.
     """
 
     serving: LocalServing
+    workspaces: LocalWorkspaces
 
     def __init__(
         self,
@@ -78,6 +86,7 @@ class LocalBackend(Backend):
         here: bool = False,
         os_users: bool = False,
         gpus: Callable[[], Sequence[str]] = inventory,
+        cpus: float | None = None,
         grace: float = 10.0,
         python: str = sys.executable,
     ) -> None:
@@ -88,16 +97,19 @@ class LocalBackend(Backend):
         self._python = python
         self._leases = LeaseDir(state.leases)
         self._store = Store(state.root)
+        self.cpus = cpus or len(os.sched_getaffinity(0))
+        self.workspaces = LocalWorkspaces(state, limit=self._workspace_limit)
         self._launcher = Launcher(
             state,
             self._leases,
             self._interpreter,
             partial(load_catalog, state, here=here),
+            self.workspaces,
             grace=grace,
             os_users=os_users,
             python=python,
         )
-        self._queue = Queue(state, self._store, self._leases, self._launcher, grace)
+        self._queue = Queue(state, self._store, self._leases, self._launcher, grace, self.cpus)
         self.serving = LocalServing(state, os_users=os_users, python=python)
         self._keeper = ThreadPoolExecutor(1, "dllab-jobs")
         self._lock: int | None = None
@@ -136,21 +148,20 @@ class LocalBackend(Backend):
         return await asyncio.to_thread(load_catalog, self._state, here=self._here)
 
     async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
-        account = await asyncio.to_thread(account_of, owner, self._os_users)
-        job = TrainingJob(
-            id=new_id(spec.name),
-            owner=owner,
-            spec=spec,
-            state=JobState.PENDING,
-            reason="starting.",
-            created=time.time(),
-        )
-        gpus = await self._inventory() if spec.gpus else ()
-        # Many files are many fsyncs: others are being answered meanwhile.
-        job = await asyncio.to_thread(self._launcher.prepare, job, account)
-        job = await self._keep(self._queue.submit, job, account, gpus)
+        gpus = await self._inventory() if spec.gpus else self._gpus
+        async with self._draft(owner, spec) as draft:
+            check_preflight(await draft.preflight(self._launcher, deep=False), spec)
+            job = await self._keep(self._queue.submit, draft.job, draft.folder, gpus)
         self._wake.set()
         return job
+
+    async def _preflight(self, owner: str, spec: TrainingSpec, deep: bool) -> Preflight:
+        # What it would begin with may be large, and tells nothing about the code.
+        async with self._draft(owner, spec.model_copy(update={"checkpoint_from": None})) as draft:
+            return await draft.preflight(self._launcher, deep=deep)
+
+    def _draft(self, owner: str, spec: TrainingSpec) -> AbstractAsyncContextManager[Draft]:
+        return drafted(self._state, self._launcher, owner, spec, os_users=self._os_users)
 
     async def _get(self, owner: str, id: str) -> TrainingJob:
         job = await asyncio.to_thread(self._store.find, owner, id)
@@ -174,9 +185,26 @@ class LocalBackend(Backend):
         return JobPage(jobs=tuple(seen), next=following)
 
     async def _cancel(self, owner: str, id: str) -> TrainingJob:
-        job = await self._keep(self._queue.cancel, id, owner)
+        job = await self._keep(self._queue.cancel, owner, id, owner)
         self._wake.set()
         return job or await self._get(owner, id)
+
+    async def _pause(self, owner: str, id: str) -> TrainingJob:
+        job = await self._keep(self._queue.pause, id, owner)
+        self._wake.set()
+        return job or await self._get(owner, id)
+
+    async def _resume(self, owner: str, id: str) -> TrainingJob:
+        wants = (await self._get(owner, id)).spec.gpus
+        gpus = await self._inventory() if wants else self._gpus
+        give_up = time.monotonic() + _LAST_MOMENTS
+        while (job := await self._keep(self._queue.resume, owner, id, owner, gpus)) is None:
+            self._wake.set()  # What does not end is killed then.
+            if time.monotonic() > give_up:
+                raise Unavailable("the job is still ending.", hint="Try again in a moment.")
+            await asyncio.sleep(0.02)
+        self._wake.set()
+        return job
 
     async def _logs(
         self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int, limit: int
@@ -192,7 +220,7 @@ class LocalBackend(Backend):
 
     async def _checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]:
         await self._get(owner, id)
-        return await asyncio.to_thread(lambda: readings.checkpoints(self._folder(id).run))
+        return await asyncio.to_thread(lambda: checkpoints(self._folder(id).run))
 
     async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
         there = await self._inventory()
@@ -203,6 +231,9 @@ class LocalBackend(Backend):
             raise NotFound("you have no such lab with GPUs.", field="lab")
         self._wake.set()  # A job may have waited for it.
 
+    def _workspace_limit(self) -> int:
+        return load_catalog(self._state, here=self._here).max_workspace_mb << 20
+
     # On the thread of decisions.
 
     async def _keep(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -212,20 +243,7 @@ class LocalBackend(Backend):
         return await loop.run_in_executor(self._keeper, lambda: do(*args, **kwargs))
 
     def _open(self) -> None:
-        for path in (
-            self._state.root,
-            self._state.jobs,
-            self._state.tensorboard,
-            self._state.leases,
-            self._state.models,
-            self._state.deployments,
-        ):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._os_users:  # Accounts pass through to their own directories, and see no names.
-            through = (self._state.jobs, self._state.models, self._state.deployments)
-            for path in (self._state.root, self._state.tensorboard, *through):
-                path.chmod(0o711)
-        self._lock = _take(self._state.root / "service.lock")
+        self._lock = take_state(self._state, self._os_users)
         try:
             self._store.open()
             self._queue.adopt()
@@ -274,27 +292,3 @@ class LocalBackend(Backend):
 
     async def _ask_driver(self) -> None:
         self._gpus = tuple(await asyncio.to_thread(self._read_gpus))
-
-
-def _take(path: Path) -> int:
-    """The lock that makes this the one service of a state directory."""
-    try:
-        with disk_errors():
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except PermissionError as exc:
-        raise Unavailable(
-            f"{path.parent} belongs to another user.", hint="Choose another with DLLAB_HOME."
-        ) from exc
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        pid = os.pread(fd, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(fd)
-        raise Unavailable(
-            f"another lab service (process {pid}) runs jobs in {path.parent}.",
-            hint="Stop it, or choose another directory with DLLAB_HOME.",
-        ) from exc
-    with suppress(OSError):  # A courtesy to whoever is refused.
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd

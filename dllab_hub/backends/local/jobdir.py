@@ -1,34 +1,50 @@
-"""`JobDir`: the directory of one job: made in one step, and what the service itself keeps there."""
+"""`JobDir`: the directory of one job: made whole before it appears, and what it says of the job."""
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from ...errors import InvalidRequest
 from ...specs import TrainingJob
+from .luggage import copy_checkpoints, write_code
+from .rundir import RunDir
 from .shimdir import ShimDir, sync_folder, write_file
 
 __all__ = ("JobDir", "read_account", "read_job")
-
-#: What the system says when a file of the code cannot have the name it asks for.
-_BAD_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EILSEQ}
 
 
 class JobDir(ShimDir):
     """``jobs/<id>/``: what a job is, and what runs."""
 
-    def create(self, job: TrainingJob) -> None:
-        """Make the whole directory; it appears at once, complete and on the disk, or not at all.
+    @property
+    def draft(self) -> ShimDir:
+        """The directory before it appears; whatever is found there at a start is removed."""
+        return ShimDir(self.path.with_name(f".new-{self.path.name}"), self.account)
+
+    def create(
+        self,
+        job: TrainingJob,
+        fill: Callable[[Path], None] | None = None,
+        begin: RunDir | None = None,
+    ) -> None:
+        """Make the whole directory as a draft, complete and on the disk.
+
+        Args:
+            job: The job.
+            fill: Puts the files that travel with it into its workspace; the code's own come after
+                them, in their place if they have the same name.
+            begin: Of another job, whose newest checkpoints are copied.
 
         Raises:
-            InvalidRequest: a file of the code cannot be written under its name.
+            InvalidRequest: a file of the code cannot be written under its name, or there is no
+                checkpoint.
             OSError: there is no room, for example; nothing was left behind.
         """
-        new = self.path.with_name(f".new-{self.path.name}")
+        new = self.draft.path
         try:
             new.mkdir()
             new.chmod(0o711)  # The account passes through to run/, whatever our umask is.
@@ -44,21 +60,31 @@ class JobDir(ShimDir):
             run = new / "run"
             for folder in (run, run / "workspace", run / "checkpoints", run / "attempts"):
                 folder.mkdir(mode=0o700)
-            _write_code(run / "workspace", job)
+            if fill is not None:
+                fill(run / "workspace")
+            write_code(run / "workspace", job.spec.code)
+            if begin is not None:
+                copy_checkpoints(begin, run)
             for folder in (*(path for path in run.rglob("*") if path.is_dir()), run, new):
                 sync_folder(folder)
-            new.rename(self.path)
-            sync_folder(self.path.parent)
         except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
+            self.remove()
             raise
 
+    def appear(self) -> None:
+        """Make the draft the directory, at once.
+
+        Raises:
+            OSError: it could not be renamed.
+        """
+        self.draft.path.rename(self.path)
+        sync_folder(self.path.parent)
+
     def remove(self) -> None:
-        """Delete the directory of a job that was refused and never launched."""
-        aside = self.path.with_name(f".new-{self.path.name}")
+        """Delete the directory, or the draft, of a job that was refused and never launched."""
         with suppress(FileNotFoundError):
-            self.path.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+            self.path.rename(self.draft.path)
+        shutil.rmtree(self.draft.path, ignore_errors=True)
 
 
 def read_job(path: Path) -> TrainingJob:
@@ -94,18 +120,3 @@ def read_account(path: Path) -> str | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return name if isinstance(name, str) else None
-
-
-def _write_code(workspace: Path, job: TrainingJob) -> None:
-    code = job.spec.code
-    for name, text in {**code.files, code.filename: code.source}.items():
-        path = workspace / name
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_file(path, text.encode())
-        except (OSError, UnicodeEncodeError) as exc:
-            if isinstance(exc, OSError) and exc.errno not in _BAD_NAMES:
-                raise
-            raise InvalidRequest(
-                "a file cannot be written under its name beside the others.", field="code.files"
-            ) from exc

@@ -1,4 +1,4 @@
-"""`Journal`: one line for each job that was accepted and each that has ended; only ever appended.
+"""`Journal`: a line whenever a job is accepted, ends, is paused or resumed; only ever appended.
 
 The index is rebuilt from it, so a line is on the disk before anybody is told that it happened.
 """
@@ -21,7 +21,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Journal:
-    """The file ``journal.jsonl``: ``{"op": "submit" | "end", "job": TrainingJob}`` per line."""
+    """The file ``journal.jsonl``, with ``{"op", "job": TrainingJob}`` in each line.
+
+    The op is ``submit``, ``end``, ``pause`` or ``resume``. The last line of a job says how it is;
+    one that was submitted or resumed may have gone on since, as its directory shows.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from ...errors import NotFound
 from ...leases import LeaseDir
 from ...names import slug
 from ...shim import WORKSPACE
-from ...specs import Catalog, TrainingJob
+from ...specs import Catalog, TrainingJob, TrainingSpec
 from ...state import StateDir
 from .account import Account
+from .carried import Carried
 from .jobdir import JobDir
+from .overlay import Overlay, overlay_of
+from .plan import plan_of
+from .rundir import RunDir
 from .shims import Shims, claim
 from .store import disk_errors
+from .workspaces import LocalWorkspaces
 
 __all__ = ("Launcher",)
 
@@ -38,6 +44,7 @@ class Launcher(Shims):
         leases: The GPUs' locks.
         interpreter: The Python of an image, by its name.
         catalog: Reads the catalog, which knows the volumes.
+        workspaces: Has the files that travel with jobs.
         grace: Seconds that a cancelled job has for a last checkpoint.
         os_users: Every job runs as its owner's account.
         python: The interpreter of the shims; it can import this package.
@@ -49,6 +56,7 @@ class Launcher(Shims):
         leases: LeaseDir,
         interpreter: Callable[[str], Path],
         catalog: Callable[[], Catalog],
+        workspaces: LocalWorkspaces,
         *,
         grace: float,
         os_users: bool = False,
@@ -59,6 +67,7 @@ class Launcher(Shims):
         self._leases = leases
         self._interpreter = interpreter
         self._catalog = catalog
+        self._workspaces = workspaces
         self._grace = grace
 
     def tensorboard(self, job: TrainingJob) -> Path:
@@ -71,74 +80,100 @@ class Launcher(Shims):
         tensorboard = str(self.tensorboard(job))
         return job.model_copy(update={"workspace": str(workspace), "tensorboard": tensorboard})
 
-    def prepare(self, job: TrainingJob, account: Account) -> TrainingJob:
-        """Write a new job's directory. Looks at nothing else here, so any thread may do it.
+    def prepare(self, job: TrainingJob, folder: JobDir) -> TrainingJob:
+        """Write a new job's directory, as a draft. Any thread may do it.
 
         Raises:
             StorageFull: there is no room; nothing was left behind.
-            InvalidRequest: a file of the code cannot have its name.
+            InvalidRequest: a file of the code cannot have its name, or what it is to begin with is
+                not there.
         """
         job = self.located(job)
         with disk_errors():
-            JobDir(self._state.jobs / job.id, account).create(job)
+            folder.create(job, self._filler(job), self._beginning(job, folder.account))
+            folder.draft.run.hand_over()
         return job
 
-    def launch(self, folder: JobDir, job: TrainingJob, gpus: Sequence[str]) -> bool:
+    def launch(
+        self, folder: JobDir, job: TrainingJob, carried: Carried, gpus: Sequence[str]
+    ) -> bool:
         """Start the job's shim; False when it has one already.
 
         Args:
             folder: Of the job.
             job: The job.
+            carried: From its launches before.
             gpus: UUIDs of all GPUs of this machine.
 
         Raises:
             NoCapacity: too few GPUs are free.
             AccessDenied: in OS-user mode, the job has no account of its own (any more).
-            DLLabError: the image or a volume is not there any more.
+            Conflict: nothing is left of its time limit.
+            DLLabError: the image, the lab or a volume is not there any more.
             OSError: a file could not be written or the process not be started.
         """
         self._check(folder)
-        python = self._interpreter(job.spec.image)
+        plan = self.plan(job, folder.run.path, carried)
+        _own_folder(self._state.tensorboard, self.tensorboard(job), folder.account)
         holder = {"kind": "job", "owner": job.owner, "name": job.spec.name, "id": job.id}
         with claim(folder.lock) as lock:
             if lock is None:
                 return False
             with self._leases.take(gpus, job.spec.gpus, holder, borrow=True) as lease:
-                plan = self._plan(folder, job, python, lease.uuids)
+                plan |= {"gpus": list(lease.uuids)}
                 self._launch(folder, plan, (lock, *lease.fds), lease.uuids)
                 if lease.loans:
                     _say_borrowed(folder, len(lease.loans))
         return True
 
-    def _plan(
-        self, folder: JobDir, job: TrainingJob, python: Path, uuids: Sequence[str]
-    ) -> dict[str, Any]:
-        tensorboard = self.tensorboard(job)
-        _own_folder(self._state.tensorboard, tensorboard, folder.account)
+    def plan(self, job: TrainingJob, run: Path, carried: Carried) -> dict[str, Any]:
+        """What ``plan.json`` will say, but for the GPUs, which are not taken yet.
+
+        Args:
+            job: The job.
+            run: Its run directory, as it is now.
+            carried: From its launches before.
+
+        Raises:
+            Conflict: nothing is left of its time limit.
+            DLLabError: the image, the lab or a volume is not there any more.
+        """
+        overlay = self._overlay(job, run)
+        python = overlay.python if overlay else self._interpreter(job.spec.image)
         return {
             "id": job.id,
             "owner": job.owner,
-            "name": job.spec.name,
-            "python": str(python),
-            "argv": [job.spec.code.filename, *job.spec.code.args],
-            "env": job.spec.env,
-            "roles": [role.to_wire() for role in job.spec.roles],
-            "gpus": list(uuids),
-            "max_restarts": job.spec.max_restarts,
-            "checkpoint_every": job.spec.checkpoint_every,
-            "tensorboard": str(tensorboard),
-            "volumes": self._volumes(job),
-            "workspace": str(folder.run.path / WORKSPACE),
+            **plan_of(job.spec, str(python)),
+            **carried.plan(job),
+            "gpus": [],
+            "overlay": overlay.plan if overlay else None,
+            "tensorboard": str(self.tensorboard(job)),
+            "volumes": self._volumes(job.spec),
+            "workspace": str(run / WORKSPACE),
             "grace": self._grace,
         }
 
-    def _volumes(self, job: TrainingJob) -> dict[str, Any]:
+    def _overlay(self, job: TrainingJob, run: Path) -> Overlay | None:
+        lab = job.spec.lab
+        return overlay_of(self._state, job.owner, lab, job.spec.image, run) if lab else None
+
+    def _filler(self, job: TrainingJob) -> Callable[[Path], None] | None:
+        if job.spec.workspace is None:
+            return None
+        return partial(self._workspaces.materialise, job.owner, job.spec.workspace)
+
+    def _beginning(self, job: TrainingJob, account: Account) -> RunDir | None:
+        if job.spec.checkpoint_from is None:
+            return None
+        return JobDir(self._state.jobs / job.spec.checkpoint_from, account).run
+
+    def _volumes(self, spec: TrainingSpec) -> dict[str, Any]:
         """``DLLAB_VOLUMES`` of a job. Whether the person may use them was looked at before."""
-        if not job.spec.volumes:
+        if not spec.volumes:
             return {}
         there = {volume.name: volume for volume in self._catalog().volumes}
         found = {}
-        for name in job.spec.volumes:
+        for name in spec.volumes:
             if name not in there:
                 raise NotFound(f"the volume {name} is not offered any more.", field="volumes")
             volume = there[name]

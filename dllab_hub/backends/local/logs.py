@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from ...errors import NotFound
-from ...specs import LogChunk, TrainingJob
+from ...specs import JobState, LogChunk, TrainingJob
+from ..replicas import replica_names
 from .rundir import RunDir, Unreadable
 
 __all__ = ("read_log",)
@@ -32,7 +33,7 @@ def read_log(
     if number > newest:
         there = "attempt 1" if newest == 1 else f"attempts 1 to {newest}"
         raise NotFound(f"the job has {there} so far.", field="attempt")
-    names = [f"{role.name}-{index}" for role in job.spec.roles for index in range(role.replicas)]
+    names = replica_names(job.spec)
     if replica is not None and replica not in names:
         shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if names[20:] else "")
         raise NotFound(f"the job's replicas are {shown}.", field="replica")
@@ -49,6 +50,6 @@ def read_log(
         attempt=number,
         offset=start,
         size=size,
-        over=job.state.is_terminal or number < newest,
+        over=job.state.is_terminal or job.state is JobState.PAUSED or number < newest,
         tail=offset < 0,
     )

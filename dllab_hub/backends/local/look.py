@@ -1,7 +1,7 @@
 """What is true of one job now: decided from its lock and its files, and from nothing remembered.
 
 An end that was recorded wins. Else the lock on ``shim.lock`` says whether the shim lives. A shim
-that died without a record leaves the job `LOST`, or `CANCELLED` when that was asked for.
+that died without a record leaves the job `LOST`, or what was asked for: `CANCELLED` or `PAUSED`.
 """
 
 from __future__ import annotations
@@ -13,25 +13,29 @@ from typing import Any
 
 from ...shim.process import is_alive, uid_of
 from ...specs import JobState, ReplicaStatus, TrainingJob
+from ..pausing import pause_reason
 from . import readings
+from .asked import Asked
+from .checkpoints import newest_checkpoint
 from .jobdir import JobDir
 from .readings import Status
 from .rundir import Unreadable
 from .shimdir import ShimDir
 from .shims import is_locked
 
-__all__ = ("has_shim", "last_words", "look", "shim_of")
+__all__ = ("has_shim", "last_words", "look", "shim_of", "was_rebooted")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_NOTHING = Asked()
 
 
-def look(folder: JobDir, job: TrainingJob, cancelled_by: str = "") -> TrainingJob:
+def look(folder: JobDir, job: TrainingJob, asked: Asked = _NOTHING) -> TrainingJob:
     """The job as its directory shows it; ``job`` is what was known before.
 
     Args:
         folder: Of the job.
         job: As last seen.
-        cancelled_by: Who asked to cancel it; empty when nobody did.
+        asked: What people asked of it.
     """
     if not folder.path.is_dir():
         return _ended(job, JobState.LOST, "its directory is gone.", time.time())
@@ -40,7 +44,7 @@ def look(folder: JobDir, job: TrainingJob, cancelled_by: str = "") -> TrainingJo
     end = readings.end(folder.run)
     started = job.state is not JobState.PENDING or readings.identity(folder.run) is not None
     if end is None and not alive and not started:
-        return job
+        return _not_started(job, asked)
     status = Status.of(folder.run)
     seen = job.model_copy(
         update={
@@ -48,14 +52,17 @@ def look(folder: JobDir, job: TrainingJob, cancelled_by: str = "") -> TrainingJo
             "replicas": status.replicas or job.replicas,
             "started": status.started or job.started or time.time(),
             "progress": readings.progress(folder.run) or job.progress,
-            "checkpoint": readings.newest_checkpoint(folder.run),
+            "checkpoint": newest_checkpoint(folder.run),
+            "position": None,
         }
     )
-    if end is not None:
-        return _ended(seen, end.state, end.reason, end.ended or time.time())
-    if alive:
-        return _running(seen, status, cancelled_by)
-    return _ended(seen, *_unrecorded(folder, cancelled_by), time.time())
+    if end is None and alive:
+        return _running(seen, status, asked)
+    ran = max(status.ran, (end.ran if end else None) or 0.0, job.ran)
+    seen = seen.model_copy(update={"ran": ran})
+    if end is None:
+        return _ended(seen, *_unrecorded(folder, seen, asked), time.time())
+    return _ended(seen, *_recorded(end, seen, asked), end.ended or time.time())
 
 
 def has_shim(folder: ShimDir) -> bool:
@@ -85,10 +92,28 @@ def shim_of(folder: ShimDir) -> dict[str, Any] | None:
     return said if owner is None or owner == folder.account.uid else None
 
 
-def _running(job: TrainingJob, status: Status, cancelled_by: str) -> TrainingJob:
+def was_rebooted(folder: JobDir) -> bool:
+    """Whether the machine was started again since the job was launched."""
+    noted = folder.noted("launch.json") or readings.identity(folder.run) or {}
+    boot = noted.get("boot_id")
+    return bool(boot) and boot != _BOOT_ID.read_text().strip()
+
+
+def _not_started(job: TrainingJob, asked: Asked) -> TrainingJob:
+    """It waits, unless somebody does not want that any more."""
+    when = "before it started" if not job.attempt else "while it waited"
+    if asked.cancelled_by:
+        reason = f"cancelled by {asked.cancelled_by} {when}."
+        return _ended(job, JobState.CANCELLED, reason, time.time())
+    if asked.paused_by:
+        return _ended(job, JobState.PAUSED, f"paused by {asked.paused_by} {when}.", time.time())
+    return job
+
+
+def _running(job: TrainingJob, status: Status, asked: Asked) -> TrainingJob:
     state = JobState.RESTARTING if status.state is JobState.RESTARTING else JobState.RUNNING
-    if cancelled_by:
-        reason = "cancelling."
+    if asked:
+        reason = asked.doing
     elif status.state is None and not job.replicas:
         reason = "starting."
     else:
@@ -96,18 +121,30 @@ def _running(job: TrainingJob, status: Status, cancelled_by: str) -> TrainingJob
     return job.model_copy(update={"state": state, "reason": reason})
 
 
-def _unrecorded(folder: JobDir, cancelled_by: str) -> tuple[JobState, str]:
+def _recorded(end: readings.End, job: TrainingJob, asked: Asked) -> tuple[JobState, str]:
+    """State and sentence for a job whose shim has written down its end."""
+    if end.state is not JobState.PAUSED:
+        return end.state, end.reason
+    if asked.cancelled_by:  # It came while the job was saving.
+        return JobState.CANCELLED, f"cancelled by {asked.cancelled_by} while it was being paused."
+    killed = end.reason.endswith("was killed.")  # So the shim says it.
+    by = asked.paused_by
+    return JobState.PAUSED, pause_reason(by, job.progress, job.checkpoint, killed=killed)
+
+
+def _unrecorded(folder: JobDir, job: TrainingJob, asked: Asked) -> tuple[JobState, str]:
     """State and sentence for a job whose shim died without a word."""
-    said = readings.identity(folder.run)
-    if cancelled_by:
+    if asked.cancelled_by:
         return (
             JobState.CANCELLED,
-            f"cancelled by {cancelled_by}; it did not stop by itself and was killed.",
+            f"cancelled by {asked.cancelled_by}; it did not stop by itself and was killed.",
         )
-    noted = folder.noted("launch.json") or said or {}
-    if noted.get("boot_id") and noted["boot_id"] != _BOOT_ID.read_text().strip():
+    if asked.paused_by:
+        by = asked.paused_by
+        return JobState.PAUSED, pause_reason(by, job.progress, job.checkpoint, killed=True)
+    if was_rebooted(folder):
         return JobState.LOST, "the machine was restarted while the job ran."
-    if said is None:
+    if readings.identity(folder.run) is None:
         return JobState.FAILED, f"the supervisor could not start: {last_words(folder)}"
     return (
         JobState.LOST,
@@ -132,13 +169,13 @@ def _ended(job: TrainingJob, state: JobState, reason: str, when: float) -> Train
         state, "no reason given."
     )
     replicas = tuple(_over(replica, state, when) for replica in job.replicas)
-    return job.model_copy(
-        update={"state": state, "reason": reason, "replicas": replicas, "ended": when}
-    )
+    update = {"state": state, "reason": reason, "replicas": replicas, "ended": when}
+    return job.model_copy(update={**update, "position": None})
 
 
 def _over(replica: ReplicaStatus, state: JobState, when: float) -> ReplicaStatus:
-    """A replica nobody saw the end of shares the job's."""
+    """A replica nobody saw the end of shares the job's; one of a paused job was ended."""
+    state = JobState.CANCELLED if state is JobState.PAUSED else state
     if replica.state.is_terminal:
         return replica.model_copy(update={"pid": None})
     return replica.model_copy(update={"state": state, "pid": None, "ended": when})

@@ -1,4 +1,4 @@
-"""`Queue`: every job that has not ended: waiting for GPUs, running, being cancelled.
+"""`Queue`: every job that has not ended: waiting for its turn, running, being ended.
 
 All of it runs on one thread, so nothing here is locked. A look at a job is a decision from its
 files (see `look`); what changed is written to the store, and never the other way round.
@@ -8,61 +8,61 @@ from __future__ import annotations
 
 import logging
 import shutil
-import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from ...errors import DLLabError, NoCapacity, StorageFull, Unavailable
+from ...errors import Conflict, DLLabError, StorageFull, Unavailable
 from ...leases import LeaseDir
-from ...shim.process import send, sweep
-from ...specs import JobState, TrainingJob, advice, shortage, usable
+from ...specs import JobState, TrainingJob
 from ...state import StateDir
+from ..pausing import next_start, time_left
 from . import readings
-from .account import Account, known_account
-from .capacity import holders
+from .account import known_account
+from .asked import Asked
+from .carried import Carried
 from .jobdir import JobDir, read_account, read_job
 from .launch import Launcher
-from .look import has_shim, look, shim_of
+from .live import Live
+from .look import has_shim, shim_of, was_rebooted
+from .rundir import Unreadable
+from .starter import Starter
 from .store import JOB_ID, Store, disk_errors
 
 __all__ = ("Queue",)
 
 _LOG = logging.getLogger(__name__)
-#: Seconds beyond its grace that a cancelled job has before its shim is killed.
+#: Seconds beyond its grace that a cancelled or paused job has before its shim is killed.
 _PATIENCE = 5.0
 
 
-@dataclass
-class _Live:
-    job: TrainingJob
-    folder: JobDir
-    cancelled_by: str = ""
-    told: bool = False  # The shim has been asked to end.
-    deadline: float | None = None  # On the monotonic clock: then it is killed.
-
-
 class Queue:
-    """Starts jobs in the order in which they came, as far as they fit, and sees them end.
+    """Starts jobs in the order of the line, as far as they fit, and sees them end.
 
     Args:
         state: Where things lie.
         store: Open.
         leases: The GPUs' locks.
         launcher: Starts shims.
-        grace: Seconds that a cancelled job has for a last checkpoint.
+        grace: Seconds that a cancelled or paused job has for a last checkpoint.
+        cpus: How many CPUs the jobs that run may count for together.
     """
 
     def __init__(
-        self, state: StateDir, store: Store, leases: LeaseDir, launcher: Launcher, grace: float
+        self,
+        state: StateDir,
+        store: Store,
+        leases: LeaseDir,
+        launcher: Launcher,
+        grace: float,
+        cpus: float,
     ) -> None:
         self._state = state
         self._store = store
-        self._leases = leases
         self._launcher = launcher
+        self._starter = Starter(leases, launcher, cpus)
         self._patience = grace + _PATIENCE
-        self._live: dict[str, _Live] = {}
-        self._ending: dict[str, tuple[JobDir, float]] = {}  # Ended, and the shim is still there.
+        self._live: dict[str, Live] = {}
+        self._ending: dict[str, tuple[Live, float]] = {}  # Ended, and the shim is still there.
 
     def adopt(self) -> None:
         """Take over what was there before the service started."""
@@ -76,45 +76,31 @@ class Queue:
                 except (OSError, DLLabError) as exc:
                     _LOG.error("The job in %s cannot be adopted: %s", path, exc)
         for job in self._store.live():
-            self._live[job.id] = self._adopted(self._launcher.located(job))
+            live = self._live[job.id] = self._of(self._launcher.located(job))
+            live.asked = Asked.of(live.folder, job.owner)
+            live.go_on_asking(self._patience)
+            if shim := shim_of(live.folder):
+                self._launcher.adopt(shim["pid"])
         for id in tuple(self._live):
             self._look_safely(id)
 
-    def _look_safely(self, id: str) -> None:
-        """A job that cannot be looked at must not keep the others from being looked at."""
-        try:
-            live = self._live[id]
-            if live.cancelled_by:
-                self._press(live)
-            self.look(id)
-        except Exception:
-            _LOG.exception("%s cannot be looked at now.", id)
-
-    def submit(self, job: TrainingJob, account: Account, gpus: Sequence[str]) -> TrainingJob:
-        """Accept a job whose directory is there (`Launcher.prepare`), and start it when it fits.
+    def submit(self, job: TrainingJob, folder: JobDir, gpus: Sequence[str]) -> TrainingJob:
+        """Accept a job whose directory is a draft, and start it when it fits.
 
         Raises:
             StorageFull: there is no room; nothing was left behind.
         """
-        folder = JobDir(self._state.jobs / job.id, account)
         try:
+            with disk_errors():
+                folder.appear()
             self._store.add(job)
         except BaseException:
             folder.remove()
             raise
-        live = self._live[job.id] = _Live(job, folder)
-        self._say(
-            folder,
-            "Submitted",
-            f"{job.owner} submitted it: {job.spec.replicas} x {job.spec.image}.",
-        )
-        try:
-            if job.spec.gpus:
-                self.tick(gpus)  # A shim that just died may have left GPUs, and strays with them.
-            else:
-                self._launch(live, ())
-        except Exception:  # It is accepted: an error now would make the person submit it twice.
-            _LOG.exception("%s could not be started at once; the next look tries again.", job.id)
+        live = self._live[job.id] = Live(job, folder, Carried(since=job.created))
+        what = f"{job.spec.replicas} x {job.spec.image}"
+        live.say("Submitted", f"{job.owner} submitted it: {what}.")
+        self._start_soon(live, gpus)
         return live.job
 
     def find(self, id: str) -> TrainingJob | None:
@@ -128,59 +114,81 @@ class Queue:
         if live is None:
             return None
         before = live.job
-        job = look(live.folder, before, live.cancelled_by)
-        if job.state.is_terminal:
+        job = live.look()
+        if job.state.is_terminal or job.state is JobState.PAUSED:
+            lost = job.state is JobState.LOST and live.folder.path.is_dir()
+            if lost and job.spec.resume_after_reboot and was_rebooted(live.folder):
+                return self._after_reboot(live, job)
             return self._settle(live, job)
         live.job = job
         if (job.state, job.attempt, job.reason) != (before.state, before.attempt, before.reason):
             self._keep(job)
         return job
 
-    def cancel(self, id: str, by: str) -> TrainingJob | None:
-        """Ask a job to end; at once when it waits. None when it has ended meanwhile."""
+    def cancel(self, owner: str, id: str, by: str) -> TrainingJob | None:
+        """Ask a job to end; at once when it waits or is paused. None when it has ended before."""
+        job = self.look(id)
+        if live := self._live.get(id):
+            live.cancel(by, self._patience)
+            return self.look(id)
+        paused = job or self._store.find(owner, id)
+        if paused is None or paused.state is not JobState.PAUSED:
+            return job
+        update = {"state": JobState.CANCELLED, "reason": f"cancelled by {by} while paused."}
+        return self._settle(self._of(paused), paused.model_copy(update=update))
+
+    def pause(self, id: str, by: str) -> TrainingJob | None:
+        """Ask a job to save and end; at once when it waits. None when it has ended before.
+
+        Raises:
+            Conflict: it is being cancelled.
+        """
         job = self.look(id)
         live = self._live.get(id)
-        if job is None or live is None:
+        if live is None:
             return job
-        if job.state is JobState.PENDING:
-            reason = f"cancelled by {by} before it started."
-            update = {"state": JobState.CANCELLED, "reason": reason, "ended": time.time()}
-            return self._settle(live, job.model_copy(update=update))
-        if not live.cancelled_by:
-            live.cancelled_by = by
-            try:
-                live.folder.note("cancel.json", {"by": by})
-            except OSError as exc:
-                _LOG.warning("%s: a cancel will not outlive the service: %s", id, exc)
-            self._say(live.folder, "Cancelling", f"{by} cancelled the job.")
-            live.deadline = time.monotonic() + self._patience
-            self._press(live)
+        if live.asked.cancelled_by:
+            raise Conflict("the job is being cancelled.", hint="Resume it when it has ended.")
+        live.pause(by, self._patience)
         return self.look(id)
+
+    def resume(self, owner: str, id: str, by: str, gpus: Sequence[str]) -> TrainingJob | None:
+        """Queue a job again; None while the shim of before is still there: ask again soon.
+
+        Raises:
+            Conflict: its directory is gone, or nothing is left of its time limit.
+            StorageFull: there is no room; it is as it was.
+        """
+        if live := self._live.get(id):
+            return live.job
+        job = self._store.find(owner, id)
+        if job is None or not job.state.is_resumable:
+            return job
+        live = self._of(job)
+        if not live.folder.path.is_dir():
+            raise Conflict("the job's directory is gone.", hint="Run it again with rerun.")
+        time_left(job.spec, job.ran)
+        if has_shim(live.folder):
+            self._ending.setdefault(id, (live, time.monotonic() + self._patience))
+            return None
+        self._again(live, job, time.time(), "resuming.")
+        start = next_start(live.carried.first_attempt, job.checkpoint)
+        live.say("Resumed", f"{by} resumed it. {start}")
+        self._start_soon(live, gpus)
+        return live.job
 
     def tick(self, gpus: Sequence[str]) -> None:
         """Look at every job, press those that are to end, start those that fit."""
         self._launcher.reap()
         for id in tuple(self._live):
             self._look_safely(id)
-        for id, (folder, deadline) in tuple(self._ending.items()):
-            if not has_shim(folder):
+        for id, (live, deadline) in tuple(self._ending.items()):
+            if not has_shim(live.folder):
                 del self._ending[id]
             elif time.monotonic() > deadline:
                 _LOG.warning("%s has ended, and its shim has not: killed.", id)
-                self._kill(folder, id)
-        waiting = [live for live in self._live.values() if live.job.state is JobState.PENDING]
-        held = tuple(holders(self._leases, gpus).values()) if waiting and gpus else ()
-        for live in sorted(waiting, key=lambda live: (live.job.created, live.job.id)):
-            owner, wish = live.job.owner, live.job.spec.gpus
-            if wish > usable(owner, len(gpus), held):
-                wished = "1 GPU" if wish == 1 else f"{wish} GPUs"
-                why = shortage(owner, len(gpus), held)
-                what = advice(owner, len(gpus), held, wish)
-                self._wait(live, f"waiting for {wished}: {why}. {what}".rstrip())
-                continue
-            self._launch(live, gpus)
-            if wish and live.job.state is JobState.RUNNING:
-                held = tuple(holders(self._leases, gpus).values())
+                live.kill()
+        self._start(gpus)
 
     @property
     def busy(self) -> bool:
@@ -190,107 +198,95 @@ class Queue:
     @property
     def wants_gpus(self) -> bool:
         """Whether a job waits for GPUs, so that `tick` needs to know which there are."""
-        return any(
-            live.job.state is JobState.PENDING and live.job.spec.gpus
-            for live in self._live.values()
-        )
+        return any(live.waits and live.job.spec.gpus for live in self._live.values())
 
-    def _launch(self, live: _Live, gpus: Sequence[str]) -> None:
-        """Start a job that waits, or say why it goes on waiting."""
-        job = live.job
+    def _look_safely(self, id: str) -> None:
+        """A job that cannot be looked at must not keep the others from being looked at."""
         try:
-            self._launcher.launch(live.folder, job, gpus)
-        except NoCapacity as exc:  # A lab was quicker.
-            self._wait(live, f"waiting: {exc.message}")
-        except DLLabError as exc:
-            if isinstance(exc, StorageFull | Unavailable):  # Both pass.
-                self._wait(live, f"waiting: {exc.message}")
+            self._live[id].press()
+            self.look(id)
+        except Exception:
+            _LOG.exception("%s cannot be looked at now.", id)
+
+    def _start_soon(self, live: Live, gpus: Sequence[str]) -> None:
+        """Start a job that was accepted, when it fits."""
+        try:
+            if not live.job.spec.gpus:
+                self._start(gpus)
+            if live.waits:  # A shim that just died may have left GPUs, and strays with them.
+                self.tick(gpus)
+        except Exception:  # It is accepted: an error now would make the person ask for it twice.
+            _LOG.exception("%s could not be started at once; the next look tries again.", live.id)
+
+    def _start(self, gpus: Sequence[str]) -> None:
+        for live, failure in self._starter.start(tuple(self._live.values()), gpus):
+            if failure:
+                self._fail(live, failure)
             else:
-                self._fail(live, exc.message)
-        except OSError as exc:
-            try:
-                with disk_errors():
-                    raise
-            except StorageFull as full:
-                self._wait(live, f"waiting: {full.message}")
-            except OSError:
-                _LOG.error("%s could not be started.", job.id, exc_info=True)
-                self._fail(live, f"it could not be started: {exc.strerror}.")
-        else:
-            update = {"state": JobState.RUNNING, "reason": "starting.", "attempt": 1}
-            live.job = job.model_copy(update={**update, "started": time.time()})
-            self._keep(live.job)
+                self._keep(live.job)
 
-    def _wait(self, live: _Live, reason: str) -> None:
-        if live.job.reason != reason:
-            if live.job.reason == "starting.":  # The first time only: people come and go.
-                self._say(live.folder, "Queued", reason)
-            # Not kept: it is true for a moment, answered from memory and found anew at a start.
-            live.job = live.job.model_copy(update={"reason": reason})
-
-    def _fail(self, live: _Live, reason: str) -> None:
+    def _fail(self, live: Live, reason: str) -> None:
         update = {"state": JobState.FAILED, "reason": reason, "ended": time.time()}
-        self._settle(live, live.job.model_copy(update=update))
+        self._settle(live, live.job.model_copy(update={**update, "position": None}))
 
-    def _press(self, live: _Live) -> None:
-        """Ask the shim to end, once it can hear; kill it when it had its time."""
-        shim = shim_of(live.folder)
-        if not live.told and shim and readings.identity(live.folder.run):
-            live.told = send(shim, signal.SIGTERM)
-        if live.deadline is not None and time.monotonic() > live.deadline:
-            self._say(live.folder, "Killed", "It did not end in time after the cancel: killed.")
-            self._kill(live.folder, live.job.id)
-            live.deadline = None if not has_shim(live.folder) else time.monotonic() + 1
+    def _after_reboot(self, live: Live, job: TrainingJob) -> TrainingJob:
+        """A job that went down with the machine, and is to be started again."""
+        live.sweep()
+        try:
+            time_left(job.spec, job.ran)
+            self._again(live, job, live.carried.since, "resuming after a restart of the machine.")
+        except Conflict:
+            return self._settle(live, job)
+        except (StorageFull, Unavailable) as exc:
+            _LOG.error("%s cannot be started again yet: %s", job.id, exc)
+            return live.job
+        start = next_start(live.carried.first_attempt, job.checkpoint)
+        live.say("Rebooted", f"{job.reason.capitalize()} {start}")
+        return live.job
 
-    def _kill(self, folder: JobDir, id: str) -> None:
-        shim = shim_of(folder)
-        if shim:
-            send(shim, signal.SIGKILL)
-        self._sweep(folder, id)
+    def _again(self, live: Live, job: TrainingJob, since: float, reason: str) -> None:
+        """Have a job that is not launched wait for its next launch."""
+        carried = Carried.after(job, since)
+        try:
+            with disk_errors():
+                carried.prepare(live.folder)
+        except Unreadable as exc:
+            raise Conflict(f"the job's directory is damaged: {exc}") from exc
+        update = {"state": JobState.PENDING, "reason": reason, "replicas": ()}
+        job = job.model_copy(update={**update, "started": None, "ended": None, "position": None})
+        self._store.resume(job)
+        live.forget()
+        live.job, live.carried = job, carried
+        self._live[job.id] = live
+        self._ending.pop(job.id, None)
 
-    def _settle(self, live: _Live, job: TrainingJob) -> TrainingJob:
-        """A job has ended: leave nothing of it running, and write its end down."""
-        if job.state is JobState.LOST or (live.cancelled_by and not has_shim(live.folder)):
-            self._sweep(live.folder, job.id)
-        if readings.end(live.folder.run) is None:  # Nobody else has said so.
-            self._say(live.folder, job.state.value.capitalize(), job.reason)
+    def _settle(self, live: Live, job: TrainingJob) -> TrainingJob:
+        """A job has ended, or is paused: leave nothing of it running, and write that down."""
+        asked = live.asked and not live.waits and not has_shim(live.folder)
+        if job.state is JobState.LOST or asked:
+            live.sweep()
+        end = readings.end(live.folder.run)
+        if end is None or end.state is not job.state:  # Nobody else has said so.
+            live.say(job.state.value.capitalize(), job.reason)
         try:
             self._store.update(job)
-        except StorageFull as exc:
+        except (StorageFull, Unavailable) as exc:
             # It stays among the live ones as what it was, and is settled when there is room.
             _LOG.error("The end of %s cannot be written yet: %s", job.id, exc)
             return job
         live.job = job
-        del self._live[job.id]
+        self._live.pop(job.id, None)
         if has_shim(live.folder):
-            self._ending[job.id] = (live.folder, time.monotonic() + self._patience)
+            self._ending[job.id] = (live, time.monotonic() + self._patience)
         return job
-
-    def _sweep(self, folder: JobDir, id: str) -> None:
-        left = sweep(id, uid=folder.account.uid, seconds=2)
-        if left:
-            _LOG.error("%s: processes %s cannot be killed.", id, left)
 
     def _keep(self, job: TrainingJob) -> None:
         try:
             self._store.update(job)
-        except StorageFull as exc:
+        except (StorageFull, Unavailable) as exc:
             _LOG.warning("%s: its state is not in the index: %s", job.id, exc)
 
-    def _say(self, folder: JobDir, reason: str, message: str) -> None:
-        try:
-            folder.say(reason, message)
-        except OSError as exc:
-            _LOG.warning("%s: event %s is lost: %s", folder.path.name, reason, exc)
-
-    def _adopted(self, job: TrainingJob) -> _Live:
+    def _of(self, job: TrainingJob) -> Live:
         path = self._state.jobs / job.id
         folder = JobDir(path, known_account(path, read_account(path)))
-        live = _Live(job, folder)
-        if shim := shim_of(folder):
-            self._launcher.adopt(shim["pid"])
-        wish = folder.noted("cancel.json")
-        if wish:
-            live.cancelled_by = str(wish.get("by", job.owner))
-            live.deadline = time.monotonic() + self._patience
-        return live
+        return Live(job, folder, Carried.of(folder, job))

@@ -1,4 +1,4 @@
-"""What a job's own files say of it: state, end, progress, checkpoints. A file that lies is no file.
+"""What a job's own files say of it: state, end, progress. A file that lies is no file.
 
 Every function takes the `RunDir`, blocks for a millisecond and raises nothing for bad content.
 """
@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ...specs import Checkpoint, JobState, Progress, ReplicaStatus
+from ...specs import JobState, Progress, ReplicaStatus
 from .rundir import RunDir, Unreadable
 
-__all__ = ("End", "Status", "checkpoints", "end", "identity", "newest_checkpoint", "progress")
-
-_STEP = re.compile(r"step-(\d{1,18})")
-#: More checkpoints than anybody keeps; a folder with more shows its newest.
-_MAX_CHECKPOINTS = 1000
+__all__ = ("End", "Status", "end", "identity", "progress")
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,8 @@ class Status:
         reason: A sentence, may be empty.
         attempt: From 1.
         replicas: Of this attempt.
-        started: When the first attempt began, seconds since the epoch.
+        started: When the first attempt of this launch began, seconds since the epoch.
+        ran: Seconds that the job ran in all launches, as of this file.
     """
 
     state: JobState | None = None
@@ -39,6 +35,7 @@ class Status:
     attempt: int = 0
     replicas: tuple[ReplicaStatus, ...] = ()
     started: float | None = None
+    ran: float = 0.0
 
     @classmethod
     def of(cls, run: RunDir) -> Status:
@@ -61,17 +58,23 @@ class Status:
             attempt=_attempt(data),
             replicas=tuple(replicas),
             started=_time(data.get("started")),
+            ran=_time(data.get("ran")) or 0.0,
         )
 
 
 @dataclass(frozen=True)
 class End:
-    """``exit.rec``: how a job ended."""
+    """``exit.rec``: how a job ended, for good or as PAUSED.
+
+    Attributes:
+        ran: Seconds that it ran in all launches, or None when it does not say.
+    """
 
     state: JobState
     reason: str
     attempt: int
     ended: float | None
+    ran: float | None = None
 
 
 def end(run: RunDir) -> End | None:
@@ -84,9 +87,10 @@ def end(run: RunDir) -> End | None:
     if not isinstance(data, dict):
         return None
     state = _state(data)
-    if state is None or not state.is_terminal:
+    if state is None or not (state.is_terminal or state is JobState.PAUSED):
         return None
-    return End(state, _text(data.get("reason")), _attempt(data), _time(data.get("ended")))
+    reason = _text(data.get("reason"))
+    return End(state, reason, _attempt(data), _time(data.get("ended")), _time(data.get("ran")))
 
 
 def identity(run: RunDir) -> dict[str, Any] | None:
@@ -110,45 +114,6 @@ def progress(run: RunDir) -> Progress | None:
             }
         return Progress.from_wire(data)
     except (Unreadable, ValueError, OverflowError, RecursionError):
-        return None
-
-
-def checkpoints(run: RunDir) -> tuple[Checkpoint, ...]:
-    """The whole ones, newest first."""
-    found = [_checkpoint(run, name) for name in _steps(run)]
-    return tuple(one for one in found if one is not None)
-
-
-def newest_checkpoint(run: RunDir) -> Checkpoint | None:
-    """The newest whole one, or None."""
-    return next((one for name in _steps(run) if (one := _checkpoint(run, name))), None)
-
-
-def _steps(run: RunDir) -> list[str]:
-    """Names of the checkpoints' folders, newest first."""
-    names = [name for name in run.names("checkpoints") if _STEP.fullmatch(name)]
-    return sorted(names, key=lambda name: int(name[5:]), reverse=True)[:_MAX_CHECKPOINTS]
-
-
-def _checkpoint(run: RunDir, name: str) -> Checkpoint | None:
-    """The checkpoint in this folder when every file of its manifest is there in full size."""
-    try:
-        data = run.read_json("checkpoints", name, "MANIFEST.json")
-        sizes = {file: about["size"] for file, about in data["files"].items()}
-        paths = {file: file.split("/") for file in sizes}
-        if any(part in {"", ".", ".."} for parts in paths.values() for part in parts):
-            return None
-        if any(
-            run.size_of("checkpoints", name, *paths[file]) != size for file, size in sizes.items()
-        ):
-            return None
-        return Checkpoint(
-            step=data["step"],
-            path=str(run.path / "checkpoints" / name),
-            size=sum(sizes.values()),
-            time=float(data["time"]),
-        )
-    except (Unreadable, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 

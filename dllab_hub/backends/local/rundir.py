@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ("MIB", "RunDir", "Unreadable")
 
 #: What small files may have at most.
 MIB = 1024 * 1024
+_MOST_NAMES = 10_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO that somebody planted must not make us wait for its writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -141,10 +143,10 @@ class RunDir:
             os.close(fd)
 
     def names(self, *parts: str) -> list[str]:
-        """Names in a folder; none when it cannot be read."""
+        """Names in a folder, so many as anybody needs; none when it cannot be read."""
         try:
-            with self._folder(parts) as folder:
-                return os.listdir(folder)
+            with self._folder(parts) as folder, os.scandir(folder) as found:
+                return [entry.name for entry in islice(found, _MOST_NAMES)]
         except (Unreadable, FileNotFoundError):
             return []
 

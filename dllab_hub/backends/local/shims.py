@@ -59,7 +59,7 @@ def environment(account: Account, service: Mapping[str, str]) -> dict[str, str]:
 def is_locked(path: Path) -> bool:
     """Whether some process holds the lock on a file; a file that is not there is not locked."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

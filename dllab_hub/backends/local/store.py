@@ -65,11 +65,12 @@ class Store:
             StorageFull: there is no room for it.
             Unavailable: the state directory cannot be written.
         """
-        try:
-            self._writer, fresh = self._connect(), False
-        except sqlite3.DatabaseError as exc:
-            self._move_aside(exc)
-            self._writer, fresh = self._connect(), True
+        with disk_errors():
+            try:
+                self._writer, fresh = self._connect(), False
+            except sqlite3.DatabaseError as exc:
+                self._move_aside(exc)
+                self._writer, fresh = self._connect(), True
         if fresh or not self._db.execute("SELECT 1 FROM jobs LIMIT 1").fetchone():
             with disk_errors(), self._db:
                 count = 0
@@ -94,15 +95,24 @@ class Store:
         self._write(job, "submit")
 
     def update(self, job: TrainingJob) -> None:
-        """Keep what is known of a job now; its end is also written to the journal.
+        """Keep what is known of a job now; its end, or pause, is also written to the journal.
 
         Raises:
             StorageFull: there is no room; the store is as it was.
         """
-        self._write(job, "end" if job.state.is_terminal else None)
+        op = "pause" if job.state is JobState.PAUSED else "end" if job.state.is_terminal else None
+        self._write(job, op)
+
+    def resume(self, job: TrainingJob) -> None:
+        """A job that had ended, or was paused, waits again.
+
+        Raises:
+            StorageFull: there is no room; the store is as it was.
+        """
+        self._write(job, "resume")
 
     def live(self) -> list[TrainingJob]:
-        """Jobs that have not ended, oldest first."""
+        """Jobs that wait or run, oldest first."""
         rows = self._db.execute("SELECT job FROM jobs WHERE live = 1 ORDER BY created, id")
         return [_read(text) for (text,) in rows]
 
@@ -176,7 +186,7 @@ class Store:
                 job.owner,
                 job.created,
                 job.state.value,
-                int(not job.state.is_terminal),
+                int(not job.state.is_terminal and job.state is not JobState.PAUSED),
                 job.model_dump_json(),
             ),
         )
@@ -233,22 +243,33 @@ class Store:
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """A disk without room is `StorageFull`, whoever notices."""
+    """A disk without room is `StorageFull`, and one that can only be read `Unavailable`."""
     try:
         yield
     except sqlite3.OperationalError as exc:
         if "full" in str(exc) or "disk I/O" in str(exc):
             raise _full() from exc
+        if "readonly" in str(exc):
+            raise _read_only() from exc
         raise
     except OSError as exc:
         if exc.errno in _NO_ROOM:
             raise _full() from exc
+        if exc.errno == errno.EROFS:
+            raise _read_only() from exc
         raise
 
 
 def _full() -> StorageFull:
     return StorageFull(
         "the disk that holds the lab's state is full.", hint="Delete what is not needed there."
+    )
+
+
+def _read_only() -> Unavailable:
+    return Unavailable(
+        "the disk that holds the lab's state can only be read.",
+        hint="An administrator has to look at it: the kernel's log says why.",
     )
 
 

@@ -2,6 +2,7 @@ import type { LabApi } from '../api';
 import { LabError } from '../errors';
 import { type IDeployment, type IDeploymentSpec, MAX_REPLICAS } from '../serving';
 import { Form } from './form';
+import { Suggestions } from './suggest';
 
 /** As `dllab_hub/names.py` has it. */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
@@ -20,14 +21,15 @@ export class DeployForm extends Form {
   /**
    * @param _publish Keeps a file of the lab as a version of a model.
    * @param _deploy Serves a model.
-   * @param _list Names in a directory of the lab; those of directories end with a slash.
+   * @param list Names in a directory of the lab; those of directories end with a slash.
    */
   constructor(
     private readonly _publish: LabApi['publishPath'],
     private readonly _deploy: (spec: IDeploymentSpec) => Promise<IDeployment>,
-    private readonly _list: (directory: string) => Promise<readonly string[]>
+    list: (directory: string) => Promise<readonly string[]>
   ) {
     super();
+    this._suggestions = new Suggestions(list, /\.onnx$/i);
   }
 
   source: DeploySource = 'model';
@@ -40,7 +42,9 @@ export class DeployForm extends Form {
   replicas = 1;
 
   /** Directories and ONNX files that the path may go on with. */
-  paths: readonly string[] = [];
+  get paths(): readonly string[] {
+    return this._suggestions.paths;
+  }
 
   /** What is under way, or null. */
   step: DeployStep | null = null;
@@ -78,22 +82,7 @@ export class DeployForm extends Form {
 
   /** Look for what the path may go on with, when that is another directory than before. */
   async suggest(): Promise<void> {
-    const directory = this.path.slice(0, this.path.lastIndexOf('/') + 1);
-    if (directory === this._directory) {
-      return;
-    }
-    this._directory = directory;
-    let names: readonly string[] = [];
-    try {
-      names = await this._list(directory);
-    } catch (reason) {
-      // A directory that is typed halfway is none: there is nothing to suggest.
-      if (!(reason instanceof LabError)) {
-        throw reason;
-      }
-    }
-    if (directory === this._directory) {
-      this.paths = names.filter(name => /(\/|\.onnx)$/i.test(name)).map(name => directory + name);
+    if (await this._suggestions.look(this.path)) {
       this.announce();
     }
   }
@@ -167,8 +156,7 @@ export class DeployForm extends Form {
 
   private _publishAs: string | null = null;
   private _name: string | null = null;
-  /** Whose content `paths` is; null before the first look. */
-  private _directory: string | null = null;
+  private readonly _suggestions: Suggestions;
 }
 
 type Editable = 'source' | 'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas';

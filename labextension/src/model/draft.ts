@@ -1,20 +1,39 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { ICatalog, ITrainingSpec } from '../specs';
+import { bytesIn, secondsIn } from '../amounts';
+import type { ICatalog } from '../specs';
 import { splitWords } from '../words';
 
-/** A training as a person types it. */
+/** A training as a person types it. What may be left empty is left to the lab then. */
 export interface IDraft {
+  /** `file`, `cells` of a notebook, or the `same` as the job that is run again. */
+  code: string;
   /** Of a Python file of the lab. */
   path: string;
+  /** Of a notebook that is open. */
+  notebook: string;
+  /** `selected` or `tagged`. */
+  cells: string;
   name: string;
   /** Empty for the catalog's default. */
   image: string;
+  strategy: string;
   workers: string;
+  /** Parameter servers. */
+  servers: string;
   /** Of each worker. */
   gpus: string;
+  /** Of each replica; may be empty. */
+  cpus: string;
+  /** Of each replica, with its unit; may be empty. */
+  memory: string;
+  /** With its unit; may be empty. */
+  limit: string;
+  priority: string;
   /** Steps between two checkpoints. */
   every: string;
   restarts: string;
+  /** `yes`: it is started again after a reboot. */
+  reboot: string;
   /** For the script, as in a shell. */
   args: string;
 }
@@ -25,26 +44,75 @@ export type DraftField = keyof IDraft;
 export type Problems = Partial<Record<DraftField, string>>;
 
 export const EMPTY: IDraft = {
+  code: 'file',
   path: '',
+  notebook: '',
+  cells: 'selected',
   name: '',
   image: '',
+  strategy: 'allreduce',
   workers: '1',
+  servers: '1',
   gpus: '0',
+  cpus: '',
+  memory: '',
+  limit: '',
+  priority: '0',
   every: '100',
   restarts: '3',
+  reboot: '',
   args: ''
 };
+
+/** Fields that few people need. */
+export const RARE: readonly DraftField[] = [
+  'cpus',
+  'memory',
+  'limit',
+  'priority',
+  'every',
+  'restarts',
+  'reboot'
+];
 
 const LONGEST_NAME = 40;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 /** A file whose code every worker runs: relative, as the contents manager names it. */
 const SCRIPT = /\.py$/;
+/** Seconds: 90 days. */
+const LONGEST = 90 * 86400;
 
 /** A name for the job that runs this file: what a name may not hold becomes a hyphen. */
 export function nameFor(path: string): string {
-  const stem = (path.split('/').pop() ?? '').replace(SCRIPT, '').toLowerCase();
+  const stem = (path.split('/').pop() ?? '').replace(/\.(py|ipynb)$/, '').toLowerCase();
   const name = stem.replace(/[^a-z0-9]+/g, '-').slice(0, LONGEST_NAME);
   return name.replace(/^-+|-+$/g, '');
+}
+
+/** The file or notebook whose code is meant. */
+export function sourceOf({ code, path, notebook }: IDraft): string {
+  return code === 'file' ? path : code === 'cells' ? notebook : '';
+}
+
+/** Whether the field is part of the form for such a training. */
+export function isShown(field: DraftField, { code, strategy }: IDraft): boolean {
+  switch (field) {
+    case 'path':
+      return code === 'file';
+    case 'notebook':
+    case 'cells':
+      return code === 'cells';
+    case 'workers':
+      return strategy === 'allreduce' || strategy === 'ps';
+    case 'servers':
+      return strategy === 'ps';
+    case 'gpus':
+    case 'cpus':
+    case 'memory':
+      return strategy !== 'custom';
+    default:
+      return true;
+  }
 }
 
 /** What can be seen to be wrong before anybody is asked. */
@@ -54,73 +122,55 @@ export function problemsOf(
   trans: TranslationBundle
 ): Problems {
   const problems: Problems = {};
-  const whole = (field: DraftField, least: number, most: number): void => {
-    const value = Number(draft[field]);
-    if (draft[field].trim() === '' || !Number.isInteger(value) || value < least || value > most) {
-      problems[field] = trans.__('Give a whole number from %1 to %2.', least, most);
+  const check = (field: DraftField, fits: (text: string) => boolean, sentence: string): void => {
+    if (isShown(field, draft) && !fits(draft[field].trim())) {
+      problems[field] = sentence;
     }
   };
-  if (!SCRIPT.test(draft.path)) {
-    problems.path = trans.__('Name a Python file of your lab, such as train.py.');
-  }
-  if (!NAME.test(draft.name)) {
-    problems.name = trans.__(
-      'A name has 1 to 40 lower-case letters, digits and hyphens, and starts and ends with a letter or digit.'
+  const whole = (field: DraftField, least: number, most: number): void =>
+    check(
+      field,
+      text => text !== '' && Number.isInteger(Number(text)) && within(Number(text), least, most),
+      trans.__('Give a whole number from %1 to %2.', least, most)
     );
-  }
+  check(
+    'path',
+    text => SCRIPT.test(text),
+    trans.__('Name a Python file of your lab, such as train.py.')
+  );
+  check('notebook', text => text !== '', trans.__('Open a notebook first.'));
+  check(
+    'name',
+    text => NAME.test(text),
+    trans.__(
+      'A name has 1 to 40 lower-case letters, digits and hyphens, and starts and ends with a letter or digit.'
+    )
+  );
   whole('workers', 1, catalog?.max_replicas ?? 1024);
+  whole('servers', 1, catalog?.max_replicas ?? 1024);
   whole('gpus', 0, catalog?.max_gpus ?? 64);
-  whole('every', 1, 1_000_000_000);
+  whole('priority', -100, 100);
+  whole('every', 1, 1_000_000_000_000);
   whole('restarts', 0, 100);
-  if (splitWords(draft.args) === null) {
-    problems.args = trans.__('A quotation mark is not closed.');
-  }
+  check(
+    'cpus',
+    text => text === '' || (Number(text) > 0 && Number(text) <= 1024),
+    trans.__('Give a number above 0 and up to %1, or nothing.', 1024)
+  );
+  check(
+    'memory',
+    text => text === '' || within(bytesIn(text), 2 ** 20, 2 ** 50),
+    trans.__('Give an amount such as 4 GiB or 512 MiB, or nothing.')
+  );
+  check(
+    'limit',
+    text => text === '' || within(secondsIn(text), 1, LONGEST),
+    trans.__('Give a time such as 2 h or 90 min, up to 90 d, or nothing.')
+  );
+  check('args', text => splitWords(text) !== null, trans.__('A quotation mark is not closed.'));
   return problems;
 }
 
-/** All GPUs that it asks for; null while that cannot be told. */
-export function gpusOf({ workers, gpus }: IDraft): number | null {
-  const all = Number(workers) * Number(gpus);
-  return Number.isInteger(all) && all >= 0 ? all : null;
-}
-
-/** The wish, when there are no problems. */
-export function toSpec(
-  draft: IDraft,
-  image: string,
-  source: string,
-  files: Record<string, string>
-): ITrainingSpec {
-  return {
-    name: draft.name,
-    image,
-    code: {
-      source,
-      filename: draft.path.split('/').pop() ?? draft.path,
-      args: splitWords(draft.args) ?? [],
-      files
-    },
-    roles: [{ name: 'worker', replicas: Number(draft.workers), gpus: Number(draft.gpus) }],
-    max_restarts: Number(draft.restarts),
-    checkpoint_every: Number(draft.every)
-  };
-}
-
-/** The field of the form that a field of the spec comes from, or null. */
-export function fieldFor(spec: string): DraftField | null {
-  const known: Record<string, DraftField> = {
-    name: 'name',
-    image: 'image',
-    gpus: 'gpus',
-    roles: 'workers',
-    'roles.0.replicas': 'workers',
-    'roles.0.gpus': 'gpus',
-    max_restarts: 'restarts',
-    checkpoint_every: 'every',
-    path: 'path'
-  };
-  if (spec.startsWith('code')) {
-    return spec.startsWith('code.args') ? 'args' : 'path';
-  }
-  return known[spec] ?? null;
+function within(value: number | null, least: number, most: number): boolean {
+  return value !== null && value >= least && value <= most;
 }

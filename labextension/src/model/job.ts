@@ -1,8 +1,8 @@
 import type { LabApi } from '../api';
-import { type IJob, type IReplica, isTerminal } from '../specs';
+import { type IJob, type IReplica, isUnderWay } from '../specs';
 import { Live } from './live';
 
-/** One job, read until it has ended. */
+/** One job, read until it has succeeded: what else became of it may be resumed from anywhere. */
 export class JobModel extends Live {
   constructor(
     private readonly _api: LabApi,
@@ -20,15 +20,22 @@ export class JobModel extends Live {
   }
 
   protected pace(): number | null {
-    const gone = this.error?.isGone ?? false;
-    const over = this.job !== null && isTerminal(this.job.state);
-    return this.watched && !gone && !over ? 1000 : null;
+    const { state } = this.job ?? { state: 'PENDING' };
+    if (!this.watched || this.error?.isGone || state === 'SUCCEEDED') {
+      return null;
+    }
+    return isUnderWay(state) ? 1000 : 5000;
   }
 }
 
 /** The replica whose failure came first: the others were ended because of it. */
 export function firstFailure(job: IJob): IReplica | null {
   const failed = job.replicas.filter(replica => replica.state === 'FAILED');
-  failed.sort((a, b) => (a.ended ?? Infinity) - (b.ended ?? Infinity) || a.index - b.index);
+  failed.sort((a, b) => (a.ended ?? Infinity) - (b.ended ?? Infinity) || order(a) - order(b));
   return failed[0] ?? null;
+}
+
+/** The first of what failed at the same moment is the one that is named first. */
+function order({ index, process }: IReplica): number {
+  return index + (process ?? 0) / 1024;
 }

@@ -1,6 +1,6 @@
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { LabApi } from '../api';
-import { type IJob, isTerminal } from '../specs';
+import { type IJob, isTerminal, isUnderWay } from '../specs';
 import { Live } from './live';
 
 /** Jobs of one page. */
@@ -20,9 +20,9 @@ export class JobsModel extends Live {
     return this._next !== null;
   }
 
-  /** How many of them may still change. */
+  /** How many of them wait or run. */
   get alive(): number {
-    return (this.jobs ?? []).filter(job => !isTerminal(job.state)).length;
+    return (this.jobs ?? []).filter(job => isUnderWay(job.state)).length;
   }
 
   /** A job that was seen alive has ended. */
@@ -33,6 +33,11 @@ export class JobsModel extends Live {
   /** A job that was seen alive is being launched again. */
   get restarted(): ISignal<this, IJob> {
     return this._restarted;
+  }
+
+  /** A job that was seen under way is paused. */
+  get paused(): ISignal<this, IJob> {
+    return this._paused;
   }
 
   /** Read one page more. Rejects with a LabError. */
@@ -51,10 +56,18 @@ export class JobsModel extends Live {
   }
 
   /** Cancel a job. Rejects with a LabError. */
-  async cancel(id: string): Promise<void> {
-    this._take([await this._api.cancel(id)]);
-    this.announce();
-    this.refresh();
+  cancel(id: string): Promise<void> {
+    return this._change(this._api.cancel(id));
+  }
+
+  /** Pause a job. Rejects with a LabError. */
+  pause(id: string): Promise<void> {
+    return this._change(this._api.pause(id));
+  }
+
+  /** Have a job go on from its last checkpoint. Rejects with a LabError. */
+  resume(id: string): Promise<void> {
+    return this._change(this._api.resume(id));
   }
 
   protected async read(): Promise<boolean> {
@@ -82,6 +95,13 @@ export class JobsModel extends Live {
     return this.watched ? (this.alive > 0 ? 1000 : 2000) : null;
   }
 
+  /** Show at once what the server made of a job. */
+  private async _change(answer: Promise<IJob>): Promise<void> {
+    this._take([await answer]);
+    this.announce();
+    this.refresh();
+  }
+
   /** Put fresh jobs in place of what was known of them and tell what happened to them. */
   private _take(fresh: readonly IJob[], known: readonly IJob[] = this.jobs ?? []): void {
     const before = new Map((this.jobs ?? []).map(job => [job.id, job]));
@@ -93,6 +113,8 @@ export class JobsModel extends Live {
       }
       if (isTerminal(job.state)) {
         this._ended.emit(job);
+      } else if (job.state === 'PAUSED' && old.state !== 'PAUSED') {
+        this._paused.emit(job);
       } else if (relaunched(old, job)) {
         this._restarted.emit(job);
       }
@@ -100,18 +122,19 @@ export class JobsModel extends Live {
   }
 
   private readonly _ended = new Signal<this, IJob>(this);
+  private readonly _paused = new Signal<this, IJob>(this);
   private readonly _restarted = new Signal<this, IJob>(this);
   private _next: string | null = null;
   private _paged = false;
   private _seen = '';
 }
 
-/** Whether a relaunch began between the two; each relaunch is true once. */
+/** Whether a relaunch began between the two, which nobody asked for; each is true once. */
 function relaunched(old: IJob, job: IJob): boolean {
   if (old.state === 'RESTARTING') {
     return job.attempt > old.attempt + 1;
   }
-  return job.state === 'RESTARTING' || (old.attempt > 0 && job.attempt > old.attempt);
+  return job.state === 'RESTARTING' || (old.state === 'RUNNING' && job.attempt > old.attempt);
 }
 
 /** Both lists as one, newest first; `fresh` wins. */

@@ -1,7 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
-import { type IBoard, type IJob, isTerminal } from '../specs';
+import { count } from '../format';
+import { type IBoard, type IJob, isResumable, isTerminal, isUnderWay } from '../specs';
 import { CommandIDs } from '../tokens';
 
 /** What the buttons of a job do. */
@@ -9,6 +10,10 @@ export interface IJobActions {
   openLogs(id: string): void;
   openBoard(id: string): void;
   cancel(id: string): void;
+  pause(id: string): void;
+  resume(id: string): void;
+  /** Open the form with the same wish. */
+  rerun(id: string): void;
   /** Open the form for a new one. */
   create(): void;
 }
@@ -19,13 +24,15 @@ export function commandActions(commands: CommandRegistry): IJobActions {
     openLogs: id => void commands.execute(CommandIDs.logs, { id }),
     openBoard: id => void commands.execute(CommandIDs.board, { id }),
     cancel: id => void commands.execute(CommandIDs.cancel, { id }),
+    pause: id => void commands.execute(CommandIDs.pause, { id }),
+    resume: id => void commands.execute(CommandIDs.resume, { id }),
+    rerun: id => void commands.execute(CommandIDs.rerun, { id }),
     create: () => void commands.execute(CommandIDs.train)
   };
 }
 
 interface IProps {
   job: IJob;
-  board: IBoard | null;
   actions: IJobActions;
   trans: TranslationBundle;
 }
@@ -44,7 +51,8 @@ export function LogsButton({ job, actions, trans }: IProps) {
 }
 
 /** Can always be reached with the keyboard, so that the reason why it is off can be heard. */
-export function BoardButton({ job, board, actions, trans }: IProps) {
+export function BoardButton(props: IProps & { board: IBoard | null }) {
+  const { job, board, actions, trans } = props;
   const title =
     board === null
       ? trans.__('No TensorBoard can be opened here: none runs for the event files of this job.')
@@ -76,6 +84,55 @@ export function CancelButton({ job, actions, trans }: IProps) {
       onClick={() => actions.cancel(job.id)}
     >
       {trans.__('Cancel')}
+    </button>
+  );
+}
+
+/** Pauses what is under way; lets go on what was paused or did not come to a good end. */
+export function PauseButton({ job, actions, trans }: IProps) {
+  if (isUnderWay(job.state)) {
+    return (
+      <button
+        type="button"
+        className="jp-dllab-Button"
+        aria-label={trans.__('Pause %1', job.id)}
+        onClick={() => actions.pause(job.id)}
+      >
+        {trans.__('Pause')}
+      </button>
+    );
+  }
+  if (!isResumable(job.state)) {
+    return null;
+  }
+  const title =
+    job.checkpoint === null
+      ? trans.__('No checkpoint was seen: it starts over')
+      : trans.__('Go on from step %1', count(job.checkpoint.step));
+  return (
+    <button
+      type="button"
+      className="jp-dllab-Button"
+      aria-label={trans.__('Resume %1', job.id)}
+      aria-description={title}
+      title={title}
+      onClick={() => actions.resume(job.id)}
+    >
+      {trans.__('Resume')}
+    </button>
+  );
+}
+
+export function RerunButton({ job, actions, trans }: IProps) {
+  return (
+    <button
+      type="button"
+      className="jp-dllab-Button"
+      aria-label={trans.__('Run %1 again', job.id)}
+      title={trans.__('Change something and run it as a new job')}
+      onClick={() => actions.rerun(job.id)}
+    >
+      {trans.__('Run again')}
     </button>
   );
 }

@@ -1,10 +1,11 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { secondsText } from '../amounts';
 import { duration } from '../format';
 import { firstFailure, type JobModel } from '../model/job';
 import type { BoardsModel } from '../model/boards';
 import { type IJob, type IReplica, replicaName } from '../specs';
-import { BoardButton, CancelButton, type IJobActions } from './actions';
+import { BoardButton, CancelButton, type IJobActions, PauseButton, RerunButton } from './actions';
 import { facts, JobProgress } from './jobs';
 import { Facts, Notice, Trouble } from './notice';
 import { StateChip } from './state';
@@ -36,16 +37,26 @@ export function JobHeader({ model, boards, actions, trans }: IProps) {
         <StateChip state={job.state} trans={trans} />
         <div className="jp-dllab-actions">
           <BoardButton {...props} />
+          <PauseButton {...props} />
+          <RerunButton {...props} />
           <CancelButton {...props} />
         </div>
       </div>
       {job.reason ? <p className="jp-dllab-JobHeader-reason">{job.reason}</p> : null}
       <JobProgress job={job} trans={trans} />
-      <Facts facts={[...facts(job, now, trans), ...metrics(job)]} />
+      <Facts facts={[...facts(job, now, trans), ...limits(job, trans), ...metrics(job)]} />
       <Failure job={job} trans={trans} />
       <Replicas job={job} now={now} trans={trans} />
     </>
   );
+}
+
+/** What of the wish explains how long the job waits or runs. */
+function limits({ spec }: IJob, trans: TranslationBundle): string[] {
+  return [
+    ...(spec.time_limit ? [trans.__('time limit %1', secondsText(spec.time_limit))] : []),
+    ...(spec.priority ? [trans.__('priority %1', spec.priority)] : [])
+  ];
 }
 
 /** The last scalar values that the code reported. */
@@ -88,7 +99,7 @@ function Replicas(props: { job: IJob; now: number; trans: TranslationBundle }) {
           <th scope="col">{trans.__('Replica')}</th>
           <th scope="col">{trans.__('State')}</th>
           <th scope="col">{trans.__('Result')}</th>
-          <th scope="col">{trans.__('Process')}</th>
+          <th scope="col">{trans.__('Process id')}</th>
           <th scope="col">{trans.__('GPUs')}</th>
           <th scope="col">{trans.__('Time')}</th>
         </tr>
@@ -115,8 +126,11 @@ function Replicas(props: { job: IJob; now: number; trans: TranslationBundle }) {
   );
 }
 
-/** How a replica ended; empty while it runs. */
+/** How a replica ended; empty while it works. */
 function result(replica: IReplica, trans: TranslationBundle): string {
+  if (replica.stopped) {
+    return trans.__('stopped by a signal, not dead');
+  }
   if (replica.signal !== null) {
     return trans.__('ended by %1', replica.signal);
   }

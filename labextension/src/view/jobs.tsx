@@ -1,10 +1,17 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { checkpointLabel, count, when } from '../format';
+import { checkpointLabel, count, rolesLabel, when } from '../format';
 import type { BoardsModel } from '../model/boards';
 import type { JobsModel } from '../model/jobs';
-import type { IBoard, IJob } from '../specs';
-import { BoardButton, CancelButton, type IJobActions, LogsButton } from './actions';
+import { type IBoard, type IJob, isTerminal } from '../specs';
+import {
+  BoardButton,
+  CancelButton,
+  type IJobActions,
+  LogsButton,
+  PauseButton,
+  RerunButton
+} from './actions';
 import { Bar } from './bar';
 import { Facts, Notice, Trouble } from './notice';
 import { StateChip } from './state';
@@ -97,7 +104,8 @@ function JobRow(props: IJobRowProps) {
       <div className="jp-dllab-actions">
         <LogsButton {...props} />
         <BoardButton {...props} />
-        <CancelButton {...props} />
+        <PauseButton {...props} />
+        {isTerminal(job.state) ? <RerunButton {...props} /> : <CancelButton {...props} />}
       </div>
     </li>
   );
@@ -125,10 +133,16 @@ export function JobProgress({ job, trans }: { job: IJob; trans: TranslationBundl
 /** What is worth knowing of a job beside its state. */
 export function facts(job: IJob, now: number, trans: TranslationBundle): string[] {
   const result = [when(job, now, trans)];
-  const workers = job.spec.roles.reduce((sum, role) => sum + role.replicas, 0);
-  result.push(trans._n('%1 worker', '%1 workers', workers));
+  if (job.position !== null) {
+    result.push(
+      job.position === 1
+        ? trans.__('next in the queue')
+        : trans.__('place %1 in the queue', job.position)
+    );
+  }
+  result.push(rolesLabel(job.spec, trans));
   if (job.attempt > 1) {
-    result.push(trans.__('attempt %1 of %2', job.attempt, job.spec.max_restarts + 1));
+    result.push(trans.__('attempt %1', job.attempt));
   }
   if (job.checkpoint !== null) {
     result.push(checkpointLabel(job.checkpoint, now, trans));

@@ -5,6 +5,7 @@ import type { BoardsModel } from '../model/boards';
 import { JobModel } from '../model/job';
 import { LogModel } from '../model/log';
 import type { LabApi } from '../api';
+import { processesOf } from '../trainspec';
 import type { IJobActions } from './actions';
 import { showLabError } from './cancel';
 import { JobHeader } from './jobheader';
@@ -62,10 +63,11 @@ export class JobTab extends Panel {
       return;
     }
     if (!this._chosen) {
-      // One replica alone needs no names in front of its lines.
+      // One process alone needs no names in front of its lines.
       this._chosen = true;
-      const only = job.spec.roles.length === 1 && job.spec.roles[0].replicas === 1;
-      this._log.choose(only ? `${job.spec.roles[0].name}-0` : null, null);
+      const [role, ...others] = job.spec.roles;
+      const all = role.replicas * processesOf(role, job.spec.strategy);
+      this._log.choose(others.length === 0 && all === 1 ? `${role.name}-0` : null, null);
     }
     this._log.newest = job.attempt;
     bar.update();

@@ -4,7 +4,7 @@ import * as React from 'react';
 import { size } from '../format';
 import type { JobModel } from '../model/job';
 import type { LogModel } from '../model/log';
-import { replicaName } from '../specs';
+import { type IReplica, replicaName } from '../specs';
 import { Trouble } from './notice';
 
 interface IControlsProps {
@@ -22,7 +22,8 @@ interface IProps extends IControlsProps {
 /** Which log of a job is shown, how far it is, and the way to the rest of it. */
 export function LogBar({ job, ...controls }: IProps) {
   const { log, trans } = controls;
-  const names = (job.job?.replicas ?? []).map(replicaName);
+  const replicas = job.job?.replicas ?? [];
+  const roles = [...new Set(replicas.map(replica => replica.role))];
   const attempts = Array.from({ length: log.newest }, (_, index) => index + 1);
   return (
     <LogControls {...controls}>
@@ -32,11 +33,13 @@ export function LogBar({ job, ...controls }: IProps) {
         onChange={event => log.choose(event.target.value || null, log.attempt)}
       >
         <option value="">{trans.__('All replicas')}</option>
-        {names.map(name => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
+        {roles.length > 1
+          ? roles.map(role => (
+              <optgroup key={role} label={role}>
+                {options(replicas.filter(replica => replica.role === role))}
+              </optgroup>
+            ))
+          : options(replicas)}
       </HTMLSelect>
       <HTMLSelect
         aria-label={trans.__('Attempt')}
@@ -52,6 +55,14 @@ export function LogBar({ job, ...controls }: IProps) {
       </HTMLSelect>
     </LogControls>
   );
+}
+
+function options(replicas: readonly IReplica[]) {
+  return replicas.map(replicaName).map(name => (
+    <option key={name} value={name}>
+      {name}
+    </option>
+  ));
 }
 
 /** What the bar above any log has, behind the choice of the log. */

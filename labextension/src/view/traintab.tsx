@@ -3,7 +3,7 @@ import { type Message, MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 import type { LabApi } from '../api';
-import type { IFiles } from '../model/imports';
+import type { IPlace, ISources } from '../model/code';
 import { TrainForm } from '../model/trainform';
 import type { IJob } from '../specs';
 import { Section } from './section';
@@ -11,8 +11,8 @@ import { TrainFormView } from './trainform';
 
 /** The form for a new training, in the main area. */
 export class TrainTab extends Section {
-  constructor({ api, files, openLogs, submitted, trans }: TrainTab.IOptions) {
-    const form = new TrainForm(api, files, trans);
+  constructor({ api, sources, old, openLogs, openPlace, submitted, trans }: TrainTab.IOptions) {
+    const form = new TrainForm(api, sources, trans, old);
     const submit = async () => {
       const job = await form.submit();
       if (job !== null) {
@@ -20,7 +20,13 @@ export class TrainTab extends Section {
       }
     };
     super([form], () => (
-      <TrainFormView form={form} submit={() => void submit()} openLogs={openLogs} trans={trans} />
+      <TrainFormView
+        form={form}
+        submit={() => void submit()}
+        openLogs={openLogs}
+        openPlace={openPlace}
+        trans={trans}
+      />
     ));
     this.addClass('jp-dllab-FormTab');
     this.form = form;
@@ -39,7 +45,7 @@ export class TrainTab extends Section {
     MessageLoop.sendMessage(this, Widget.Msg.UpdateRequest);
     void this.renderPromise?.then(() => {
       if (document.activeElement === this.node) {
-        this.node.querySelector('input')?.focus();
+        this.node.querySelector<HTMLElement>('input:not([type=radio])')?.focus();
       }
     });
   }
@@ -48,8 +54,11 @@ export class TrainTab extends Section {
 export namespace TrainTab {
   export interface IOptions {
     api: LabApi;
-    files: IFiles;
+    sources: ISources;
+    /** The job that is run again; null for a new training. */
+    old: IJob | null;
     openLogs: (id: string) => void;
+    openPlace: (place: IPlace) => void;
     /** A job was submitted. */
     submitted: (job: IJob) => void;
     trans: TranslationBundle;

@@ -36,7 +36,7 @@ def test_who_holds_them(held, text):
 @pytest.mark.parametrize(
     ("gpus", "answer", "message"),
     [
-        (0, "now", "No GPU is asked for: starts at once."),
+        (0, "now", "No GPU is asked for."),
         (1, "now", "1 of 2 is free: starts at once."),
         (2, "wait", "Would wait for 2 GPUs: 1 of 2 is free; held by 1 other person."),
         (3, "never", "This machine has 2 GPUs."),

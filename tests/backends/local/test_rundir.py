@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 from contextlib import suppress
@@ -140,58 +139,18 @@ def test_running_out_of_files_is_not_a_missing_file(run):
         (b"\0" * 4096, None),
         (b'{"state": "SUCCEEDED"}'.ljust(4095) + b"\n", JobState.SUCCEEDED),
         (b'{"state": "FAILED"}' + b"\0" * 100, JobState.FAILED),
+        (b'{"state": "PAUSED"}', JobState.PAUSED),
         (b'{"state": "RUNNING"}', None),
         (b'{"state": "FAI', None),
         (b'{"state": ["FAILED"]}', None),
     ],
 )
 def test_exit_records(run, record, state):
-    """Only a whole record of a state in which jobs end is an end."""
+    """Only a whole record of a state in which jobs end, or are paused, is an end."""
     (run.path / "exit.rec").write_bytes(record)
     end = readings.end(run)
 
     assert state == (end and end.state)
-
-
-def save(run: RunDir, number: int, **manifest) -> Path:
-    folder = run.path / "checkpoints" / f"step-{number:08d}"
-    folder.mkdir(parents=True)
-    (folder / "state.pt").write_bytes(b"x" * 10)
-    about = {"step": number, "time": 5.0, "files": {"state.pt": {"size": 10, "sha256": ""}}}
-    (folder / "MANIFEST.json").write_text(json.dumps({**about, **manifest}))
-    return folder
-
-
-def test_checkpoints_newest_first(run):
-    """Whole checkpoints are shown newest first, with their sizes."""
-    for step in (20, 100, 3):
-        save(run, step)
-    (run.path / "checkpoints" / ".tmp-step-00000200").mkdir()
-
-    assert [(100, 10), (20, 10), (3, 10)] == [(c.step, c.size) for c in readings.checkpoints(run)]
-
-
-@pytest.mark.parametrize(
-    "manifest",
-    [
-        {"files": {"state.pt": {"size": 11}}},
-        {"files": {"gone.pt": {"size": 10}}},
-        {"files": {"../step-00000001/state.pt": {"size": 10}}},
-        {"files": {"..": {"size": 4096}}},
-        {"files": ["state.pt"]},
-        {"files": {"state.pt": 10}},
-        {"step": "7"},
-        {"time": None},
-        {"time": float("nan")},
-    ],
-)
-def test_a_checkpoint_that_is_not_whole(run, manifest):
-    """A checkpoint whose manifest does not hold is never shown; the one before is."""
-    save(run, 1)
-    save(run, 7, **manifest)
-
-    assert [1] == [checkpoint.step for checkpoint in readings.checkpoints(run)]
-    assert 1 == readings.newest_checkpoint(run).step
 
 
 def test_progress_without_the_impossible(run):

@@ -1,0 +1,84 @@
+"""`Draft`: a job that is not accepted yet: its directory is there, and can be looked through."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ...names import new_id
+from ...specs import JobState, Preflight, TrainingJob, TrainingSpec
+from ...state import StateDir
+from .account import account_of
+from .carried import Carried
+from .jobdir import JobDir
+from .launch import Launcher
+from .preflight import run_preflight
+
+__all__ = ("Draft", "drafted")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a person wishes, written down where only the service and the account can see it.
+
+    Attributes:
+        job: As it will be when it is accepted.
+        folder: Its directory, which has not appeared.
+    """
+
+    job: TrainingJob
+    folder: JobDir
+
+    async def preflight(self, launcher: Launcher, *, deep: bool) -> Preflight:
+        """What would make it fail at once, as its account finds it; no GPU is visible then.
+
+        Args:
+            launcher: Knows images and volumes.
+            deep: Import for real what the code imports.
+
+        Raises:
+            DLLabError: the image, the lab or a volume is not there.
+        """
+        run = self.folder.draft.run.path
+        plan = await asyncio.to_thread(launcher.plan, self.job, run, Carried(self.job.created))
+        return await run_preflight(plan, self.folder.account, deep=deep)
+
+
+@asynccontextmanager
+async def drafted(
+    state: StateDir, launcher: Launcher, owner: str, spec: TrainingSpec, *, os_users: bool
+) -> AsyncIterator[Draft]:
+    """A draft, which is gone afterwards unless it has become a job.
+
+    Args:
+        state: Where things lie.
+        launcher: Writes it.
+        owner: Person.
+        spec: The wish.
+        os_users: Every job runs as its owner's account.
+
+    Raises:
+        AccessDenied: in OS-user mode, the owner has no account.
+        InvalidRequest: a file cannot have its name, or what it is to begin with is not there.
+        StorageFull: there is no room; nothing was left behind.
+    """
+    account = await asyncio.to_thread(account_of, owner, os_users)
+    job = TrainingJob(
+        id=new_id(spec.name),
+        owner=owner,
+        spec=spec,
+        state=JobState.PENDING,
+        reason="starting.",
+        created=time.time(),
+    )
+    folder = JobDir(state.jobs / job.id, account)
+    try:
+        # Many files are many fsyncs: others are being answered meanwhile.
+        job = await asyncio.to_thread(launcher.prepare, job, folder)
+        yield Draft(job, folder)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder.draft.path, ignore_errors=True)

@@ -1,0 +1,170 @@
+"""What became of a wish: `TrainingJob`, and the parts it is told in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from .training import TrainingSpec
+from .wire import Value
+
+__all__ = (
+    "Checkpoint",
+    "Event",
+    "JobState",
+    "Progress",
+    "ReplicaStatus",
+    "TrainingJob",
+)
+
+
+class JobState(StrEnum):
+    """The life of a job.
+
+    ``PENDING`` until its GPUs are free, then ``RUNNING``. When a replica fails the whole gang is
+    relaunched: ``RESTARTING``, then ``RUNNING`` again, at most ``max_restarts`` times. It ends as
+    ``SUCCEEDED``, ``FAILED`` or ``CANCELLED``; ``LOST`` says that the process that watched it died
+    and how it ended is not known. ``PAUSED`` is a job that somebody stopped to go on later; it
+    holds no GPU. What did not succeed can be resumed: it is ``PENDING`` again, and goes on from its
+    last checkpoint.
+    """
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    RESTARTING = "RESTARTING"
+    PAUSED = "PAUSED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    LOST = "LOST"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.LOST)
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether `resume` has a meaning."""
+        return self is JobState.PAUSED or (self.is_terminal and self is not JobState.SUCCEEDED)
+
+
+class ReplicaStatus(Value):
+    """One process of one attempt.
+
+    Attributes:
+        process: Number of the process within its replica, or None where each has only one.
+        state: ``RUNNING``, ``SUCCEEDED`` or ``FAILED``; ``CANCELLED`` when it was ended because
+            another replica failed or the job was cancelled, or paused.
+        stopped: Whether it was stopped by a signal such as SIGSTOP: not dead, and not working.
+        pid: Process id on this machine while it runs, else None.
+        exit_code: What it returned, or None while it runs or when a signal ended it.
+        signal: Name of the signal that ended it, such as ``SIGKILL``, else None.
+        traceback: Its last Python traceback, or an empty string.
+        gpus: UUIDs of its GPUs.
+    """
+
+    role: str
+    index: int
+    attempt: int
+    state: JobState
+    pid: int | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    traceback: str = ""
+    gpus: tuple[str, ...] = ()
+    started: float | None = None
+    ended: float | None = None
+    process: int | None = None
+    stopped: bool = False
+
+    @property
+    def name(self) -> str:
+        """``worker-0``; ``worker-0.1`` for the second process of a replica that has several."""
+        stem = f"{self.role}-{self.index}"
+        return stem if self.process is None else f"{stem}.{self.process}"
+
+
+class Checkpoint(Value):
+    """A checkpoint whose files were seen whole.
+
+    Attributes:
+        step: Training step it holds.
+        path: Where it lies.
+        size: Bytes.
+        time: When it was finished, seconds since the epoch.
+        format: Who wrote it: ``dllab`` (verified against its manifest), or ``torch-distributed``,
+            ``huggingface``, ``lightning``, ``tensorflow``, ``keras``, whose files were seen
+            complete by the rules of that format.
+    """
+
+    step: int
+    path: str
+    size: int
+    time: float
+    format: str = "dllab"
+
+
+class Progress(Value):
+    """What the code last reported.
+
+    Attributes:
+        step: Steps done.
+        total: Steps in all, or None when the code did not say.
+        metrics: Last scalar values by name.
+        time: When it was reported, seconds since the epoch.
+    """
+
+    step: int
+    total: int | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    time: float
+
+
+class Event(Value):
+    """One thing that happened to a job.
+
+    Attributes:
+        time: Seconds since the epoch.
+        reason: One CamelCase word, such as ``ReplicaFailed``.
+        message: A sentence for people.
+    """
+
+    time: float
+    reason: str
+    message: str
+
+
+class TrainingJob(Value):
+    """A `TrainingSpec` and everything that happened to it.
+
+    Attributes:
+        id: ``<name>-<7 characters>``.
+        owner: Name of the person.
+        reason: One sentence that explains the state; never empty for PENDING, FAILED, LOST.
+        attempt: 1 for the first launch; 0 before it. Goes on over pauses.
+        replicas: Of the newest attempt.
+        checkpoint: Newest whole checkpoint, or None.
+        position: Place in the queue, from 1, while PENDING; else None.
+        ran: Seconds that it ran in all, pauses left out, up to its last end or pause.
+        workspace: Directory the code runs in.
+        tensorboard: Directory for TensorBoard's event files.
+    """
+
+    id: str
+    owner: str
+    spec: TrainingSpec
+    state: JobState
+    reason: str = ""
+    attempt: int = 0
+    replicas: tuple[ReplicaStatus, ...] = ()
+    checkpoint: Checkpoint | None = None
+    progress: Progress | None = None
+    position: int | None = None
+    ran: float = 0.0
+    workspace: str = ""
+    tensorboard: str = ""
+    created: float
+    started: float | None = None
+    ended: float | None = None

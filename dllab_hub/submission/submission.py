@@ -1,0 +1,185 @@
+"""`Submission`: a wish that is ready to be sent, and what travels with it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Conflict, DLLabError, InvalidRequest
+from ..modules import extra_files
+from ..runtime.data import VolumeError, volumes
+from ..specs import (
+    CUSTOM,
+    MAX_WORKSPACE_BYTES,
+    Catalog,
+    Code,
+    Preflight,
+    Role,
+    TrainingJob,
+    TrainingSpec,
+)
+from .options import as_typed
+from .program import Program
+from .travel import snapshot_for, travel_text
+from .wish import fields_of, typed_in
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from ..workspace import Snapshot
+
+__all__ = ("Submission", "named_by_option", "prepare")
+
+#: How often a directory is looked at again whose files change while they are sent.
+_AGAIN = 2
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A wish, and the directory that travels with it.
+
+    Attributes:
+        spec: The wish.
+        snapshot: Of the directory, or None when only imported modules travel.
+        limit: Most bytes of that directory.
+    """
+
+    spec: TrainingSpec
+    snapshot: Snapshot | None = None
+    limit: int = MAX_WORKSPACE_BYTES
+
+    @property
+    def travels(self) -> str:
+        """What travels, for people; empty when that is only what is imported."""
+        return travel_text(self.snapshot) if self.snapshot else ""
+
+    def send(self, client: Client) -> TrainingJob:
+        """Send the files that are not there yet, and submit the job.
+
+        Raises:
+            DLLabError: as the lab raised it; its field is an option.
+        """
+        with named_by_option(self.spec.roles):
+            return client.submit(self._uploaded(client))
+
+    def check(self, client: Client) -> Preflight:
+        """Only look for what would make the job fail; what is imported is imported for real."""
+        with named_by_option(self.spec.roles):
+            return client.preflight(self._uploaded(client), deep=True)
+
+    def _uploaded(self, client: Client) -> TrainingSpec:
+        if self.snapshot is None:
+            return self.spec
+        from ..workspace import scan
+
+        snapshot = self.snapshot
+        for again in range(_AGAIN, -1, -1):
+            try:
+                sent = client.upload_workspace(snapshot.workspace, snapshot.root)
+            except Conflict:  # A file has changed since it was looked at.
+                if not again:
+                    raise
+                snapshot = scan(snapshot.root, limit=self.limit)
+            else:
+                break
+        return self.spec.model_copy(update={"workspace": sent.id})
+
+
+def prepare(
+    options: argparse.Namespace,
+    program: Program,
+    *,
+    name: str,
+    here: Path,
+    catalog: Callable[[], Catalog],
+) -> Submission:
+    """The wish.
+
+    Args:
+        options: Of a parser that went through `add_options`.
+        program: What runs.
+        name: Of the job, when ``--name`` is not given.
+        here: Working directory.
+        catalog: Asked only when neither ``--image`` nor the lab says which image, and when a
+            directory travels.
+
+    Raises:
+        InvalidRequest: something is wrong; syntax errors carry ``line``.
+        TooLarge: too much would travel.
+    """
+    program.check()
+    fields = fields_of(typed_in(options))
+    snapshot, root, filename, limit = snapshot_for(options, program, here, catalog)
+    program = dataclasses.replace(program, filename=filename)
+    known = {file.path for file in snapshot.workspace.files} if snapshot else set()
+    files = program.imports(root, known) | extra_files(options.files, root)
+    files = {k: v for k, v in files.items() if k not in program.own} | dict(program.parts)
+    image = fields.get("image") or _lab_image(catalog)
+    wish = {
+        "name": name,
+        "image": image,
+        "volumes": _lab_volumes() if "volumes" not in fields else (),
+        "lab": _lab_in(image),
+        "workspace": snapshot.workspace.id if snapshot else None,
+        **fields,
+    }
+    with named_by_option(wish.get("roles", ())):
+        return Submission(TrainingSpec(code=_code(program, files), **wish), snapshot, limit)
+
+
+def _code(program: Program, files: dict[str, str]) -> Code:
+    try:
+        return Code(
+            kind=program.kind,
+            source=program.source,
+            filename=program.filename,
+            module=program.module,
+            args=program.args,
+            files=files,
+        )
+    except InvalidRequest as exc:
+        exc.field = f"code.{exc.field}"
+        raise
+
+
+@contextmanager
+def named_by_option(roles: tuple[Role, ...]) -> Iterator[None]:
+    """Errors name the option to change in place of the field, whose role only this place knows."""
+    try:
+        yield
+    except DLLabError as exc:
+        exc.field = as_typed(exc.field, roles) or exc.field
+        raise
+
+
+def _lab_image(catalog: Callable[[], Catalog]) -> str:
+    image = os.environ.get("DLLAB_IMAGE")
+    if image != CUSTOM:
+        return image or catalog().default_image
+    offered = ", ".join(each.name for each in catalog().images)
+    raise InvalidRequest(
+        "this lab has an environment of its own, in which jobs cannot run.",
+        hint=f"Choose an image for the job: one of {offered}.",
+        field="image",
+    )
+
+
+def _lab_in(image: str) -> str | None:
+    """The lab whose packages are wanted too, if it has any apart; they fit its own image only."""
+    if image != os.environ.get("DLLAB_IMAGE") or not os.environ.get("DLLAB_OVERLAY"):
+        return None
+    return os.environ.get("DLLAB_LAB_ID") or None
+
+
+def _lab_volumes() -> tuple[str, ...]:
+    try:
+        return tuple(volumes())
+    except VolumeError as exc:
+        raise InvalidRequest(
+            str(exc), hint="Name the volumes, or none: --volumes", field="volumes"
+        ) from exc
