@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 export DLLAB_ENVS ?= $(CURDIR)/.make/envs
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export npm_config_update_notifier = false
+# Most tests wait for processes of their own: some files at a time keep two cores busy.
+SEVERAL := -n 3 --dist loadfile
 # The oldest JupyterHub that is supported; Helm charts still bring one of its line.
 HUB5 := 5.5.1
 HUB5_BIN := $(CURDIR)/.make/hub5/bin
@@ -24,12 +26,12 @@ lab: .make/lab ## start the lab on http://127.0.0.1:8000 (ARGS="--port 9000" and
 	@$(BIN)/dllab up $(ARGS)
 
 test: .make/test .make/browser .make/image .make/hub5/ready ## run the tests (ARGS="-k form" and so on)
-	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -m "not long" $(if $(ARGS),$(ARGS),$(SEVERAL))
 	@$(if $(ARGS),:,$(MAKE) --no-print-directory test-hub5)
 
 test-hub5: .make/test .make/image .make/hub5/ready ## the hub's tests again, on the oldest JupyterHub
 	@echo "==> the same hub on JupyterHub $(HUB5)"
-	@$(HUB5_BIN)/python -m pytest -m "not long and not browser" $(HUB5_TESTS)
+	@$(HUB5_BIN)/python -m pytest -m "not long and not browser" $(SEVERAL) $(HUB5_TESTS)
 
 test-long: .make/test .make/browser .make/image ## kill rounds, fuzzing, soaks
 	@$(BIN)/python -m pytest -m long $(ARGS)

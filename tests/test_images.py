@@ -175,6 +175,19 @@ def test_another_version_renews_only_our_package(built: Built) -> None:
     assert __version__ == json.loads(marker.read_text())["dllab_hub"]
 
 
+def test_new_needs_renew_our_package(built: Built) -> None:
+    """An environment that was built before the package needed something gets it, once."""
+    marker = built.half.path / ".complete"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"needs": "httpx"}))
+    said: list[str] = []
+
+    images.build(built.state, "tiny", said.append)
+    images.build(built.state, "tiny", lambda line: said.append(f"again: {line}"))
+
+    assert f"Image tiny: updating dllab-hub to {__version__}" == said[0]
+    assert not any(line.startswith("again") for line in said)
+
+
 def test_a_renewal_that_fails_costs_nothing(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image stays usable when its new kernel-side package cannot be installed."""
 

@@ -15,6 +15,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from importlib import metadata
 
 from .._version import __version__
 from ..state import StateDir
@@ -58,21 +59,22 @@ def build(state: StateDir, name: str, say: Say, meter: Meter = lambda step: None
         Unavailable: pip could not install it; the message has pip's reason.
     """
     env = named(state, name)
-    if _built_by(env) == __version__:
+    if _is_current(env):
         return env
     state.envs.mkdir(parents=True, exist_ok=True)
     with _alone(env, say) as lock:
         env = named(state, name)
-        by = _built_by(env)
-        if by == __version__:
+        if _is_current(env):
             return env
+        by = _built_by(env)
         progress = Progress(env.path, meter)
         builder = Builder(env, say, progress, lock)
         try:
             if by is not None:
                 # The old mark stays until the new one replaces it: a renewal that fails costs
                 # nothing.
-                say(f"{env.image.title}: updating dllab-hub from {by} to {__version__}")
+                old = f" from {by}" if by != __version__ else ""
+                say(f"{env.image.title}: updating dllab-hub{old} to {__version__}")
             elif not builder.has_requirements.exists():
                 shutil.rmtree(env.path, ignore_errors=True)  # A half-built one.
                 builder.create()
@@ -159,8 +161,25 @@ def _built_by(env: ImageEnv) -> str | None:
         return ""  # Complete, but by nobody we know: only our own package is renewed.
 
 
+def _is_current(env: ImageEnv) -> bool:
+    """Whether a complete environment has the package that is running now, and all that it needs."""
+    try:
+        mark: dict[str, object] = json.loads((env.path / MARKER).read_text())
+        return _ours().items() <= mark.items()
+    except (FileNotFoundError, ValueError, AttributeError):
+        return False
+
+
+def _ours() -> dict[str, object]:
+    needs = metadata.requires("dllab-hub") or ()
+    return {
+        "dllab_hub": __version__,
+        "needs": ", ".join(sorted(need for need in needs if "extra ==" not in need)),
+    }
+
+
 def _mark(env: ImageEnv) -> None:
     partial = env.path / f"{MARKER}.tmp"
-    partial.write_text(json.dumps({"dllab_hub": __version__, "python": env.image.python}) + "\n")
+    partial.write_text(json.dumps({**_ours(), "python": env.image.python}) + "\n")
     partial.chmod(0o644)
     partial.replace(env.path / MARKER)

@@ -39,7 +39,7 @@ class ShardedCheckpointer:
 
     SIGTERM to any rank (a cancel, a pause, or the machine going down) is agreed on by all: after
     one more step at most, all save the same step together and exit with code 143. The agreement
-    goes on beside the computing, and costs a step about 0.1 ms.
+    goes on beside the computing, and costs a step less than a millisecond.
 
     Args:
         every: Steps between two saves; ``DLLAB_CHECKPOINT_EVERY`` by default.

@@ -121,9 +121,9 @@ def test_check_finds_the_line_and_leads_there(page: Page, lab: RunningLab) -> No
     """What would fail at once is found before anything is started, and a click shows its line."""
     (lab.work / "faulty.py").write_text("import os\n\nimport nothere_at_all\n")
     before = lab.http.get("dllab/api/jobs").raise_for_status().json()["jobs"]
+    type_command(page, "New Training")
+    page.keyboard.press("Enter")
     form = page.locator(".jp-dllab-Form:visible")
-    if not form.count():
-        page.get_by_role("tab", name="New training").first.click()
     form.get_by_label("Python file").fill("faulty.py")
 
     form.get_by_role("button", name="Check").click()

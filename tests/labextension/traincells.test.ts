@@ -18,6 +18,11 @@ const NOTEBOOK: INotebook = {
   ]
 };
 
+const OTHER: INotebook = {
+  path: 'other.ipynb',
+  cells: [{ number: 1, source: 'other', selected: true, tags: ['train'] }]
+};
+
 /** A form with that notebook in front, and what it sends. */
 function aNotebookForm(t: TestContext, methods: Partial<Record<keyof LabApi, unknown>> = {}) {
   const sent: ITrainingSpec[] = [];
@@ -26,7 +31,7 @@ function aNotebookForm(t: TestContext, methods: Partial<Record<keyof LabApi, unk
     return aJob('digits-1-x', 'PENDING');
   };
   const files = new FakeFiles({ 'work/net.py': '2', 'net.py': '1' });
-  files.opened = [NOTEBOOK];
+  files.opened = [OTHER, NOTEBOOK];
   const form = aForm(t, { submit, ...methods }, files);
   form.set('notebook', NOTEBOOK.path);
   form.set('code', 'cells');
@@ -55,7 +60,7 @@ test('cells are taken as they stand when they are sent, or it is said what is mi
   form.set('cells', 'tagged');
   await form.submit();
   assert.match(form.problems.cells ?? '', /^No cell of .* has the tag train\. Add it/);
-  files.opened = [];
+  files.opened = [OTHER];
   await form.submit();
   assert.match(form.problems.cells ?? '', /is not open any more/);
   assert.equal(sent.length, 1);

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from dllab_hub.runtime import preflight
 from dllab_hub.runtime.preflight.check import look
 from dllab_hub.runtime.preflight.findings import Findings
 from dllab_hub.submission.program import Program
@@ -297,6 +300,7 @@ def test_hints_say_what_to_do(seen):
     """A misspelt name gets the one that was meant; a missing package the command that brings it."""
     files = {"model.py": "class Network: ...", "sub/train.py": "import model"}
     (missing,) = seen("import htttpx", whole=True)
+    (itself,) = seen("import traine", whole=True)
     (name,) = seen("from model import Netwrk", files=files, whole=True)
     (other,) = seen("import cv2", whole=True)
     (place,) = seen("", sys.executable, "sub/train.py", files=files, whole=True)
@@ -304,6 +308,7 @@ def test_hints_say_what_to_do(seen):
     assert "there is no module htttpx." == missing["message"]
     assert missing["hint"].startswith("Did you mean httpx?")
     assert ("model.py has no Netwrk.", "Did you mean Network?") == (name["message"], name["hint"])
+    assert "Did you mean" not in itself["hint"]
     assert "%pip install opencv-python-headless" in other["hint"]
     assert "lies at the top of the workspace" in place["hint"]
 
@@ -397,6 +402,30 @@ def test_marked_cells_are_looked_at_as_one_program(seen):
 def test_large_code_is_looked_at_in_part(seen):
     """What takes too long to read is left out, and that is said."""
     assert [("warning", "limits", "", None)] == seen("import nowhere_a", seconds=-1)
+
+
+def test_a_look_ends_by_itself(tmp_path):
+    """When whoever asked is gone it does not wait for ever for an import that does not end."""
+    (tmp_path / "train.py").write_text("import slow\n")
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(600)\n")
+    request = {
+        "programs": [[sys.executable, "train.py"]],
+        "strategy": "single",
+        "volumes": {},
+        "gpus": False,
+        "deep": True,
+        "seconds": 1,
+        "alarm": 1,
+        "cpu": 60,
+        "memory": 2**40,
+    }
+    program = [sys.executable, "-P", f"{preflight.__path__[0]}/__main__.py", "1"]
+
+    done = subprocess.run(
+        program, input=json.dumps(request).encode(), cwd=tmp_path, check=False, timeout=60
+    )
+
+    assert -signal.SIGALRM == done.returncode
 
 
 def test_the_examples_of_this_project_are_let_pass(seen):

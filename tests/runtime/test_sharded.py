@@ -66,6 +66,7 @@ def python() -> str:
     return path
 
 
+@pytest.mark.timeout(600)  # Six times torch is imported.
 def test_sharded_from_two_ranks_to_three_to_one(python: str, tmp_path: Path) -> None:
     """SIGTERM to one rank saves on all at one step; a torn shard is seen; any number restores."""
     folder = tmp_path / "checkpoints"

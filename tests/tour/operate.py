@@ -101,14 +101,13 @@ async def operate(step: _Step, kernel: Kernel) -> None:
     with step("%pause a training, with what that loses; %resume it to its end") as saw:
         await kernel.run(COUNTS, 60)
         said = await kernel.run(PAUSES, 60)
-        paused = _found(r"REASON (paused at step (\d+).*) PIDS \[(.*)\]", said)
+        paused = _found(r"REASON (paused .*checkpoint.* step (\d+).*) PIDS \[(.*)\]", said)
         if set(paused[3]) - set("None, "):
             raise Refused(f"a paused job still has processes: {said}")
-        saved = _found(r"checkpoint: step (\d+)", paused[1])
         end = await kernel.run(RESUMES, 120)
         resumed = _found(r"END SUCCEEDED 2 .*resumed from step (\d+)", end)
         _found(rf"sum {sum(range(401))}\b", end)
-        if resumed[1] != saved[1]:
+        if resumed[1] != paused[2]:
             raise Refused(f"it said {paused[1]}, and resumed from step {resumed[1]}")
         saw(f'"{paused[1]}"; resumed from step {resumed[1]}, and the sum is right')
     with step("%rerun it with one change") as saw:

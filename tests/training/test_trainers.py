@@ -25,7 +25,8 @@ STEPS, EVERY = 60, 10
 async def test_a_trainer(trainers: Trainings, script: str, format: str, torn: str) -> None:
     """Killed, paused, its newest checkpoint torn: it ends as one that was left in peace.
 
-    Exactly: both restore weights, optimizer, random state and the place in the data.
+    Exactly: Hugging Face restores weights, optimizer, random state and the place in the data;
+    Lightning the first two, so that its script draws nothing and saves at the ends of epochs.
     """
     wish = {"roles": {"worker": 2}, "checkpoint_every": EVERY}
     peace = await trainers.finish(await trainers.submit(script, STEPS, **wish))

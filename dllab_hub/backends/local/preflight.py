@@ -40,6 +40,8 @@ _LOG = logging.getLogger(__name__)
 
 #: Bytes of what it may say, and of the interpreter's own complaints.
 _LONGEST, _LONGEST_COMPLAINT = 1024 * 1024, 64 * 1024
+#: Seconds after which it ends by itself when nobody has ended it in time.
+_PATIENCE = 5
 #: Seconds between two looks at its memory.
 _INTERVAL = 0.05
 #: A process may map more than it uses; this is what the kernel stops it at.
@@ -123,6 +125,7 @@ class _Look:
             "gpus": any(role["gpus"] for role in plan["roles"]),
             "deep": deep,
             "seconds": limits.reading,
+            "alarm": round(limits.seconds) + _PATIENCE,
             "cpu": round(2 * limits.seconds),
             "memory": _MAPPED * limits.memory,
         }
@@ -225,10 +228,7 @@ def _environment(plan: Mapping[str, Any], account: Account) -> dict[str, str]:
     ports = range(1, 1 + ports_needed(plan, gang))
     inherited = environment(account, os.environ)
     run = Path(plan["workspace"]).parent
-    return {
-        **worker_environment(plan, run, gang, gang[0], list(ports), inherited=inherited),
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    return worker_environment(plan, run, gang, gang[0], list(ports), inherited=inherited)
 
 
 def _programs(plan: Mapping[str, Any], python: str) -> list[list[str]]:

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -32,8 +33,8 @@ def main(fd: int) -> int:
     """Do what a request on standard input asks, in the current directory.
 
     The request: ``programs`` (each a list of words), ``strategy``, ``volumes``, ``gpus`` (whether
-    the job will see one), ``deep``, ``seconds`` for files to be read, and the limits ``cpu`` in
-    seconds and ``memory`` in bytes.
+    the job will see one), ``deep``, ``seconds`` for files to be read, and the limits ``alarm`` and
+    ``cpu`` in seconds and ``memory`` in bytes.
 
     Args:
         fd: Where to write to; the code that is looked at does not get it.
@@ -45,9 +46,9 @@ def main(fd: int) -> int:
 
     request = json.load(sys.stdin)
     _silence()
-    _limit(request)
     sys.setrecursionlimit(_DEPTH)
     try:
+        _limit(request)
         findings = Findings(os.path.realpath("."))
         for program in request["programs"]:
             path = sys.path[:]
@@ -131,6 +132,7 @@ def _silence() -> None:
 
 
 def _limit(request: dict[str, Any]) -> None:
+    signal.alarm(int(request["alarm"]))  # For the case that whoever asks is killed meanwhile.
     wanted = {
         resource.RLIMIT_CPU: int(request["cpu"]),
         # Not the address space: libraries map far more of it than they use.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import heapq
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ _HOOKS = {
 }
 #: and so may who runs a program that installs or builds something.
 _RUNS = {"run", "call", "check_call", "check_output", "Popen", "system", "getoutput", "spawnv"}
-_INSTALLS = re.compile(r"\b(pip3?|uv|conda|mamba|setup\.py|build_ext|make|ninja)\b")
+_INSTALLS = re.compile(r"^(make|ninja)\b|\b(pip3?|uv|conda|mamba|setup\.py|build_ext)\b")
 _TRAVELS = "It travels with --with FILE or --workspace DIR, or with the code that imports it."
 
 
@@ -239,7 +240,8 @@ class Imports:
         if above is None:
             message = f"there is no module {name}."
             beside = self._modules.in_workspace(name)
-            hint = beside or hint_for(name, self._modules.known())
+            own = os.path.basename(source.path).removesuffix(".py")
+            hint = beside or hint_for(name, self._modules.known() - {own})
         elif not above.folders and above.local:
             message = f"{parent} has no module {last}: it is a file, not a package."
             hint = ""

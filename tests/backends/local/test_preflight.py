@@ -94,6 +94,7 @@ async def test_a_quick_look_costs_little(looked):
         ("MINE", {"env": {"MINE": "1"}}, False),
         ("MINE", {}, True),
         ("JUPYTERHUB_API_TOKEN", {}, True),
+        ("SERVICE_SECRET", {}, True),
         ("DLLAB_ADDRESSES", {}, True),
         ("DLLAB_ADDRESSES", {"strategy": "custom"}, False),
     ],
@@ -103,6 +104,7 @@ async def test_the_environment_is_that_of_the_first_process(
 ):
     """Variables count as there when the job will have them, and only then."""
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret")
+    monkeypatch.setenv("SERVICE_SECRET", "secret")
     found = await looked(f"import os\nx = os.environ[{name!r}]\n", **spec)
 
     assert ([("error", "environment", "train.py", 2)] if missing else []) == places(found)

@@ -14,7 +14,7 @@ if resolver.task_type in ("ps", "worker"):
     ).join()
 
 keras = tf.keras
-assert keras.__version__.startswith("2."), "TF_USE_LEGACY_KERAS=1 is needed"
+assert "tf_keras" in keras.__name__, "TF_USE_LEGACY_KERAS=1 is needed"
 strategy = tf.distribute.ParameterServerStrategy(resolver)
 
 

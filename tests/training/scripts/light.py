@@ -61,8 +61,12 @@ found = newest("lightning")
 if trainer.is_global_zero:
     print("FROM", 0 if found is None else found.partition("-step=")[2].split(".")[0], flush=True)
 net = Net()
-# In order: the samplers have no state to lose.
-loader = torch.utils.data.DataLoader(Data(), batch_size=8)
+# In order: Lightning's own sampler shuffles by the epoch, and is told the wrong one when a training
+# is resumed for the second time (2.6.6).
+sampler = torch.utils.data.DistributedSampler(
+    Data(), int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"]), shuffle=False
+)
+loader = torch.utils.data.DataLoader(Data(), batch_size=8, sampler=sampler)
 trainer.fit(net, loader, ckpt_path=found)
 if trainer.is_global_zero:
     with torch.no_grad():
