@@ -8,7 +8,7 @@ export DLLAB_ENVS ?= $(CURDIR)/.make/envs
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export npm_config_update_notifier = false
 # Most tests wait for processes of their own: some files at a time keep two cores busy.
-SEVERAL := -n 3 --dist loadfile
+SEVERAL := -n 2 --dist loadfile
 # The oldest JupyterHub that is supported; Helm charts still bring one of its line.
 HUB5 := 5.5.1
 HUB5_BIN := $(CURDIR)/.make/hub5/bin

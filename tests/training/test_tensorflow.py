@@ -58,7 +58,8 @@ async def test_legacy_fit(keras2: Trainings) -> None:
     """`fit` of Keras 2 under parameter servers goes on from BackupAndRestore, a server killed.
 
     It keeps several batches in flight, which read and write the same variables in no order: its
-    losses differ from run to run, killed or not. A tenth of the first loss bounds that.
+    losses differ from run to run, killed or not: 0.604 and 0.607 in two runs left in peace, from
+    13.8 and 14.1 at first. A fifth bounds that, and what is lost when weights or moments are.
     """
     wish = {
         "roles": ROLES,
@@ -75,10 +76,7 @@ async def test_legacy_fit(keras2: Trainings) -> None:
     begun, resumed = map(int, await keras2.said(job, "FROM"))
     assert (0, 2) == (begun, ended.attempt)
     assert 2 <= resumed < 12
-    [first] = await keras2.said(peace, "FIRST")
-    assert pytest.approx(await keras2.final(peace), abs=float(first) / 10) == await keras2.final(
-        job
-    )
+    assert pytest.approx(await keras2.final(peace), rel=0.2) == await keras2.final(job)
 
 
 async def test_keras_3(tensorflow: Trainings) -> None:

@@ -47,5 +47,4 @@ history = model.fit(
     verbose=0,
     callbacks=[Slow(), keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False)],
 )
-print("FIRST", repr(history.history["loss"][0]), flush=True)
 print("FINAL", repr(history.history["loss"][-1]), flush=True)
