@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidRequest, NotFound, Unavailable
@@ -178,6 +179,12 @@ class Job:
         return ", ".join(part for part in parts if part) + (
             f" ({self.info.reason})" if self.info.reason else ""
         )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a cell shows that ends with ``_job``: how it is now, else as it was last known."""
+        with suppress(Unavailable, NotFound):
+            self.refresh()
+        printer.text(repr(self))
 
     def __repr__(self) -> str:
         return job_text(self.info)

@@ -187,8 +187,13 @@ def test_pause_resume_rerun(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
     said = in_lab("pause", "run", "-y")
     assert said.stdout.startswith(f"{job['id']} is being paused; last checkpoint: step 20, ")
     assert f"Go on with it: dllab resume {job['id']}" in said.stdout
+    assert f"{job['id']} had been paused already\n" == in_lab("pause", "run").stdout
     said = in_lab("resume", "run")
     assert f"{job['id']} is queued again; its last checkpoint: step 20\n" == said.stdout
+    said = in_lab("resume", "run")
+    assert said.stdout.startswith(f"{job['id']} was not resumed; it is RUNNING")
+    silent = in_lab("logs", "run")
+    assert ("", True) == (silent.stdout, silent.stderr.startswith("no output yet; run-"))
 
     new = json.loads(in_lab("rerun", "run", "--workers", "3", "--json", "--", "b").stdout)
     assert ("run", 3, ["b"], "echo $1\n") == (

@@ -116,6 +116,10 @@ def _parser() -> Words:
     started.add_argument("--json", action="store_true")
 
     again = command("rerun", submit.rerun, "submit a job again, with some options changed")
+    again.description = (
+        "Submit a job again as a new one. What is not typed stays as it was in that job, whatever "
+        "the default of a new one is."
+    )
     again.takes_args = True
     again.add_argument("id", help="an id or its start")
     add_wish_options(again)

@@ -42,6 +42,8 @@ def logs(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     if options.follow:
         return follow(client, job.id, options.replica)
     text = job.logs(options.replica, attempt=options.attempt, lines=options.n)
+    if not text:
+        print(f"no output yet; {job_text(job.info).splitlines()[0]}", file=sys.stderr)
     sys.stdout.write(text if not text or text.endswith("\n") else text + "\n")
     sys.stdout.flush()
     return 0
@@ -62,6 +64,9 @@ def pause(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     """``dllab pause ID``: says what that loses, and asks."""
     client = Client()
     job = find_job(client, options.id)
+    if job.state is JobState.PAUSED:
+        show(options, job, f"{job.id} had been paused already")
+        return 0
     lost, said = loss(job)
     if lost and not options.yes:
         if not sys.stdin.isatty():
@@ -84,9 +89,14 @@ def resume(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     found = find_job(client, options.id)
     job = client.resume(found.id)
     # Whether its code goes on from there is the code's affair.
-    step = "none" if job.checkpoint is None else f"step {job.checkpoint.step}"
+    step = "none: it starts over" if job.checkpoint is None else f"step {job.checkpoint.step}"
     told = f"{job.id} is queued again; its last checkpoint: {step}"
-    show(options, job, told if found.state.is_resumable else f"{job.id} is {job.state.value}")
+    if not found.state.is_resumable:
+        # One that is being paused is paused all the same.
+        told = (
+            f"{job.id} was not resumed; it is {job_text(job).splitlines()[0].split(maxsplit=1)[1]}"
+        )
+    show(options, job, told)
     return 0
 
 

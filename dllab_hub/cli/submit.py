@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..client import Client
 from ..job import find_job
-from ..specs import TrainingJob
+from ..specs import JobState, TrainingJob
 from ..submission import (
     Submission,
     fields_of,
@@ -57,7 +57,8 @@ def _started(client: Client, job: TrainingJob, options: argparse.Namespace) -> i
     if not options.wait:
         show(options, job, f"submitted {job.id}; follow it: dllab logs {job.id} -f")
         return 0
-    print(f"submitted {job.id}", file=sys.stderr)
+    waits = f"; it waits: {job.reason}" if job.state is JobState.PENDING and job.reason else ""
+    print(f"submitted {job.id}{waits}", file=sys.stderr)
     return follow(client, job.id)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidRequest
 from ..job import Job
+from ..specs import JobState
 from ..submission import whole
 from ..tables import loss
 from .session import Session, asks_help, parser_for, split
@@ -112,6 +113,9 @@ class JobMagics:
             return
         options = parser.read(words)
         job = self._certain("%pause", options.id)
+        if job.info.state is JobState.PAUSED:
+            print(f"{job.id} had been paused already. %resume goes on.")
+            return
         lost, said = loss(job.info)
         if lost > _LITTLE and not options.yes:
             raise InvalidRequest(
@@ -128,7 +132,12 @@ class JobMagics:
         parser.add_argument("id", nargs="?")
         if asks_help(parser, words := split(line)):
             return None
-        job = self._certain("%resume", parser.read(words).id).resume()
+        job = self._certain("%resume", parser.read(words).id)
+        resumable = job.info.state.is_resumable
+        job.resume()
+        if not (resumable or job.info.state.is_terminal):
+            # One that is being paused is paused all the same.
+            print(f"{job.id} was not resumed; it is {job.info.state.value}. {job.info.reason}")
         from ..widgets import JobView
 
         return self._session.only(JobView(job), job.id)

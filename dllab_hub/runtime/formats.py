@@ -63,13 +63,17 @@ class Found:
     format: str
 
 
-def search(folder: Files) -> Iterator[Found]:
+def search(folder: Files, share: int = 1) -> Iterator[Found]:
     """The whole ones, newest first; one that is not whole is passed over.
 
     Only as much is read as is asked for: the newest one alone is cheap. Whatever lies in the
     folder, only a bounded amount is read: see `reading`.
+
+    Args:
+        folder: Where they lie.
+        share: Only so great a part of that amount: 1 / share.
     """
-    files = Purse(folder)
+    files = Purse(folder, share)
     candidates = sorted(_candidates(files), key=lambda one: one[:2], reverse=True)
     for _, parts, rule in candidates[:_MAX_FOUND]:
         try:

@@ -16,6 +16,8 @@ __all__ = ("SMALL", "File", "Files", "Missing", "Purse", "Spent", "look", "read_
 SMALL = 4 * 1024 * 1024
 #: Of one search.
 _MAX_BYTES, _MAX_FILES = 256 * 1024 * 1024, 20_000
+#: So many names in a folder cost as much as one file.
+_NAMES_PER_FILE = 50
 
 
 class Missing(Exception):
@@ -53,15 +55,24 @@ class File:
 
 
 class Purse:
-    """The files, and how much of them may still be read."""
+    """The files, and how much of them may still be read.
 
-    def __init__(self, files: Files) -> None:
-        self.bytes, self.files = _MAX_BYTES, _MAX_FILES
+    Args:
+        files: The files.
+        share: Only so great a part of what one search may read: 1 / share.
+    """
+
+    def __init__(self, files: Files, share: int = 1) -> None:
+        self.bytes, self.files = _MAX_BYTES // share, _MAX_FILES // share
         self._files = files
 
     def names(self, *parts: str) -> list[str]:
-        """Names in a folder; none when it is no folder."""
-        return self._files.names(*parts)
+        """Names in a folder; none when it is no folder, or too much was read before."""
+        if self.files <= 0:
+            return []
+        names = self._files.names(*parts)
+        self.files -= 1 + len(names) // _NAMES_PER_FILE
+        return names
 
     @contextmanager
     def opened(self, *parts: str) -> Iterator[File]:

@@ -131,7 +131,9 @@ class Attempt:
         replica.end(code, time.time(), tail, told=told)
         early = time.monotonic() - self._began < _LAUNCHING
         by_itself = code not in (0, -signal.SIGTERM, -signal.SIGKILL)
-        if early and by_itself and replica.state != "SUCCEEDED" and _IN_USE.search(tail):
+        failed = by_itself and replica.state != "SUCCEEDED"
+        # Who was given no port means one of its own, which is not free the next time either.
+        if early and failed and self.ports and _IN_USE.search(tail):
             self.port_taken = True
         self.over = self.over or (not told and is_over(self._plan, self.gang))
 

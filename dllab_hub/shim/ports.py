@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 
-__all__ = ("Ports",)
+__all__ = ("Ports", "free_port")
 
 _RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 #: Ports below belong to well-known services.
@@ -60,6 +60,15 @@ class Ports:
                 return port
             name.close()
         raise OSError(errno.EADDRINUSE, "no port of this machine is free")
+
+
+def free_port() -> int:
+    """A port that is free now, and that no outgoing connection will have a moment later."""
+    ports = Ports()
+    try:
+        return ports.take(1)[0]
+    finally:
+        ports.release()
 
 
 def _choice() -> range | list[int]:

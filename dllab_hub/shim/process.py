@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = (
+    "catches",
     "identity",
     "is_alive",
     "memory_kills",
@@ -234,6 +235,14 @@ def _stat(pid: int) -> list[str] | None:
 
 def _environ(pid: int) -> list[bytes]:
     return _proc(pid, "environ").split(b"\0")
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal; False when it is gone."""
+    for line in _proc(pid, "status").splitlines():
+        if line.startswith(b"SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
 
 
 def uid_of(pid: int) -> int | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ..errors import DLLabError
 from ..specs import MAX_GPUS, MAX_PROCESSES, STRATEGIES, Role
 from .roles import read_role
-from .words import amount, memory, seconds, valid_name, whole
+from .words import amount, job_id, memory, seconds, valid_name, whole
 
 __all__ = ("add_options", "add_wish_options", "as_typed", "in_words")
 
@@ -136,7 +136,12 @@ def add_wish_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps between checkpoints of code that uses Checkpointer (default 100)",
     )
-    add("--checkpoint-from", metavar="ID", help="start from the checkpoints of another job")
+    add(
+        "--checkpoint-from",
+        type=job_id,
+        metavar="ID",
+        help="start from the checkpoints of another job",
+    )
     add(
         "--time-limit",
         type=seconds,

@@ -118,12 +118,29 @@ def from_words(options: argparse.Namespace, script: str | None, args: tuple[str,
             raise InvalidRequest("the command comes after --.", hint="Such as: -- bash run.sh 3.")
         return Program("command", Path(args[0]).stem, args=args)
     if script is None:
+        taken = _taken(options)
         raise InvalidRequest(
-            "what runs?", hint="A SCRIPT, --module pkg.train, or --command -- PROGRAM ARGS."
+            "what runs?",
+            hint=f"{taken[1]} was read as a value of {taken[0]}: write it before the options."
+            if taken
+            else "A SCRIPT, --module pkg.train, or --command -- PROGRAM ARGS.",
         )
     path = Path(script)
     kind: Kind = "shell" if options.as_shell or path.suffix == ".sh" else "script"
     return Program(kind, path.stem, read_script(path), path.name, args=args, path=path)
+
+
+def _taken(options: argparse.Namespace) -> tuple[str, str] | None:
+    """The option that takes many values and took the script as its last, and the script."""
+    for option, values in (
+        ("--with", options.files),
+        ("--workspace", [options.workspace or ""]),
+        ("--env", options.env),
+        ("--volumes", options.volumes),
+    ):
+        if values and _SCRIPT.fullmatch(values[-1]):
+            return option, values[-1]
+    return None
 
 
 def several(options: argparse.Namespace, script: str | None) -> None:

@@ -79,10 +79,22 @@ def roles_for(
         old: Strategy and roles of the job that is run again; what was not typed is as there.
 
     Raises:
-        InvalidRequest: a custom training without roles, or a number for a role it has not.
+        InvalidRequest: a custom training without roles, a role that is there twice, or a number
+            for a role it has not.
     """
     own = {key: typed[key] for key in _READERS if key in typed}
     if "roles" in typed:
+        if "workers" in typed:
+            raise InvalidRequest(
+                "a custom training has the roles that --role names.",
+                hint="Say how many behind the role's name: --role worker=4.",
+                field="--workers",
+            )
+        names = [role["name"] for role in typed["roles"] if "name" in role]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise InvalidRequest(
+                f"{min(twice)} is there twice; each role has a name of its own.", field="--role"
+            )
         return tuple(Role(**{**own, **role}) for role in typed["roles"])
     roles = list(old[1]) if old and old[0] == strategy else _usual(strategy, old[1] if old else ())
     for field, name, option in (("workers", "worker", "--workers"), ("ps", "ps", "--ps")):
@@ -94,7 +106,11 @@ def roles_for(
                 f"this job has no role {name}; it has {', '.join(role.name for role in roles)}.",
                 field=option,
             )
-        roles[at] = _changed(roles[at], replicas=typed[field])
+        try:
+            roles[at] = _changed(roles[at], replicas=typed[field])
+        except InvalidRequest as exc:  # Of a keyword; what is typed was read before.
+            exc.field = field
+            raise
     for at, role in enumerate(roles):
         # A parameter server computes on the CPU.
         left_out = "gpus" if strategy == "ps" and role.name == "ps" else ""

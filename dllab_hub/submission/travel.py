@@ -44,6 +44,8 @@ def snapshot_for(
     top = (here / wanted).resolve() if wanted else None
     if wanted is None:
         top = _project(here, script, beside)
+    if wanted and top is not None and not top.is_dir():
+        raise InvalidRequest(f"{wanted} is not a directory.", field="workspace")
     if top is None:
         return None, beside, program.filename, 0
     name = program.filename if script is None else _below(script, top)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from ..errors import InvalidRequest
-from ..names import NAME_RULE, check_name
+from ..names import NAME_PATTERN, NAME_RULE, check_name
 
 __all__ = (
     "Words",
     "amount",
+    "job_id",
     "memory",
     "name_for",
     "seconds",
@@ -25,6 +26,7 @@ __all__ = (
 
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+|\d+")
+_JOB_ID = re.compile(rf"{NAME_PATTERN}-[a-z0-9]{{7}}")
 _BYTES = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
@@ -132,6 +134,13 @@ def valid_name(text: str) -> str:
         return check_name(text)
     except InvalidRequest:
         raise argparse.ArgumentTypeError(NAME_RULE.rstrip(".")) from None
+
+
+def job_id(text: str) -> str:
+    """Reads the whole id of a job."""
+    if not _JOB_ID.fullmatch(text):
+        raise _wrong("must be the whole id of a job, as the list of jobs shows it", text)
+    return text
 
 
 def name_for(text: str, default: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import AccessDenied, InvalidRequest, Unavailable
+from ..shim.ports import free_port
 from ..state import StateDir
 
 __all__ = ("Settings", "check_os_users", "load_settings", "make_directories", "secret")
@@ -67,7 +68,7 @@ class Settings:
 
         def pick(wanted: int) -> int:
             while not wanted or wanted in taken or not _is_free(wanted):
-                wanted = _any_port()
+                wanted = free_port()
             taken.add(wanted)
             return wanted
 
@@ -199,12 +200,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _other(port: int) -> int:

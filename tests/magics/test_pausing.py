@@ -43,9 +43,12 @@ def test_a_pause_says_what_it_loses(notebook: Notebook, lab: Host) -> None:
     assert notebook.ok
     assert said.startswith(f"{id} is being paused; last checkpoint: step 12 400, ")
     assert "unless the code saves on SIGTERM. %resume goes on." in said
-    assert JobState.PAUSED is notebook.job.state
+    # The handle says how it is now, not how it was when it was submitted.
+    assert f"{id}  PAUSED" in notebook.run("_job")
+    assert f"{id} had been paused already. %resume goes on." == notebook.run("%pause")
     assert f"{id}  RUNNING" in notebook.run("%resume mine")
     assert "attempt 2" in notebook.run("%job")
+    assert f"{id} was not resumed; it is RUNNING." in notebook.run("%resume")
 
 
 def test_much_work_is_asked_for_twice(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from served import ONNX, Host, Loop, StubHub, jupyter_host, running_loop, service_host, stub_hub
-from service_process import Start, a_port, starting
+from service_process import Start, starting
 
 from dllab_hub.client import Client
+from dllab_hub.shim.ports import free_port
 
 _NUMBERS = _count(1)
 
@@ -114,7 +115,7 @@ def a_deployment(host: Host, a_model: str) -> str:
 @pytest.fixture
 def port() -> int:
     """A port that nobody has."""
-    return a_port()
+    return free_port()
 
 
 @pytest.fixture

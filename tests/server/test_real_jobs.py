@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from served import StubHub, until
-from service_process import a_port, starting, up
+from service_process import starting, up
 
 from dllab_hub.client import Client
 from dllab_hub.errors import InvalidRequest, NotFound
 from dllab_hub.images import find
 from dllab_hub.job import Job
+from dllab_hub.shim.ports import free_port
 from dllab_hub.specs import Code, JobState, Role, TrainingJob, TrainingSpec
 from dllab_hub.state import StateDir
 from dllab_hub.submission import Program, Submission, Words, add_options, prepare, with_shared
@@ -71,7 +72,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> StateDir:
 @pytest.fixture(scope="module")
 def lab(state: StateDir, a_hub: StubHub) -> Iterator[Client]:
     """Ada's, of the lab service."""
-    home, port = state.root.parent, a_port()
+    home, port = state.root.parent, free_port()
     client = Client(f"http://127.0.0.1:{port}/services/dllab/dllab/api/", "ada-token")
     with starting(home, home / "log", port, a_hub) as start:
         up(client, start())

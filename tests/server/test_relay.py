@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from watching import Watching, names, past, tick, watching
 from dllab_hub.backends.remote import RemoteBackend
 from dllab_hub.server import relay as relay_module
 from dllab_hub.server.relay import Relay
+from dllab_hub.shim.ports import free_port
 from dllab_hub.specs import GpuHistory, GpuReport, GpuState
 
 SERVICE = """
@@ -100,9 +100,7 @@ def test_what_a_lab_has_seen_it_remembers(service: Host, jupyter: Host, watch: W
 
 def test_the_service_is_killed(jupyter: Host, a_hub: StubHub, watch: Watching) -> None:
     """Pages are told at once and stay connected; the lab finds the next service by itself."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     support = Path(__file__).parents[1] / "support"
     command = [sys.executable, "-c", SERVICE, str(port), a_hub.url, PREFIX]
     env = {**os.environ, "PYTHONPATH": str(support)}

@@ -13,13 +13,14 @@ import httpx
 import psutil
 import pytest
 from served import until
-from service_process import Start, a_port, up
+from service_process import Start, up
 
 from dllab_hub.client import Client
 from dllab_hub.errors import DLLabError, Unavailable
 from dllab_hub.hub import service as service_module
 from dllab_hub.images import find
 from dllab_hub.server.lab import Lab
+from dllab_hub.shim.ports import free_port
 from dllab_hub.specs import Code, JobState, TrainingSpec
 from dllab_hub.state import StateDir
 from dllab_hub.testing import MemoryBackend
@@ -57,7 +58,7 @@ def test_one_at_a_time(start: Start, client: Client, log: Path) -> None:
     """While another one has the state directory everybody reads so; then it takes over."""
     first = start()
     up(client, first)
-    other = a_port()
+    other = free_port()
     second = start(JUPYTERHUB_SERVICE_URL=f"http://127.0.0.1:{other}")
     waiting = Client(f"http://127.0.0.1:{other}/services/dllab/dllab/api/", "ada-token")
 

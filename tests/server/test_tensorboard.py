@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from dllab_hub.names import slug
 from dllab_hub.server import tensorboard
+from dllab_hub.shim.ports import free_port
 
 BOARD = "dllab_hub.server.board"
 IDLE = 3.0
@@ -74,9 +74,7 @@ def _write(directory: Path, values: dict[int, float]) -> None:
 
 def _start(home: Path, **env: str) -> Lab:
     others = ("dllab_hub", "jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     token = secrets.token_hex()
     config = {
         "ip": "127.0.0.1",

@@ -125,6 +125,15 @@ def test_ports_are_not_tried_for_ever(job: MakeJob) -> None:
     assert "exited with code 1" in end["reason"]
 
 
+def test_a_port_of_its_own(job: MakeJob) -> None:
+    """A single training was given no port, so one that it wants and does not get is its own."""
+    source = "import sys; sys.exit('OSError: [Errno 98] Address already in use')"
+    made = job(source, strategy="single", max_restarts=1).start()
+
+    assert ("FAILED", 2) == (made.end()["state"], made.state["attempt"])
+    assert "PortTaken" not in made.events
+
+
 def test_another_failure_is_counted(job: MakeJob) -> None:
     """Words about an address do not help a replica that a kill has ended."""
     source = "import os; print('Address already in use', flush=True); os.kill(os.getpid(), 9)"

@@ -172,6 +172,11 @@ def test_what_runs(made: Make, here: Path, words: str, expected: tuple[object, .
     ("words", "said"),
     [
         ("", "what runs? A SCRIPT, --module pkg.train, or --command -- PROGRAM ARGS."),
+        ("--env A=1 train.py", "what runs? train.py was read as a value of --env: write it"),
+        ("--with x train.py", "what runs? train.py was read as a value of --with: write it"),
+        ("--volumes pkg/run.sh", "what runs? pkg/run.sh was read as a value of --volumes: write"),
+        ("train.py --workspace missing", "--workspace: missing is not a directory."),
+        ("--workspace train.py", "what runs? train.py was read as a value of --workspace: write"),
         ("--command", "the command comes after --."),
         ("train.py --module x", "train.py and --module: only one of them can run."),
         ("--module x --command -- y", "--module and --command: only one of them can run."),

@@ -89,7 +89,8 @@ def test_what_each_replica_has(made: Make) -> None:
         ("--strategy custom", "--role: a custom training has roles that you name. Such as --role"),
         ("--strategy allreduce --ps 2", "--ps: belongs to --strategy ps, not to allreduce."),
         ("--strategy ps --role a=1", "--role: belongs to --strategy custom, not to ps."),
-        ("--role a=1 --role a=2", "two roles have the same name."),
+        ("--role a=1 --role a=2", "--role: a is there twice; each role has a name of its own."),
+        ("--role a=1 --workers 2", "--workers: a custom training has the roles that --role names."),
         ("--success-role a", "--success-role: must be a role of a custom training."),
         ("--role a=1 --success-role b", "--success-role: must be a role of a custom training."),
         ("--ps 1 --processes 2", "--processes: a replica of a parameter-server training is one"),
@@ -99,7 +100,7 @@ def test_what_each_replica_has(made: Make) -> None:
         ("--time-limit 91d", "--time-limit: "),
         ("--time-limit soon", "--time-limit: must be a time such as 90m"),
         ("--priority 101", "--priority: must be a whole number from -100 to 100"),
-        ("--checkpoint-from x", "--checkpoint-from: "),
+        ("--checkpoint-from x", "--checkpoint-from: must be the whole id of a job"),
         ("--workers 0", "--workers: must be a whole number from 1 to 1024"),
         ("--workers 1000000", "--workers: must be a whole number from 1 to 1024"),
         ("--module ../x --no-workspace", "--module: must be a dotted name"),
@@ -184,5 +185,7 @@ def test_keywords_of_a_rerun() -> None:
     )
     with pytest.raises(InvalidRequest, match=r"a job has no worker\. Did you mean workers\?"):
         rerun_fields(OLD, {"worker": 2})
+    with pytest.raises(InvalidRequest, match="workers: should be greater than or equal to 1"):
+        rerun_fields(OLD, {"workers": 0})
     with pytest.raises(InvalidRequest, match="time_limit: must be a time"):
         rerun_fields(OLD, {"time_limit": "soon"})

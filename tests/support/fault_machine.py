@@ -20,10 +20,11 @@ from typing import Any
 import psutil
 import pytest
 from running_hub import make_image
-from service_process import Start, a_port, starting, up
+from service_process import Start, starting, up
 from stub_hub import StubHub
 
 from dllab_hub.client import Client
+from dllab_hub.shim.ports import free_port
 from dllab_hub.shim.process import send, sweep
 from dllab_hub.specs import Code, JobState, Role, TrainingJob, TrainingSpec
 from dllab_hub.state import StateDir
@@ -209,7 +210,7 @@ def small_disk(path: Path, size: str) -> Iterator[None]:
 @contextmanager
 def machine_of(home: Path, hub: StubHub) -> Iterator[Machine]:
     """A machine whose service is not started yet; nothing of it is left."""
-    port = a_port()
+    port = free_port()
     home.mkdir(exist_ok=True)
     with ExitStack() as stack:
         start = stack.enter_context(starting(home, home / "log", port, hub))

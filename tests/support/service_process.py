@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,17 +15,10 @@ from served import StubHub, until
 from dllab_hub.client import Client
 from dllab_hub.errors import Unavailable
 
-__all__ = ("Start", "a_port", "starting", "up")
+__all__ = ("Start", "starting", "up")
 
 #: Starts a service; a command before it, and environment beside its own, may be given.
 Start = Callable[..., psutil.Popen]
-
-
-def a_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

@@ -59,7 +59,7 @@ async def test_legacy_fit(keras2: Trainings) -> None:
 
     It keeps several batches in flight, which read and write the same variables in no order: its
     losses differ from run to run, killed or not: 0.604 and 0.607 in two runs left in peace, from
-    13.8 and 14.1 at first. A fifth bounds that, and what is lost when weights or moments are.
+    13.8 and 14.1 at first. A fifth bounds that.
     """
     wish = {
         "roles": ROLES,

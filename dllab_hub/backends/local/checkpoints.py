@@ -17,6 +17,8 @@ from .rundir import RunDir, Unreadable
 __all__ = ("checkpoints", "files_of", "newest_checkpoint")
 
 _FOLDER = "checkpoints"
+#: One person's folder must not keep everybody's jobs waiting.
+_SHARE = 20
 
 
 def checkpoints(run: RunDir) -> tuple[Checkpoint, ...]:
@@ -25,8 +27,8 @@ def checkpoints(run: RunDir) -> tuple[Checkpoint, ...]:
 
 
 def newest_checkpoint(run: RunDir) -> Checkpoint | None:
-    """The newest whole one, or None."""
-    return next((checkpoint for checkpoint, _ in _all(run)), None)
+    """The newest whole one, or None. Asked all the time, so it may cost only a part of a search."""
+    return next((checkpoint for checkpoint, _ in _all(run, _SHARE)), None)
 
 
 def files_of(run: RunDir, checkpoint: Checkpoint) -> tuple[tuple[str, ...], ...]:
@@ -40,8 +42,8 @@ def files_of(run: RunDir, checkpoint: Checkpoint) -> tuple[tuple[str, ...], ...]
     return ()
 
 
-def _all(run: RunDir) -> Iterator[tuple[Checkpoint, Found]]:
-    for found in search(_Untrusted(run)):
+def _all(run: RunDir, share: int = 1) -> Iterator[tuple[Checkpoint, Found]]:
+    for found in search(_Untrusted(run), share):
         try:
             checkpoint = Checkpoint(
                 step=found.step,

@@ -7,7 +7,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 
-from ...shim.process import send, sweep
+from ...shim.process import catches, send, sweep
 from ...specs import Holder, JobState, TrainingJob
 from ..order import Ticket
 from . import readings
@@ -100,11 +100,13 @@ class Live:
         """Tell the shim what was asked, once it can hear; kill it when it had its time."""
         if not self.asked:
             return
-        number = signal.SIGTERM if self.asked.cancelled_by else signal.SIGUSR1
         shim = shim_of(self.folder)
-        hears = number not in self._told and shim and readings.identity(self.folder.run)
-        if shim and hears and send(shim, number):
-            self._told.add(number)
+        if shim and readings.identity(self.folder.run):
+            # A shim from before an upgrade may know no pauses: its end is taken for one (`look`).
+            pauses = not self.asked.cancelled_by and catches(shim["pid"], signal.SIGUSR1)
+            number = signal.SIGUSR1 if pauses else signal.SIGTERM
+            if number not in self._told and send(shim, number):
+                self._told.add(number)
         if self._deadline is not None and time.monotonic() > self._deadline:
             what = "cancel" if self.asked.cancelled_by else "pause"
             self.say("Killed", f"It did not end in time after the {what}: killed.")

@@ -123,7 +123,9 @@ def _running(job: TrainingJob, status: Status, asked: Asked) -> TrainingJob:
 
 def _recorded(end: readings.End, job: TrainingJob, asked: Asked) -> tuple[JobState, str]:
     """State and sentence for a job whose shim has written down its end."""
-    if end.state is not JobState.PAUSED:
+    # A shim that knows no pauses was told to cancel it instead: see `Live.press`.
+    only_paused = asked.paused_by and not asked.cancelled_by
+    if end.state is not JobState.PAUSED and not (end.state is JobState.CANCELLED and only_paused):
         return end.state, end.reason
     if asked.cancelled_by:  # It came while the job was saving.
         return JobState.CANCELLED, f"cancelled by {asked.cancelled_by} while it was being paused."

@@ -199,8 +199,10 @@ class _Look:
             if left <= 0:
                 return f"it took more than {self._limits.seconds:g} s"
             await asyncio.wait({ended}, timeout=min(left, _INTERVAL) if self._deep else left)
-            if self._deep and not ended.done() and tree_memory(pid) > self._limits.memory:
-                return f"it took more than {self._limits.memory // _MIB} MiB of memory"
+            # In a thread: it may have started thousands, and each is looked at.
+            most = self._limits.memory
+            if self._deep and not ended.done() and await asyncio.to_thread(tree_memory, pid) > most:
+                return f"it took more than {most // _MIB} MiB of memory"
         return ""
 
     def _end(self, process: subprocess.Popen[bytes]) -> int:

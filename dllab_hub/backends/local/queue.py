@@ -198,7 +198,8 @@ class Queue:
     @property
     def wants_gpus(self) -> bool:
         """Whether a job waits for GPUs, so that `tick` needs to know which there are."""
-        return any(live.waits and live.job.spec.gpus for live in self._live.values())
+        # A copy: the event loop asks, while the thread of decisions may add a job.
+        return any(live.waits and live.job.spec.gpus for live in tuple(self._live.values()))
 
     def _look_safely(self, id: str) -> None:
         """A job that cannot be looked at must not keep the others from being looked at."""
@@ -247,14 +248,20 @@ class Queue:
     def _again(self, live: Live, job: TrainingJob, since: float, reason: str) -> None:
         """Have a job that is not launched wait for its next launch."""
         carried = Carried.after(job, since)
+        update = {"state": JobState.PENDING, "reason": reason, "replicas": ()}
+        job = job.model_copy(update={**update, "started": None, "ended": None, "position": None})
+        # Cut short, a job whose end the index has is still that. One that went down with the
+        # machine is found to have done so again, until its files are out of the way.
+        went_down = job.id in self._live
+        if went_down:
+            self._store.resume(job)
         try:
             with disk_errors():
                 carried.prepare(live.folder)
         except Unreadable as exc:
             raise Conflict(f"the job's directory is damaged: {exc}") from exc
-        update = {"state": JobState.PENDING, "reason": reason, "replicas": ()}
-        job = job.model_copy(update={**update, "started": None, "ended": None, "position": None})
-        self._store.resume(job)
+        if not went_down:
+            self._store.resume(job)
         live.forget()
         live.job, live.carried = job, carried
         self._live[job.id] = live

@@ -14,6 +14,7 @@ from ..room import Room, cpu_wish
 from .capacity import holders
 from .launch import Launcher
 from .live import Live
+from .rundir import Unreadable
 from .store import disk_errors
 
 __all__ = ("Starter",)
@@ -48,7 +49,8 @@ class Starter:
         by_id = {live.id: live for live in lives}
         room = Room(len(gpus), (), self._cpus, ())
         position, measured = 0, False
-        for ticket in line(live.ticket for live in lives if live.waits):
+        # One that was cancelled or paused stays here only while that cannot be written down.
+        for ticket in line(live.ticket for live in lives if live.waits and not live.asked):
             live = by_id[ticket.id]
             if not measured:
                 self._measure(room, lives, gpus)
@@ -80,6 +82,8 @@ class Starter:
             if isinstance(exc, StorageFull | Unavailable):  # Both pass.
                 return f"waiting: {exc.message}", ""
             return "", exc.message
+        except Unreadable as exc:
+            return "", f"it could not be started: {exc}"
         except OSError as exc:
             try:
                 with disk_errors():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from dllab_hub.backends.local import readings
-from dllab_hub.errors import Unavailable
+from dllab_hub.backends.local.store import Store
+from dllab_hub.errors import StorageFull, Unavailable
 from dllab_hub.leases import LeaseDir
 from dllab_hub.specs import JobState
 
@@ -79,6 +81,46 @@ async def test_trouble_that_passes_fails_nobody(local, make_sleeper, until):
     assert JobState.PENDING is (await backend.get("ada", waiting.id)).state
     launcher._interpreter = interpreter
     await local.state(waiting, JobState.RUNNING)
+
+
+async def test_a_damaged_job_holds_up_nobody(local, make_sleeper):
+    """A job whose run directory is gone when its turn comes fails; those behind it start."""
+    backend = local.backend
+    first = await backend.submit("ada", make_sleeper("first", 2))
+    damaged = await backend.submit("ada", make_sleeper("damaged", 1))
+    behind = await backend.submit("ada", make_sleeper("behind", 1))
+    shutil.rmtree(Path(damaged.workspace).parent)
+    await backend.cancel("ada", first.id)
+
+    await local.state(behind, JobState.RUNNING)
+    assert "cannot be opened" in (await local.over(damaged)).reason
+
+
+async def test_a_cancel_that_cannot_be_kept(local, make_sleeper, monkeypatch):
+    """A job that was cancelled while it waits never starts, also when that cannot be written."""
+    backend = local.backend
+    first = await backend.submit("ada", make_sleeper("first", 2))
+    waits = await backend.submit("ada", make_sleeper("waits", 1))
+    update, launched = Store.update, []
+
+    def full(store, job):
+        if job.id == waits.id and job.state is JobState.CANCELLED and not launched:
+            raise StorageFull("the disk that holds the lab's state is full.")
+        update(store, job)
+
+    monkeypatch.setattr(Store, "update", full)
+    launch = backend._launcher.launch
+    monkeypatch.setattr(
+        backend._launcher, "launch", lambda *args: (launched.append(args[1].id), launch(*args))
+    )
+    await backend.cancel("ada", waits.id)
+    await backend.cancel("ada", first.id)
+    await local.over(first)
+    last = await backend.submit("ada", make_sleeper("last", 2))
+    await local.state(last, JobState.RUNNING)
+    await local.over(waits)
+
+    assert [last.id] == launched
 
 
 async def test_gpus_that_are_gone(a_state, running, make_sleeper, until):

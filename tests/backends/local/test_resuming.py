@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dllab_hub.backends.local.store import Store
 from dllab_hub.errors import Conflict, StorageFull
 from dllab_hub.shim.process import strays
 from dllab_hub.specs import JobState
@@ -112,6 +113,27 @@ async def test_after_a_reboot(a_state, running, make_spec, begun, over):
     (said,) = [event.message for event in events if event.reason == "Rebooted"]
     assert said.startswith("The machine was restarted")
     assert "Lost" not in [event.reason for event in events]
+
+
+async def test_cut_short_after_a_reboot(a_state, running, make_spec, begun, monkeypatch):
+    """A job that cannot be queued yet after a reboot, as the disk is full, is queued later."""
+    job = await rebooted(a_state, running, make_spec, begun, resume_after_reboot=True)
+    resume, refused = Store.resume, []
+
+    def full(store, job):
+        if not refused:
+            refused.append(job.id)
+            raise StorageFull("the disk that holds the lab's state is full.")
+        resume(store, job)
+
+    monkeypatch.setattr(Store, "resume", full)
+    async with running(a_state) as backend:
+        await begun(job, 2)
+        now = await backend.get("ada", job.id)
+        (Path(job.workspace) / "go").touch()
+
+    assert [job.id] == refused
+    assert (JobState.RUNNING, 2) == (now.state, now.attempt)
 
 
 async def test_nobody_asked_for_it(a_state, running, make_spec, begun, over):
