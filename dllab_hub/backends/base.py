@@ -138,7 +138,8 @@ class Backend(ABC):
 
     async def resume(self, owner: str, id: str) -> TrainingJob:
         """Queue a job again that was paused, failed, cancelled or lost: its next attempt starts
-        from its last checkpoint. One that waits or runs is returned as it is.
+        from its last checkpoint. One that waits or runs is returned as it is; one that is being
+        paused is resumed once it is.
 
         Raises:
             Conflict: it has succeeded, or used up its time limit, or its files are gone.
@@ -146,7 +147,7 @@ class Backend(ABC):
         job = await self._get(owner, id)
         if job.state is JobState.SUCCEEDED:
             raise Conflict("the job has succeeded.", hint="Run it again with rerun.")
-        return await self._resume(owner, id) if job.state.is_resumable else job
+        return await self._resume(owner, id)
 
     async def respec(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingSpec:
         """The wish of a job with some of its fields changed, to submit it again.

@@ -57,7 +57,7 @@ def _started(client: Client, job: TrainingJob, options: argparse.Namespace) -> i
     if not options.wait:
         show(options, job, f"submitted {job.id}; follow it: dllab logs {job.id} -f")
         return 0
-    waits = f"; it waits: {job.reason}" if job.state is JobState.PENDING and job.reason else ""
+    waits = f"; {job.reason}" if job.state is JobState.PENDING and job.reason else ""
     print(f"submitted {job.id}{waits}", file=sys.stderr)
     return follow(client, job.id)
 

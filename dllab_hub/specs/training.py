@@ -116,13 +116,12 @@ class TrainingSpec(Value):
             raise InvalidRequest(
                 f"{self.strategy} has {_ROLES[self.strategy]}.", field="roles.0.name"
             )
-        if self.strategy == "single" and (
-            self.roles[0].replicas != 1 or self.roles[0].processes not in (None, 1)
-        ):
+        if self.strategy == "single" and (self.roles[0].replicas, self.processes) != (1, 1):
+            what = "replicas" if self.roles[0].replicas != 1 else "processes"
             raise InvalidRequest(
                 "a single training has one process.",
                 hint="Choose the strategy allreduce for several.",
-                field="roles.0.replicas",
+                field=f"roles.0.{what}",
             )
         for n, role in enumerate(self.roles):
             if role.command and self.strategy != "custom":
@@ -138,7 +137,11 @@ class TrainingSpec(Value):
         if self.success_role is not None and (
             self.strategy != "custom" or self.success_role not in names
         ):
-            raise InvalidRequest("must be a role of a custom training.", field="success_role")
+            raise InvalidRequest(
+                "must be a role of a custom training.",
+                hint=f"The roles are {', '.join(names)}." if self.strategy == "custom" else "",
+                field="success_role",
+            )
 
     @property
     def replicas(self) -> int:

@@ -201,6 +201,8 @@ class MemoryBackend(Backend):
 
     async def _resume(self, owner: str, id: str) -> TrainingJob:
         record = self._record(owner, id)
+        if not record.job.state.is_resumable:
+            return record.job
         time_left(record.job.spec, record.job.ran)
         now = self._clock()
         start = next_start(record.job.attempt + 1, record.job.checkpoint)

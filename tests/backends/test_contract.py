@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 
@@ -292,3 +293,27 @@ async def test_a_lab_lends_its_gpus(place, until):
 async def has_gpus(place, job):
     replicas = (await place.backend.get(job.owner, job.id)).replicas
     return replicas and all(len(replica.gpus) == 1 for replica in replicas)
+
+
+async def test_resume_right_after_a_pause(place):
+    """A job that is resumed while it is being paused goes on in its next attempt."""
+    job = await place.submit("ada", code=None)
+    await place.state(job, JobState.RUNNING)
+
+    await place.backend.pause("ada", job.id)
+    again = await place.backend.resume("ada", job.id)
+
+    assert again.state in (JobState.PENDING, JobState.RUNNING)
+    await until_attempt(place, job, 2)
+    await place.backend.cancel("ada", job.id)
+    await place.over(job)
+
+
+async def until_attempt(place, job, number):
+    """The job once this attempt runs."""
+    for _ in range(400):
+        now = await place.backend.get(job.owner, job.id)
+        if (now.state, now.attempt) == (JobState.RUNNING, number):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"no attempt {number}: {now}")

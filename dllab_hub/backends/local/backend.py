@@ -36,7 +36,7 @@ from ..source import check_preflight
 from .account import known_account
 from .capacity import capacity
 from .checkpoints import checkpoints
-from .draft import Draft, drafted
+from .draft import Draft, drafted, to_the_end
 from .jobdir import JobDir, read_account
 from .launch import Launcher
 from .lock import take_state
@@ -151,7 +151,8 @@ class LocalBackend(Backend):
         gpus = await self._inventory() if spec.gpus else self._gpus
         async with self._draft(owner, spec) as draft:
             check_preflight(await draft.preflight(self._launcher, deep=False), spec)
-            job = await self._keep(self._queue.submit, draft.job, draft.folder, gpus)
+            accept = self._keep(self._queue.submit, draft.job, draft.folder, gpus)
+            job = await to_the_end(accept)
         self._wake.set()
         return job
 

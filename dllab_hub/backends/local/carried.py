@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from ...shim import EXIT_RECORD, SHIM, STATE
+from ...shim import EXIT_RECORD, REPORT, SHIM, STATE
 from ...specs import TrainingJob
 from ..pausing import time_left
 from .asked import CANCEL, PAUSE
@@ -57,7 +57,7 @@ class Carried:
             OSError: there is no room; nothing was forgotten.
         """
         folder.note(_NOTE, asdict(self))
-        folder.run.forget(EXIT_RECORD, STATE, SHIM)
+        folder.run.forget(EXIT_RECORD, REPORT, SHIM, STATE)
         for name in ("launch.json", CANCEL, PAUSE):
             (folder.path / name).unlink(missing_ok=True)
 

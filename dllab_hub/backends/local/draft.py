@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ...names import new_id
 from ...specs import JobState, Preflight, TrainingJob, TrainingSpec
@@ -18,7 +19,9 @@ from .jobdir import JobDir
 from .launch import Launcher
 from .preflight import run_preflight
 
-__all__ = ("Draft", "drafted")
+__all__ = ("Draft", "drafted", "to_the_end")
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,16 @@ async def drafted(
     folder = JobDir(state.jobs / job.id, account)
     try:
         # Many files are many fsyncs: others are being answered meanwhile.
-        job = await asyncio.to_thread(launcher.prepare, job, folder)
+        job = await to_the_end(asyncio.to_thread(launcher.prepare, job, folder))
         yield Draft(job, folder)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder.draft.path, ignore_errors=True)
+
+
+async def to_the_end(doing: Coroutine[Any, Any, _T]) -> _T:
+    """What a thread does, which nothing stops: who goes away meanwhile goes when it is done."""
+    task = asyncio.ensure_future(doing)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})

@@ -57,6 +57,11 @@ class Live:
         return self.job.state in (JobState.RUNNING, JobState.RESTARTING)
 
     @property
+    def pausing(self) -> bool:
+        """Whether it runs, and is to be paused."""
+        return self.runs and bool(self.asked.paused_by) and not self.asked.cancelled_by
+
+    @property
     def ticket(self) -> Ticket:
         """Its place among those that wait."""
         job = self.job

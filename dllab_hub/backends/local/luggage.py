@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
-from ...errors import InvalidRequest
+from ...errors import InvalidRequest, StorageFull
 from ...specs import Code
 from .checkpoints import checkpoints, files_of
 from .rundir import RunDir, Unreadable
@@ -23,6 +24,8 @@ _BAD_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, err
 #: Of another job's checkpoints: the newest, and one more in case that this one is damaged.
 _KEPT = 2
 _PIECE = 16 * 1024 * 1024
+#: Bytes of the disk that are left alone: the lab itself needs some to go on.
+_LEFT = 64 * 1024 * 1024
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -57,13 +60,21 @@ def copy_checkpoints(begin: RunDir, run: Path) -> None:
 
     Raises:
         InvalidRequest: there is none.
-        OSError: there is no room, for example.
+        StorageFull: there is no room; nothing was copied.
+        OSError: there is none meanwhile, for example.
     """
     found = checkpoints(begin)[:_KEPT]
     # Two may have a file in common, such as one that says which is the newest.
     files = {parts for checkpoint in found for parts in files_of(begin, checkpoint)}
     if not files:
         raise InvalidRequest("that job has no whole checkpoint.", field="checkpoint_from")
+    # A file with holes is larger than what it takes there, and would take all of it here.
+    size = sum(begin.size_of(*parts) or 0 for parts in files)
+    if size > shutil.disk_usage(run).free - _LEFT:
+        raise StorageFull(
+            "the disk of the lab has no room for the checkpoints of that job.",
+            hint="Delete what is not needed there.",
+        )
     try:
         for parts in sorted(files):
             _copy(begin, parts, run)
@@ -81,9 +92,10 @@ def _copy(begin: RunDir, parts: tuple[str, ...], run: Path) -> None:
         raise Unreadable(f"{'/'.join(parts)} is no file of a checkpoint.")
     path = run.joinpath(*parts)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with begin.opened(*parts) as (source, _), open(os.open(path, _NEW, 0o600), "wb") as target:
-        while os.sendfile(target.fileno(), source, None, _PIECE):
-            pass
+    with begin.opened(*parts) as (source, left), open(os.open(path, _NEW, 0o600), "wb") as target:
+        # No more than that: somebody may go on writing.
+        while left and (piece := os.sendfile(target.fileno(), source, None, min(left, _PIECE))):
+            left -= piece
         times = os.fstat(source)
         os.utime(target.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
         os.fsync(target.fileno())

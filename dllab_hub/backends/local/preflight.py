@@ -17,21 +17,20 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidRequest
 from ...runtime import preflight as program
 from ...shim.environment import environment as worker_environment
 from ...shim.limits import tree_memory
 from ...shim.process import sweep
 from ...shim.replica import replicas_of
-from ...shim.signals import signal_name
 from ...shim.strategy import ports_needed
-from ...specs import Finding, Preflight
+from ...specs import Preflight
 from .account import Account
+from .findings import limit, understood
 from .shims import environment
 
 __all__ = ("DEEP", "QUICK", "Limits", "run_preflight")
@@ -47,7 +46,6 @@ _INTERVAL = 0.05
 #: A process may map more than it uses; this is what the kernel stops it at.
 _MAPPED = 4
 _MIB = 2**20
-_MOST = 50
 
 
 @dataclass(frozen=True)
@@ -89,10 +87,10 @@ async def run_preflight(
     look = _Look(plan, account, deep, limits)
     try:
         code, why = await look.run()
-        findings = _understood(look.said(), code, why, look.complaint())
+        findings = understood(look.said(), code, why, look.complaint())
     except OSError as exc:  # No memory, no process, an interpreter that is gone.
         _LOG.warning("A job could not be looked at: %s", exc)
-        findings = [_limit(f"the code could not be looked at: {exc.strerror or exc}.")]
+        findings = [limit(f"the code could not be looked at: {exc.strerror or exc}.")]
     finally:
         look.close()
     return Preflight(findings=tuple(findings), seconds=round(time.monotonic() - began, 3))
@@ -254,62 +252,3 @@ def _memory(size: int, content: bytes = b"") -> int:
         os.close(fd)
         raise
     return fd
-
-
-def _understood(
-    said: Iterator[Mapping[str, Any]], code: int, why: str, complaint: str
-) -> list[Finding]:
-    found: list[Finding] = []
-    at: Mapping[str, Any] = {}
-    done = False
-    crash = ""
-    for line in said:
-        if isinstance(line.get("found"), list):
-            found = _findings(line["found"])
-        if isinstance(line.get("at"), dict):
-            at = line["at"]
-        done |= line.get("done") is True
-        crash = str(line.get("crash", "")) or crash
-    if done and not why:
-        return found
-    if crash:
-        _LOG.warning("A look at a job failed: %s", crash)
-    return [*found, _unfinished(code, why, at, crash or complaint)]
-
-
-def _unfinished(code: int, why: str, at: Mapping[str, Any], complaint: str) -> Finding:
-    """The look was cut short."""
-    if not why and code < 0:
-        why = f"{signal_name(-code)} ended it"
-        if -code == signal.SIGXCPU:
-            why = "it took too much processor time"
-    if not why:
-        last = complaint.strip().rpartition("\n")[2]
-        why = f"it failed: {last}" if last else f"it ended with code {code}"
-    what = str(at.get("what", ""))[:200]
-    subject = f"{what} was tried, and" if what else "the code was looked at, and"
-    line = at.get("line")
-    return _limit(
-        f"{subject} {why[:300].rstrip('.')}.",
-        file=str(at.get("file", "")),
-        line=line if isinstance(line, int) and line > 0 else None,
-    )
-
-
-def _findings(lines: Sequence[object]) -> list[Finding]:
-    found = []
-    for line in lines[:_MOST]:
-        with contextlib.suppress(InvalidRequest):  # The process is the person's: see above.
-            found.append(Finding.from_wire(line))
-    return found
-
-
-def _limit(message: str, *, file: str = "", line: int | None = None) -> Finding:
-    return Finding(
-        check="limits",
-        severity="warning",
-        message=message,
-        hint="The job can be started all the same.",
-        file=file,
-        line=line,
-    )

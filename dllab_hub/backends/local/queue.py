@@ -153,14 +153,14 @@ class Queue:
         return self.look(id)
 
     def resume(self, owner: str, id: str, by: str, gpus: Sequence[str]) -> TrainingJob | None:
-        """Queue a job again; None while the shim of before is still there: ask again soon.
+        """Queue a job again; None while its last launch is still ending: ask again soon.
 
         Raises:
             Conflict: its directory is gone, or nothing is left of its time limit.
             StorageFull: there is no room; it is as it was.
         """
         if live := self._live.get(id):
-            return live.job
+            return None if live.pausing else live.job
         job = self._store.find(owner, id)
         if job is None or not job.state.is_resumable:
             return job

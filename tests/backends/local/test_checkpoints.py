@@ -272,7 +272,21 @@ def test_a_folder_full_of_traps(run):
     before = _read_bytes()
 
     assert None is newest_checkpoint(run)
+    assert _read_bytes() - before < 20 * 2**20  # It is asked for twice a second.
+    assert () == checkpoints(run)
     assert _read_bytes() - before < 300 * 2**20
+
+
+def test_a_folder_full_of_folders(run, monkeypatch):
+    """Thousands of nested folders are not all looked into to find the newest checkpoint."""
+    for n in range(60):
+        for m in range(60):
+            (folder(run) / f"a{n}" / f"b{m}").mkdir(parents=True)
+    seen, names = [], RunDir.names
+    monkeypatch.setattr(RunDir, "names", lambda *parts: seen.append(parts) or names(*parts))
+
+    assert None is newest_checkpoint(run)
+    assert 60 < len(seen) <= 1000
 
 
 def _read_bytes() -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 import os
+import shutil
 import tarfile
 import textwrap
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from dllab_hub.backends.local.account import Account
 from dllab_hub.backends.local.luggage import copy_checkpoints
 from dllab_hub.backends.local.rundir import RunDir
-from dllab_hub.errors import InvalidRequest
+from dllab_hub.errors import InvalidRequest, StorageFull
 from dllab_hub.specs import Code, JobState, Workspace, WorkspaceFile
 
 SAVES = textwrap.dedent("""
@@ -133,3 +135,34 @@ def test_a_checkpoint_with_a_link(tmp_path):
     with pytest.raises(InvalidRequest):
         copy_checkpoints(RunDir(run, Account(None, os.getuid(), os.getgid(), "")), new)
     assert [] == list((new / "checkpoints").rglob("state.bin"))
+
+
+def test_a_file_with_holes_does_not_fill_the_disk(tmp_path):
+    """A checkpoint that is larger than what is free is refused before any of it is copied."""
+    size = shutil.disk_usage(tmp_path).free
+    step = tmp_path / "old" / "checkpoints" / "step-00000001"
+    step.mkdir(parents=True)
+    with open(step / "state.bin", "wb") as file:
+        file.truncate(size)
+    about = {"step": 1, "time": 5.0, "files": {"state.bin": {"size": size}}}
+    (step / "MANIFEST.json").write_text(json.dumps(about))
+    (tmp_path / "new").mkdir()
+    account = Account(None, os.geteuid(), os.getegid(), "/")
+
+    with pytest.raises(StorageFull, match="no room for the checkpoints"):
+        copy_checkpoints(RunDir(tmp_path / "old", account), tmp_path / "new")
+    assert [] == list((tmp_path / "new").iterdir())
+
+
+async def test_who_goes_away_while_it_is_written(local, a_state, make_spec):
+    """A submit that is cut off in the middle leaves nothing behind."""
+    code = Code(source="1", files={f"d/{n}.txt": "x" for n in range(300)})
+    task = asyncio.create_task(local.backend.submit("ada", make_spec(code=code)))
+    while not list(a_state.jobs.glob(".new-*")):
+        await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.wait({task})
+    await asyncio.sleep(0.5)  # What still writes would have come that far.
+
+    assert [] == list(a_state.jobs.glob(".new-*"))
+    assert () == (await local.backend.list("ada")).jobs
