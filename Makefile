@@ -33,7 +33,9 @@ test-hub5: .make/test .make/image .make/hub5/ready ## the hub's tests again, on 
 	@echo "==> the same hub on JupyterHub $(HUB5)"
 	@$(HUB5_BIN)/python -m pytest -m "not long and not browser" $(SEVERAL) $(HUB5_TESTS)
 
-test-long: .make/test .make/browser .make/image ## kill rounds, fuzzing, soaks
+test-long: export DLLAB_TEST_TRAINERS = $(CURDIR)/.make/trainers/bin/python
+test-long: export DLLAB_TEST_KERAS2 = $(CURDIR)/.make/keras2/bin/python
+test-long: .make/test .make/browser .make/image .make/trainers/ready .make/keras2/ready ## kill rounds, fuzzing, soaks, trainers
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
 tour: .make/test .make/browser ## walk the whole product as a user would, for real
@@ -99,6 +101,22 @@ clean: ## remove what the other targets made; the state of the lab (~/.local/sha
 	@$(@D)/bin/python -m pip install --quiet 'jupyterhub==$(HUB5)'
 	@ln -s $(VENV)/etc $(@D)/etc && ln -s $(VENV)/share/jupyter $(@D)/share/jupyter
 	@touch $@
+
+# What trains on top of an image, as a lab has it: an overlay and a `pip install`.
+define overlay
+@echo "==> $(3) on the image $(2)"
+@$(BIN)/dllab env build $(2)
+@$(BIN)/python -c "from dllab_hub.catalog import interpreter; from dllab_hub.images.overlay import make; from dllab_hub.state import StateDir; make('$(1)', interpreter(StateDir.default(), '$(2)'))"
+@$(1)/bin/python -m pip install --quiet $(3)
+@touch $(1)/ready
+endef
+
+.make/trainers/ready: .make/image
+	$(call overlay,$(@D),pytorch,lightning transformers accelerate)
+
+# Its one dependency is another build of the TensorFlow that is there.
+.make/keras2/ready: .make/image
+	$(call overlay,$(@D),tensorflow,--no-deps tf_keras==2.21.0)
 
 # The browser of the distribution; downloading one of its own is left to nobody.
 .make/browser:

@@ -1,15 +1,15 @@
-"""Which environments there are for trainings of real frameworks.
+"""Which environments there are for trainings of real frameworks; ``make test-long`` builds them.
 
 ========== =================================== ==================================================
-fixture    Python                              built by
+fixture    Python                              what it is
 ========== =================================== ==================================================
-torch      DLLAB_TEST_PYTHON                   ``make test``, or ``dllab env build pytorch``
-tensorflow the image tensorflow                ``dllab env build tensorflow``
-trainers   DLLAB_TEST_TRAINERS                 pip install lightning transformers accelerate, on
-                                               top of the image pytorch
-keras2     DLLAB_TEST_KERAS2                   pip install --no-deps tf_keras==2.21.0, on top of
-                                               the image tensorflow (its dependency is another
-                                               build of TensorFlow, which would overwrite that one)
+torch      DLLAB_TEST_PYTHON                   the image pytorch
+tensorflow the image tensorflow
+trainers   DLLAB_TEST_TRAINERS                 lightning, transformers and accelerate on top of
+                                               the image pytorch
+keras2     DLLAB_TEST_KERAS2                   tf_keras on top of the image tensorflow (without
+                                               its dependency, another build of TensorFlow, which
+                                               would overwrite that one)
 ========== =================================== ==================================================
 """
 
