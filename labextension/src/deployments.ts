@@ -108,8 +108,19 @@ export const deploymentsPlugin: JupyterFrontEndPlugin<void> = {
         content.form.set({ model: args.model });
       } else if (typeof args.path === 'string' && args.path) {
         content.form.set({ source: 'file', path: args.path });
-      } else if (models.models?.length === 0) {
-        content.form.set({ source: 'file' });
+      } else {
+        // Who is quick opens it before it is known whether there is a model to serve.
+        const begin = (): void => {
+          if (models.models === null) {
+            return;
+          }
+          models.changed.disconnect(begin);
+          if (models.models.length === 0 && content.form.model === '' && !content.isDisposed) {
+            content.form.set({ source: 'file' });
+          }
+        };
+        models.changed.connect(begin);
+        begin();
       }
       const tab = new MainAreaWidget({ content });
       tab.toolbar.hide();

@@ -229,7 +229,7 @@ def test_a_board_that_cannot_start_says_so(tmp_path: Path) -> None:
     with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as holder:
         try:
             _until(path.exists)
-            with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=30) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=90) as client:
                 answers = [client.get("http://x/") for _ in range(2)]
         finally:
             holder.kill()
