@@ -38,7 +38,7 @@ class Lab:
 
     def get(self, path: str, **params: str) -> httpx.Response:
         headers = {"Authorization": f"token {self.token}"}
-        return httpx.get(self.url + path, params=params, headers=headers, timeout=60)
+        return httpx.get(self.url + path, params=params, headers=headers, timeout=120)
 
     def boards(self) -> list[psutil.Process]:
         """Processes that have to do with TensorBoard; the one that holds the socket first."""
