@@ -126,6 +126,7 @@ def _train(page: Page, hub: RunningHub, shoot: Callable[[str], None]) -> str:
     (home / "train.py").write_text(SCRIPT)
     page.get_by_role("button", name="New training").first.click()
     form = page.get_by_role("form", name="New training")
+    form.get_by_label("A file of the lab").check()
     form.get_by_label("Python file").fill("train.py")
     form.get_by_label("Arguments").fill(json.dumps(str(home / "clicked.onnx")))
     shoot("training-form")
