@@ -1,179 +1,37 @@
 """The one way to ask a lab's REST interface: `Transport`, and `AsyncTransport` for servers.
 
-Both build the same request and read the same answer; an error arrives as the exception that the
-other side raised (see `errors`).
+Both send the same request and read the same answer (see `exchange`); an error arrives as the
+exception that the other side raised (see `errors`).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any, Self, TypeVar
 
 import httpx
 
-from .errors import AccessDenied, DLLabError, InvalidRequest, NotFound, Unavailable
+from .exchange import (
+    BYTES,
+    PATIENT,
+    Face,
+    RawAnswer,
+    content_of,
+    opened,
+    params_of,
+    path,
+    pieces_of,
+    understood,
+)
 
 __all__ = ("AsyncTransport", "RawAnswer", "Transport", "path")
 
 _T = TypeVar("_T")
 
-#: Seconds. A lab answers in milliseconds; a machine that swaps may need far longer.
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-#: Seconds for what takes its time: a large file that is looked through, a slow model.
-PATIENT = httpx.Timeout(600.0, connect=5.0)
-_PIECE = 1024 * 1024
-_BYTES = "application/octet-stream"
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
-
-def path(*segments: str) -> str:
-    """A relative path whose segments are quoted, so that no id can reach another route.
-
-    >>> path("jobs", "../x", "logs")
-    'jobs/..%2Fx/logs'
-    """
-    # A bare ".." would be resolved by the URL library whatever its quoting.
-    return "/".join(quote(s, safe="") if s.strip(".") else s.replace(".", "%2E") for s in segments)
-
-
-@dataclass(frozen=True)
-class RawAnswer:
-    """An answer as it came.
-
-    Attributes:
-        status: Of HTTP.
-        body: Without its transfer and content encoding.
-        headers: By lower-case name.
-    """
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-
-
-class _Face:
-    """What both transports share: where to, as whom, and how an answer is read."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url if url.endswith("/") else url + "/"
-        try:
-            parts = urlsplit(self.url)
-            here = parts.hostname in _LOOPBACK
-            known = parts.scheme in ("http", "https", "http+unix") and parts.netloc
-            httpx.URL(self.url)
-            _ = parts.port  # Looks at it.
-        except (ValueError, httpx.InvalidURL):
-            known = ""
-        if not known:
-            raise Unavailable(
-                "the lab's address is not an http URL.", hint="Check DLLAB_API_URL.", field="url"
-            )
-        if not token.isascii() or not token.isprintable():
-            raise Unavailable("the lab's token is not one.", hint="Check DLLAB_API_TOKEN.")
-        self.socket = unquote(parts.netloc) if parts.scheme == "http+unix" else None
-        self._options: dict[str, Any] = {
-            "base_url": self.url if self.socket is None else f"http://localhost{parts.path}",
-            "headers": {"Authorization": f"token {token}"} if token else {},
-            "timeout": TIMEOUT,
-            # A proxy of the environment cannot reach what listens on this machine only.
-            "trust_env": not here and self.socket is None,
-            # Nobody signs certificates for loopback; what is said there never leaves the machine.
-            "verify": not here and self.socket is None,
-        }
-
-    def _beside(self, url_path: str) -> httpx.URL:
-        """An absolute path at the same origin, as an address; the token goes nowhere else."""
-        segments = unquote(url_path.partition("?")[0]).split("/")
-        try:
-            # The URL library would resolve the dots, and reach another route.
-            if url_path[:1] != "/" or not {".", ".."}.isdisjoint(segments):
-                raise ValueError(url_path)
-            return httpx.URL(self._options["base_url"]).copy_with(raw_path=url_path.encode("ascii"))
-        except (ValueError, httpx.InvalidURL):
-            raise NotFound("there is no such address.") from None
-
-    @contextmanager
-    def _heard(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.RequestError as exc:
-            raise self._silent(exc) from exc
-
-    _GONE = "Is the lab still there? After a restart of it, restart the kernel too."
-
-    def _silent(self, exc: httpx.RequestError) -> Unavailable:
-        said = "the answer broke off"
-        hint = "It may be starting again: try once more, then ask who runs the lab."
-        if isinstance(exc, httpx.ConnectError):
-            said, hint = "nothing answers", self._GONE
-        elif isinstance(exc, httpx.TimeoutException):
-            said = "no answer came in time"
-        return Unavailable(f"{said} at {self.url}.", hint=hint)
-
-
-@contextmanager
-def _opened(file: Path, content_type: str) -> Iterator[tuple[BinaryIO, dict[str, Any]]]:
-    """A file to send, and the rest of the request that sends it."""
-    try:
-        opened = file.open("rb")
-    except (OSError, ValueError) as exc:  # Of a NUL in its name.
-        why = getattr(exc, "strerror", None) or str(exc)
-        raise InvalidRequest(f"{file.name} cannot be read: {why.lower()}.", field="file") from exc
-    with opened as pieces:
-        size = str(pieces.seek(0, 2))  # Without it the far side refuses only after the last byte.
-        pieces.seek(0)
-        headers = {"Content-Type": content_type, "Content-Length": size}
-        yield pieces, {"headers": headers, "timeout": PATIENT}
-
-
-async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.read, _PIECE):
-        yield piece
-
-
-def _body(body: Any) -> dict[str, Any]:
-    return {"content": body, "timeout": PATIENT} if isinstance(body, bytes) else {"json": body}
-
-
-def _params(query: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in query.items() if value is not None and value != ()}
-
-
-def _read(answer: httpx.Response, make: Callable[[Any], _T]) -> _T:
-    """What ``make`` makes of an answer's JSON, or the exception the answer stands for."""
-    try:
-        body: Any = answer.json()
-    except (ValueError, RecursionError):
-        body = None
-    if answer.is_success and body is not None:
-        try:
-            return make(body)
-        except (InvalidRequest, LookupError, TypeError) as exc:
-            raise Unavailable(
-                f"the lab's answer is not understood: {exc}.",
-                hint="The lab and this program may have different versions of dllab-hub.",
-            ) from exc
-    if answer.is_error and isinstance(body, dict) and isinstance(body.get("error"), dict):
-        raise DLLabError.from_wire(answer.status_code, body)
-    if answer.status_code in (401, 403):
-        raise AccessDenied(
-            "the lab does not accept the token.",
-            hint="Log in again and restart the lab, or check DLLAB_API_TOKEN.",
-        )
-    where = answer.url.copy_with(query=None)
-    raise Unavailable(
-        f"{where} answered with status {answer.status_code}, and not as a lab does.",
-        hint="Is dllab-hub[lab] installed there? The address of a lab ends in /dllab/api/.",
-    )
-
-
-class Transport(_Face):
+class Transport(Face):
     """Blocking; for kernels, terminals and scripts.
 
     Args:
@@ -184,7 +42,7 @@ class Transport(_Face):
     def __init__(self, url: str, token: str) -> None:
         super().__init__(url, token)
         door = httpx.HTTPTransport(uds=self.socket) if self.socket else None
-        self._http = httpx.Client(**self._options, transport=door)
+        self._http = httpx.Client(**self.options, transport=door)
 
     def ask(
         self, method: str, path: str, read: Callable[[Any], _T], *, body: Any = None, **query: Any
@@ -204,9 +62,9 @@ class Transport(_Face):
             AccessDenied: it does not know the token.
             Unavailable: it does not answer, or not as a lab of this version does.
         """
-        with self._heard():
-            answer = self._http.request(method, path, **_body(body), params=_params(query))
-        return _read(answer, read)
+        with self.heard():
+            answer = self._http.request(method, path, **content_of(body), params=params_of(query))
+        return understood(answer, read)
 
     def upload(
         self,
@@ -215,15 +73,15 @@ class Transport(_Face):
         read: Callable[[Any], _T],
         *,
         method: str = "POST",
-        content_type: str = _BYTES,
+        content_type: str = BYTES,
     ) -> _T:
         """Send a regular file, a piece at a time.
 
         Path and ``read`` are those of `ask`. `InvalidRequest` when the file cannot be read.
         """
-        with _opened(file, content_type) as (pieces, options), self._heard():
+        with opened(file, content_type) as (pieces, options), self.heard():
             answer = self._http.request(method, path, content=pieces, **options)
-        return _read(answer, read)
+        return understood(answer, read)
 
     def raw(
         self,
@@ -244,8 +102,8 @@ class Transport(_Face):
             NotFound: there can be no such path.
             Unavailable: nobody answers.
         """
-        url = self._beside(url_path)
-        with self._heard():
+        url = self.beside(url_path)
+        with self.heard():
             answer = self._http.request(method, url, content=body, headers=headers, timeout=PATIENT)
         return RawAnswer(answer.status_code, answer.content, dict(answer.headers))
 
@@ -265,7 +123,7 @@ class Transport(_Face):
         self.close()
 
 
-class AsyncTransport(_Face):
+class AsyncTransport(Face):
     """The same for an event loop: of a server, which a page asks and no kernel."""
 
     _GONE = "It may be starting again: try once more in a moment."
@@ -273,15 +131,17 @@ class AsyncTransport(_Face):
     def __init__(self, url: str, token: str) -> None:
         super().__init__(url, token)
         door = httpx.AsyncHTTPTransport(uds=self.socket) if self.socket else None
-        self._http = httpx.AsyncClient(**self._options, transport=door)
+        self._http = httpx.AsyncClient(**self.options, transport=door)
 
     async def ask(
         self, method: str, path: str, read: Callable[[Any], _T], *, body: Any = None, **query: Any
     ) -> _T:
         """As `Transport.ask`."""
-        with self._heard():
-            answer = await self._http.request(method, path, **_body(body), params=_params(query))
-        return _read(answer, read)
+        with self.heard():
+            answer = await self._http.request(
+                method, path, **content_of(body), params=params_of(query)
+            )
+        return understood(answer, read)
 
     async def upload(
         self,
@@ -290,12 +150,12 @@ class AsyncTransport(_Face):
         read: Callable[[Any], _T],
         *,
         method: str = "POST",
-        content_type: str = _BYTES,
+        content_type: str = BYTES,
     ) -> _T:
         """As `Transport.upload`."""
-        with _opened(file, content_type) as (opened, options), self._heard():
-            answer = await self._http.request(method, path, content=_pieces(opened), **options)
-        return _read(answer, read)
+        with opened(file, content_type) as (source, options), self.heard():
+            answer = await self._http.request(method, path, content=pieces_of(source), **options)
+        return understood(answer, read)
 
     async def raw(
         self,
@@ -305,8 +165,8 @@ class AsyncTransport(_Face):
         headers: Mapping[str, str] | None = None,
     ) -> RawAnswer:
         """As `Transport.raw`."""
-        url = self._beside(url_path)
-        with self._heard():
+        url = self.beside(url_path)
+        with self.heard():
             answer = await self._http.request(
                 method, url, content=body, headers=headers, timeout=PATIENT
             )

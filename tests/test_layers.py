@@ -54,7 +54,8 @@ ALLOWED: dict[str, set[str]] = {
     "backends.local.preflight": {*_LOCAL, "runtime.preflight"},
     "backends.remote": {*_SPECS, *_SEAM, "backends.remote_serving", "transport"},
     "backends.remote_serving": {*_SPECS, *_SEAM, "transport"},
-    "transport": _BASE,
+    "exchange": {"errors"},
+    "transport": {*_BASE, "exchange"},
     "testing": {*_SPECS, *_SEAM, *_POLICY},
     # What a lab's own processes read of its volumes, its server reads too.
     "server": {*_SPECS, *_SEAM, "metrics", "runtime.data"},

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from served import ONNX, Host, jupyter_host, lab_host, running_loop
 
-from dllab_hub import Client
+from dllab_hub import Client, exchange
 from dllab_hub import serving as serving_module
-from dllab_hub import transport as transport_module
 from dllab_hub.backends.serving import Call, Reply, Serving
 from dllab_hub.errors import InvalidRequest, NotFound, TooLarge, Unavailable
 from dllab_hub.specs import DeploymentSpec, DeploymentState
@@ -129,7 +128,7 @@ def test_a_model_that_does_not_answer(host: Host, client: Client, onnx: Path) ->
 
 def test_a_slow_model(host: Host, onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model has far longer for its answer than the lab for its own."""
-    monkeypatch.setattr(transport_module, "TIMEOUT", 0.5)
+    monkeypatch.setattr(exchange, "TIMEOUT", 0.5)
     call = type(host.backend.serving)._call
 
     async def slowly(self: Serving, owner: str, name: str, given: Call) -> Reply:

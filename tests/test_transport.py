@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dllab_hub import transport as transport_module
+from dllab_hub import exchange
 from dllab_hub.errors import (
     AccessDenied,
     Conflict,
@@ -191,13 +191,13 @@ def test_nobody_there(face: str) -> None:
 
 def test_no_answer(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that hangs is not waited for without end; one that hangs up is told apart."""
-    monkeypatch.setattr(transport_module, "TIMEOUT", 0.2)
+    monkeypatch.setattr(exchange, "TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         with pytest.raises(Unavailable, match="no answer came in time"):
             ask(face, url, "GET", "status", dict)
 
-    monkeypatch.setattr(transport_module, "TIMEOUT", 5)
+    monkeypatch.setattr(exchange, "TIMEOUT", 5)
     with socket.create_server(("127.0.0.1", 0)) as rude:
         url = f"http://127.0.0.1:{rude.getsockname()[1]}/"
         thread = threading.Thread(target=lambda: rude.accept()[0].close())
