@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -62,13 +59,6 @@ def holders(hub: RunningHub) -> list[str]:
     return sorted(about["owner"] for about in held if about)
 
 
-def kill_the_hub(hub: RunningHub) -> None:
-    """It dies without a word; ``dllab up`` starts it anew."""
-    seen = hub.log.read_text().count("the hub is back at")
-    os.kill(json.loads((hub.home / "hub" / "hub.json").read_text())["pid"], signal.SIGKILL)
-    assert until(lambda: hub.log.read_text().count("the hub is back at") > seen, 90)
-
-
 def stop_all(hub: RunningHub) -> None:
     winners = running(hub)
     with ThreadPoolExecutor(GPUS) as pool:
@@ -87,7 +77,7 @@ def rounds(hub: RunningHub, number: int, restart_every: int) -> None:
         assert winners == holders(hub), n
         assert GPUS == len(set(winners)), n
         if n % restart_every == 0:
-            kill_the_hub(hub)
+            hub.kill()
             again = all_start(hub)
             assert until(lambda: not waiting(hub), 60), (n, again)
             assert winners == running(hub), n

@@ -109,7 +109,7 @@ def _start(home: Path, **env: str) -> Lab:
         except httpx.TransportError:
             return False
 
-    _until(answers, 30)
+    _until(answers, 90)
     return lab
 
 
@@ -209,7 +209,7 @@ def test_requests_at_the_moment_it_ends_are_answered(lab: Lab) -> None:
 def test_it_never_outlives_the_server(tmp_path: Path) -> None:
     """However the Jupyter server ends, TensorBoard ends with it."""
     lab = _start(tmp_path)
-    lab.get("tensorboard/")
+    assert lab.get("tensorboard/").is_success, (tmp_path / "log").read_text()
     family = lab.boards()
     lab.process.send_signal(signal.SIGKILL)
     lab.process.wait()

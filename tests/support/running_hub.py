@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -127,6 +128,16 @@ class RunningHub:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         return self.process.wait(90)
+
+    def kill(self) -> None:
+        """The hub dies without a word; ``dllab up`` starts it anew, maybe not for the first time."""
+
+        def returns() -> int:
+            return self.log.read_text().count("the hub is back at")
+
+        before = returns()
+        os.kill(json.loads((self.home / "hub" / "hub.json").read_text())["pid"], signal.SIGKILL)
+        assert until(lambda: returns() > before, 90), self.hub_log()
 
     def api(self, method: str, path: str, json: Any = None) -> httpx.Response:
         # Without TLS, whose certificates take longer to read than the hub to answer.
