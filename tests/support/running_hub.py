@@ -130,7 +130,7 @@ class RunningHub:
         return self.process.wait(90)
 
     def kill(self) -> None:
-        """The hub dies without a word; ``dllab up`` starts it anew, maybe not for the first time."""
+        """The hub dies without a word; ``dllab up`` starts it anew, maybe not the first time."""
 
         def returns() -> int:
             return self.log.read_text().count("the hub is back at")
