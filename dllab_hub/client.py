@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from .errors import Unavailable
+from .history import HistoryClient
 from .jobs import JobsClient
 from .serving import ServingClient
 from .specs import Capacity, Catalog, GpuReport, Lending
@@ -14,7 +15,7 @@ from .transport import Transport
 __all__ = ("Client",)
 
 
-class Client(JobsClient, ServingClient):
+class Client(JobsClient, HistoryClient, ServingClient):
     """Asks the lab's REST interface; every method is one request unless it says otherwise.
 
     >>> client = Client()                                                   # doctest: +SKIP
@@ -23,7 +24,7 @@ class Client(JobsClient, ServingClient):
     <JobState.SUCCEEDED: 'SUCCEEDED'>
 
     Errors are those of `dllab_hub.errors`, as the lab raised them. The verbs about jobs are
-    `JobsClient`'s, those about models and deployments `ServingClient`'s.
+    `JobsClient`'s and `HistoryClient`'s, those about models and deployments `ServingClient`'s.
 
     Args:
         url: Ends in ``/dllab/api/``; by default ``DLLAB_API_URL``, which every lab sets.

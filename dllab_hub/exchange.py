@@ -19,6 +19,7 @@ from .errors import AccessDenied, DLLabError, InvalidRequest, NotFound, Unavaila
 
 __all__ = (
     "BYTES",
+    "ENDLESS",
     "Face",
     "PATIENT",
     "RawAnswer",
@@ -36,6 +37,8 @@ _T = TypeVar("_T")
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 #: Seconds for what takes its time: a large file that is looked through, a slow model.
 PATIENT = httpx.Timeout(600.0, connect=5.0)
+#: Of what comes as it happens. A line, empty when there is no news, comes every few seconds.
+ENDLESS = httpx.Timeout(60.0, connect=5.0)
 _PIECE = 1024 * 1024
 BYTES = "application/octet-stream"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}

@@ -12,6 +12,7 @@ from .errors import Unavailable
 from .specs import (
     Checkpoint,
     Event,
+    JobFilter,
     JobPage,
     JobState,
     LogChunk,
@@ -54,7 +55,12 @@ class JobsClient:
         return self._transport.ask("GET", path("jobs", id), TrainingJob.from_wire)
 
     def list(
-        self, states: Collection[JobState] = (), *, limit: int = 50, after: str | None = None
+        self,
+        states: Collection[JobState] = (),
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        **where: Any,
     ) -> JobPage:
         """My jobs, newest first.
 
@@ -62,14 +68,11 @@ class JobsClient:
             states: Only jobs in one of these; empty for all.
             limit: 1 to 500.
             after: ``next`` of the page before.
+            where: Other fields of a `JobFilter`, such as ``tag="baseline"`` or ``text="lr 0.1"``.
         """
+        query = JobFilter(states=tuple(states), **where).query
         return self._transport.ask(
-            "GET",
-            "jobs",
-            JobPage.from_wire,
-            state=tuple(map(str, states)),
-            limit=limit,
-            next=after,
+            "GET", "jobs", JobPage.from_wire, **query, limit=limit, next=after
         )
 
     def cancel(self, id: str) -> TrainingJob:

@@ -6,7 +6,8 @@ exception that the other side raised (see `errors`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,6 +16,7 @@ import httpx
 
 from .exchange import (
     BYTES,
+    ENDLESS,
     PATIENT,
     Face,
     RawAnswer,
@@ -107,6 +109,18 @@ class Transport(Face):
             answer = self._http.request(method, url, content=body, headers=headers, timeout=PATIENT)
         return RawAnswer(answer.status_code, answer.content, dict(answer.headers))
 
+    @contextmanager
+    def stream(self, path: str, **query: Any) -> Iterator[httpx.Response]:
+        """The answer to a GET that is taken piece by piece; errors as `ask` has them."""
+        with (
+            self.heard(),
+            self._http.stream("GET", path, params=params_of(query), timeout=ENDLESS) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                understood(answer, dict)
+            yield answer
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -171,6 +185,17 @@ class AsyncTransport(Face):
                 method, url, content=body, headers=headers, timeout=PATIENT
             )
         return RawAnswer(answer.status_code, answer.content, dict(answer.headers))
+
+    @asynccontextmanager
+    async def stream(self, path: str, **query: Any) -> AsyncIterator[httpx.Response]:
+        """As `Transport.stream`."""
+        params = params_of(query)
+        with self.heard():
+            async with self._http.stream("GET", path, params=params, timeout=ENDLESS) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    understood(answer, dict)
+                yield answer
 
     async def close(self) -> None:
         """Close the connections."""

@@ -17,11 +17,17 @@ _SEAM = {
     "backends.serving",
     "backends.workspaces",
     "backends.archive",
+    "backends.history",
+    "backends.insight",
+    "backends.notices",
 }  # The interface, not a mechanism behind it.
 #: What every backend decides alike.
 _POLICY = {
+    "backends.comparing",
+    "backends.filtering",
     "backends.order",
     "backends.pausing",
+    "backends.quoting",
     "backends.replicas",
     "backends.room",
     "backends.source",
@@ -52,7 +58,16 @@ ALLOWED: dict[str, set[str]] = {
     "backends.local.checkpoints": {*_LOCAL, "runtime.formats"},
     # Its program lies there; it runs in the interpreter of an image.
     "backends.local.preflight": {*_LOCAL, "runtime.preflight"},
-    "backends.remote": {*_SPECS, *_SEAM, "backends.remote_serving", "transport"},
+    "backends.remote": {
+        *_SPECS,
+        *_SEAM,
+        "backends.remote_history",
+        "backends.remote_insight",
+        "backends.remote_serving",
+        "transport",
+    },
+    "backends.remote_history": {*_SPECS, *_SEAM, "transport"},
+    "backends.remote_insight": {*_SPECS, *_SEAM, "transport"},
     "backends.remote_serving": {*_SPECS, *_SEAM, "transport"},
     "exchange": {"errors"},
     "transport": {*_BASE, "exchange"},
@@ -64,7 +79,8 @@ ALLOWED: dict[str, set[str]] = {
     "rows": {"errors"},
     "serving": {*_SPECS, "rows", "tables", "transport"},
     "jobs": {*_SPECS, "transport", "workspace"},
-    "client": {*_SPECS, "jobs", "serving", "transport"},
+    "history": {*_SPECS, "transport"},
+    "client": {*_SPECS, "history", "jobs", "serving", "transport"},
     "ssh": {"errors"},  # On a person's own machine.
     "modules": _SPECS,
     "workspace": {*_SPECS, "transport"},

@@ -6,8 +6,9 @@ may press twice. The private verbs are the mechanism, and all that a new backend
     _submit  _get  _list  _cancel  _pause  _resume  _logs  _events  _checkpoints  _capacity  _lend
     _preflight
 
-Models and what serves them are the other half: `Serving`, as ``serving`` of each backend. The files
-that travel with jobs are `Workspaces`, as ``workspaces``.
+Its parts are nouns of their own: `Serving` (models and what serves them), `Workspaces` (files that
+travel with jobs), `History` (what is kept of jobs), `Insight` (what can be known of them) and
+`Notices` (how people are told).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..specs import (
     Catalog,
     Checkpoint,
     Event,
+    JobFilter,
     JobPage,
     JobState,
     LogChunk,
@@ -32,10 +34,14 @@ from ..specs import (
     TrainingJob,
     TrainingSpec,
 )
+from .changing import changed
 from .room import check_room
 from .source import check_source
 
 if TYPE_CHECKING:
+    from .history import History
+    from .insight import Insight
+    from .notices import Notices
     from .serving import Serving
     from .workspaces import Workspaces
 
@@ -53,13 +59,14 @@ class Backend(ABC):
     A job of another owner does not exist as far as this interface can tell: `NotFound`.
 
     Attributes:
-        serving: Keeps models and serves them.
-        workspaces: Keeps the files that travel with jobs.
         cpus: How many CPUs the jobs that run may count for together.
     """
 
     serving: Serving
     workspaces: Workspaces
+    history: History
+    insight: Insight
+    notices: Notices
     cpus: float = math.inf
 
     async def start(self) -> None:  # noqa: B027 - many backends have nothing to adopt
@@ -80,7 +87,7 @@ class Backend(ABC):
                 than there is, or the code would fail at once (``line`` says where).
             StorageFull: the state directory has no room.
         """
-        await self._check(owner, spec)
+        await self.check(owner, spec)
         return await self._submit(owner, spec)
 
     async def get(self, owner: str, id: str) -> TrainingJob:
@@ -96,6 +103,7 @@ class Backend(ABC):
         owner: str,
         *,
         states: Collection[JobState] = (),
+        where: JobFilter = JobFilter(),  # noqa: B008 - it is frozen
         limit: int = 50,
         after: str | None = None,
     ) -> JobPage:
@@ -103,13 +111,16 @@ class Backend(ABC):
 
         Args:
             owner: Person.
-            states: Only jobs in one of these; empty for all.
+            states: Only jobs in one of these; empty for all. Short for a filter.
+            where: Which jobs.
             limit: 1 to `MAX_PAGE`.
             after: ``next`` of the page before.
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"must be from 1 to {MAX_PAGE}.", field="limit")
-        return await self._list(owner, frozenset(states), limit, after)
+        if states:
+            where = where.model_copy(update={"states": tuple(states)})
+        return await self._list(owner, where, limit, after)
 
     async def cancel(self, owner: str, id: str) -> TrainingJob:
         """End the job; one that has ended already is returned as it is."""
@@ -150,22 +161,8 @@ class Backend(ABC):
         return await self._resume(owner, id)
 
     async def respec(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingSpec:
-        """The wish of a job with some of its fields changed, to submit it again.
-
-        Args:
-            owner: Person.
-            id: Of the job.
-            changes: Fields of a `TrainingSpec` as JSON; a changed ``code`` is merged into the old
-                one field by field, every other field is replaced.
-
-        Raises:
-            InvalidRequest: the result is no wish.
-        """
-        old = (await self._get(owner, id)).spec.to_wire()
-        code = changes.get("code", {})
-        if not isinstance(code, Mapping):
-            raise InvalidRequest("must be an object.", field="code")
-        return TrainingSpec.from_wire({**old, **changes, "code": {**old["code"], **code}})
+        """The wish of a job with some of its fields `changed`, to submit it again."""
+        return changed((await self._get(owner, id)).spec, changes)
 
     async def preflight(self, owner: str, spec: TrainingSpec, *, deep: bool = False) -> Preflight:
         """Look for what would make the job fail at once, without taking a GPU.
@@ -176,7 +173,7 @@ class Backend(ABC):
             deep: Import for real what the code imports, with limits of time and memory. Else it is
                 only looked for: about a third of a second.
         """
-        await self._check(owner, spec)
+        await self.check(owner, spec)
         return await self._preflight(owner, spec, deep)
 
     async def logs(
@@ -237,7 +234,7 @@ class Backend(ABC):
         await self._lend(owner, lab, lend)
         return await self._capacity(owner, None)
 
-    async def _check(self, owner: str, spec: TrainingSpec) -> None:
+    async def check(self, owner: str, spec: TrainingSpec) -> None:
         """Refuse what can be seen to be wrong without running anything."""
         catalog = await self.catalog()
         catalog.image(spec.image)
@@ -266,7 +263,7 @@ class Backend(ABC):
 
     @abstractmethod
     async def _list(
-        self, owner: str, states: frozenset[JobState], limit: int, after: str | None
+        self, owner: str, where: JobFilter, limit: int, after: str | None
     ) -> JobPage: ...
 
     @abstractmethod

@@ -15,8 +15,8 @@ from ..specs import (
     Checkpoint,
     Event,
     GpuReport,
+    JobFilter,
     JobPage,
-    JobState,
     Lending,
     LogChunk,
     Preflight,
@@ -29,6 +29,8 @@ from ..specs import (
 )
 from ..transport import AsyncTransport, path
 from .base import Backend
+from .remote_history import RemoteHistory, RemoteNotices
+from .remote_insight import RemoteInsight
 from .remote_serving import RemoteServing
 from .workspaces import Workspaces
 
@@ -42,6 +44,9 @@ class RemoteBackend(Backend):
         gpus: The far side's view of the GPUs.
         serving: The far side's models and deployments.
         workspaces: The far side's files that travel with jobs.
+        history: What the far side keeps.
+        insight: What the far side knows.
+        notices: The far side tells people.
 
     Args:
         transport: To the lab service.
@@ -52,6 +57,9 @@ class RemoteBackend(Backend):
         self.gpus = RemoteGpus(transport)
         self.serving = RemoteServing(transport)
         self.workspaces = RemoteWorkspaces(transport)
+        self.history = RemoteHistory(self, transport)
+        self.insight = RemoteInsight(self, transport)
+        self.notices = RemoteNotices(transport)
 
     @classmethod
     def at(cls, url: str, token: str) -> Self:
@@ -111,16 +119,9 @@ class RemoteBackend(Backend):
     async def _get(self, owner: str, id: str) -> TrainingJob:
         return await self._transport.ask("GET", path("jobs", id), TrainingJob.from_wire)
 
-    async def _list(
-        self, owner: str, states: frozenset[JobState], limit: int, after: str | None
-    ) -> JobPage:
+    async def _list(self, owner: str, where: JobFilter, limit: int, after: str | None) -> JobPage:
         return await self._transport.ask(
-            "GET",
-            "jobs",
-            JobPage.from_wire,
-            state=tuple(sorted(map(str, states))),
-            limit=limit,
-            next=after,
+            "GET", "jobs", JobPage.from_wire, **where.query, limit=limit, next=after
         )
 
     async def _cancel(self, owner: str, id: str) -> TrainingJob:

@@ -126,9 +126,10 @@ def main() -> int:
 async def _serve(host: str, port: int, os_users: bool) -> None:
     state = StateDir.default()
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/services/dllab/")
+    sampler = Sampler()
     lab = Lab(
-        LocalBackend(state, os_users=os_users),
-        Sampler(),
+        LocalBackend(state, os_users=os_users, gpu_report=sampler.report),
+        sampler,
         mode="os-user" if os_users else "single-user",
         holders=partial(holders, LeaseDir(state.leases)),
         serve_url=f"{prefix}serve/",

@@ -106,8 +106,8 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
 
         state = StateDir.default()
         return Lab(
-            LocalBackend(state, here=True),
-            Sampler(),
+            LocalBackend(state, here=True, gpu_report=sampler.report),
+            sampler,
             owner=_account(),
             # Without a token, because there is a password or no sign-in at all, kernels would be
             # refused: they have no cookies. They get one that opens these routes only.

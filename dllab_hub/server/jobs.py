@@ -6,16 +6,18 @@ from http import HTTPStatus
 from typing import Any
 
 from ..errors import InvalidRequest
-from ..specs import JobState, TrainingSpec
+from ..specs import TrainingSpec
 from .handler import LabHandler, allowed
+from .history import Notes
+from .query_jobs import FILTER, REPEATABLE, job_filter
 
-__all__ = ("ROUTES",)
+__all__ = ("ROUTES", "Wishes")
 
 _PAGE = 50
 _LOG_BYTES = 65536
 
 
-class _Wishes(LabHandler):
+class Wishes(LabHandler):
     """Base of what takes a wish."""
 
     async def check_offered(self, spec: TrainingSpec) -> None:
@@ -39,18 +41,18 @@ class _Acts(LabHandler):
             await self.read(_nothing)
 
 
-class Jobs(_Wishes):
+class Jobs(Wishes):
     """``jobs``."""
 
     @allowed
     async def get(self) -> None:
         """A page of the person's jobs, newest first."""
-        query = self.query("limit", "next", repeatable=("state",))
+        query = self.query("limit", "next", *FILTER, repeatable=REPEATABLE)
         limit = query.number("limit")
         self.reply(
             await self.backend.list(
                 self.owner,
-                states=[_state(word) for word in query.texts("state")],
+                where=job_filter(query),
                 limit=_PAGE if limit is None else limit,
                 after=query.text("next"),
             )
@@ -65,7 +67,7 @@ class Jobs(_Wishes):
         self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
 
 
-class Preflights(_Wishes):
+class Preflights(Wishes):
     """``jobs/preflight``."""
 
     @allowed
@@ -79,7 +81,7 @@ class Preflights(_Wishes):
         self.reply(await self.backend.preflight(self.owner, spec, deep=bool(deep)))
 
 
-class OneJob(LabHandler):
+class OneJob(Notes):
     """``jobs/{id}``."""
 
     @allowed
@@ -119,7 +121,7 @@ class Resume(_Acts):
         self.reply(await self.backend.resume(self.owner, id))
 
 
-class Rerun(_Wishes):
+class Rerun(Wishes):
     """``jobs/{id}/rerun``."""
 
     @allowed
@@ -172,13 +174,6 @@ class Checkpoints(LabHandler):
         self.query()
         checkpoints = await self.backend.checkpoints(self.owner, id)
         self.reply({"checkpoints": [checkpoint.to_wire() for checkpoint in checkpoints]})
-
-
-def _state(word: str) -> JobState:
-    try:
-        return JobState(word)
-    except ValueError:
-        raise InvalidRequest(f"must be one of {', '.join(JobState)}.", field="state") from None
 
 
 def _nothing(data: dict[str, Any]) -> None:

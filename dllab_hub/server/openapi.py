@@ -17,9 +17,12 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from ..specs import (
+    Annotation,
     Capacity,
     Catalog,
     Checkpoint,
+    Comparison,
+    Curves,
     Deployment,
     DeploymentPage,
     DeploymentSpec,
@@ -28,15 +31,24 @@ from ..specs import (
     GpuReport,
     GpuTick,
     Idle,
+    Imported,
     JobPage,
+    JobRecord,
     LabView,
     Lending,
     LogChunk,
+    LogMatches,
     ModelPage,
     ModelVersion,
+    NoticeSettings,
+    NoticeWish,
     Preflight,
+    Quote,
+    RecordBatch,
+    RecordPage,
     Restart,
     RestartWish,
+    Stack,
     TrainingJob,
     TrainingSpec,
     Upload,
@@ -68,9 +80,11 @@ ROUTES = ((r"openapi\.yaml", Description),)
 def document() -> dict[str, Any]:
     """The description in OpenAPI 3.1's terms."""
     schemas = (
-        Capacity, Catalog, Checkpoint, Deployment, DeploymentPage, DeploymentSpec, Event,
-        GpuHistory, GpuReport, GpuTick, Idle, JobPage, LabView, Lending, LogChunk, ModelPage,
-        ModelVersion, Preflight, Restart, RestartWish, TrainingJob, TrainingSpec, Upload, Workspace,
+        Annotation, Capacity, Catalog, Checkpoint, Comparison, Curves, Deployment, DeploymentPage,
+        DeploymentSpec, Event, GpuHistory, GpuReport, GpuTick, Idle, Imported, JobPage, JobRecord,
+        LabView, Lending, LogChunk, LogMatches, ModelPage, ModelVersion, NoticeSettings, NoticeWish,
+        Preflight, Quote, RecordBatch, RecordPage, Restart, RestartWish, Stack, TrainingJob,
+        TrainingSpec, Upload, Workspace,
     )  # fmt: skip
     _, made = models_json_schema(
         [(kind, "validation") for kind in schemas], ref_template="#/components/schemas/{model}"

@@ -8,7 +8,20 @@ from typing import Any
 
 from ..backends.base import MAX_LOG_BYTES, MAX_PAGE
 
-__all__ = ("PIECE", "TEXT", "Operation", "array", "object_of", "page", "query", "ref", "whole")
+__all__ = (
+    "LOG",
+    "PIECE",
+    "TEXT",
+    "WHERE",
+    "Operation",
+    "array",
+    "object_of",
+    "page",
+    "query",
+    "ref",
+    "several",
+    "whole",
+)
 
 TEXT: dict[str, Any] = {"type": "string"}
 
@@ -68,6 +81,28 @@ def page(what: str) -> tuple[dict[str, Any], ...]:
     )
 
 
+def several(name: str, description: str, item: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be there several times."""
+    return {**query(name, description, type="array", items=item), "explode": True}
+
+
+_MOMENT = {"type": "number", "minimum": 0}
+#: The parameters of a filter of jobs.
+WHERE = (
+    query("name", "Of the job, without the end of its id.", **TEXT),
+    query("image", "Name of its image.", **TEXT),
+    query("tag", "One that it has.", **TEXT),
+    query("text", "Words that are all in its id, tags, notes, reason, image or code.", **TEXT),
+    query("since", "Created then or later, seconds since the epoch.", **_MOMENT),
+    query("until", "Created before.", **_MOMENT),
+    query("favourite", "1: only favourites.", **whole(0, 1, default=0)),
+    several("state", "Only these.", ref("JobState")),
+)
+#: Which log of a job.
+LOG = (
+    query("replica", "Such as `worker-0`; all, merged, without it.", **TEXT),
+    query("attempt", "The newest without it.", **whole(1)),
+)
 #: The parameters of a log.
 PIECE = (
     query(

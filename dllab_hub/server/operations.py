@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from ..specs import MAX_GPUS, MAX_REPLICAS
 from .operation import PIECE, TEXT, Operation, array, object_of, page, query, ref, whole
+from .operations_history import HISTORY
 from .operations_jobs import JOBS
 from .upload import MAX_MODEL_BYTES
 
@@ -40,6 +41,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         )
     },
     **JOBS,
+    **HISTORY,
     "models": {
         "get": Operation(
             "Your models by name, each with its versions, newest first",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from .operation import PIECE, TEXT, Operation, array, page, query, ref, whole
+from .operation import PIECE, TEXT, WHERE, Operation, array, page, query, ref, whole
 
 __all__ = ("JOBS",)
 
@@ -14,13 +14,7 @@ JOBS: dict[str, dict[str, Operation]] = {
         "get": Operation(
             "Your jobs, newest first",
             "JobPage",
-            query=(
-                *page("jobs"),
-                {
-                    **query("state", "Only these.", type="array", items=ref("JobState")),
-                    "explode": True,
-                },
-            ),
+            query=(*page("jobs"), *WHERE),
         ),
         "post": Operation(
             "Submit a job",
@@ -45,7 +39,17 @@ JOBS: dict[str, dict[str, Operation]] = {
             errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE),
         )
     },
-    "jobs/{id}": {"get": Operation("One job", "TrainingJob")},
+    "jobs/{id}": {
+        "get": Operation("One job", "TrainingJob"),
+        "patch": Operation(
+            "Write down tags, notes, or that it is a favourite", "TrainingJob", body="Annotation"
+        ),
+        "delete": Operation(
+            "Remove a job that has ended: its files and its record",
+            {"type": "object"},
+            errors=(HTTPStatus.CONFLICT,),
+        ),
+    },
     "jobs/{id}/cancel": {
         "post": Operation("End a job; one that has ended is answered as it is", "TrainingJob")
     },

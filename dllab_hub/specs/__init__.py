@@ -21,6 +21,8 @@ from .catalog import (
     Toleration,
 )
 from .code import MAX_CODE_BYTES, Code
+from .comparison import CodeDiff, Comparison, Difference, DiffLine
+from .curve import MAX_POINTS, Curve, Curves
 from .deployment import (
     MAX_REPLICAS,
     Deployment,
@@ -48,13 +50,28 @@ from .gpu import (
     GpuTick,
     Holder,
 )
+from .history import (
+    MAX_COMPARED,
+    Annotation,
+    Artefact,
+    Environment,
+    Imported,
+    JobFilter,
+    JobRecord,
+    RecordBatch,
+    RecordPage,
+)
 from .idle import Idle, Restart, RestartWish
 from .job import Checkpoint, Event, JobState, Progress, ReplicaStatus, TrainingJob
 from .lab import MAX_WAIT, LabSpec
 from .labview import LabView, LabVolume, SshDoor
-from .logs import JobPage, LogChunk
+from .logs import JobPage, LogChunk, LogMatch, LogMatches
+from .notice import NOTICES, Delivery, NoticeKind, NoticeSettings, NoticeWish
 from .preflight import Finding, Preflight
+from .quote import QUOTA_DAYS, Quote
 from .role import MAX_PROCESSES, Role
+from .stack import Frame, Stack
+from .tag import GitCommit, Tag
 from .training import MAX_TIME_LIMIT, STRATEGIES, TrainingSpec
 from .volume import Volume
 from .wire import Value
@@ -68,6 +85,35 @@ from .workspace import (
 )
 
 __all__ = (
+    "CodeDiff",
+    "Comparison",
+    "Difference",
+    "DiffLine",
+    "MAX_POINTS",
+    "Curve",
+    "Curves",
+    "MAX_COMPARED",
+    "Annotation",
+    "Artefact",
+    "Environment",
+    "Imported",
+    "JobFilter",
+    "JobRecord",
+    "RecordBatch",
+    "RecordPage",
+    "NOTICES",
+    "Delivery",
+    "NoticeKind",
+    "NoticeSettings",
+    "NoticeWish",
+    "QUOTA_DAYS",
+    "Quote",
+    "Frame",
+    "Stack",
+    "GitCommit",
+    "Tag",
+    "LogMatch",
+    "LogMatches",
     "WorkspaceFile",
     "Workspace",
     "Upload",

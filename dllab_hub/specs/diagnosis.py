@@ -28,6 +28,15 @@ class Cause(StrEnum):
     DISK_FULL = "disk_full"
     OUT_OF_MEMORY = "out_of_memory"
     CRASHED = "crashed"
+    GPU_OUT_OF_MEMORY = "gpu_out_of_memory"
+    KILLED = "killed"
+    EXCEPTION = "exception"
+    SHAPE = "shape"
+    MISSING_MODULE = "missing_module"
+    STALLED = "stalled"
+    TIME_LIMIT = "time_limit"
+    PEER = "peer"
+    LOST = "lost"
     STARTING = "starting"
 
 
@@ -52,6 +61,9 @@ class Diagnosis(Value):
         remedies: What can be done with one click, best first.
         gpus: With ``smaller``: a number of GPUs that would start now.
         log: The last lines of what crashed.
+        replica: Who failed first, such as ``worker-3``; empty where it is not about one.
+        attempt: In which attempt; None where it is not about one.
+        traceback: Its last Python traceback; may be empty.
     """
 
     cause: Cause
@@ -61,3 +73,6 @@ class Diagnosis(Value):
     remedies: tuple[Remedy, ...] = ()
     gpus: int | None = None
     log: tuple[str, ...] = Field(default=(), max_length=50)
+    replica: str = ""
+    attempt: int | None = None
+    traceback: str = ""

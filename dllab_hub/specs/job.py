@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
+from .diagnosis import Diagnosis
+from .tag import Tag
 from .training import TrainingSpec
 from .wire import Value
 
@@ -63,6 +66,12 @@ class ReplicaStatus(Value):
         signal: Name of the signal that ended it, such as ``SIGKILL``, else None.
         traceback: Its last Python traceback, or an empty string.
         gpus: UUIDs of its GPUs.
+        step: Last step that it reported; None when it did not.
+        rate: Steps a second of late.
+        straggler: Whether it is clearly slower than the others, by its reported steps.
+        cpu: CPUs in use, as last measured.
+        memory: Bytes in use, as last measured; with what it has started.
+        peak_memory: Most bytes that were measured.
     """
 
     role: str
@@ -78,6 +87,12 @@ class ReplicaStatus(Value):
     ended: float | None = None
     process: int | None = None
     stopped: bool = False
+    step: int | None = None
+    rate: float | None = None
+    straggler: bool = False
+    cpu: float | None = None
+    memory: int | None = None
+    peak_memory: int | None = None
 
     @property
     def name(self) -> str:
@@ -112,14 +127,20 @@ class Progress(Value):
     Attributes:
         step: Steps done.
         total: Steps in all, or None when the code did not say.
-        metrics: Last scalar values by name.
+        metrics: Last scalar values by name; one that is not finite is left out.
         time: When it was reported, seconds since the epoch.
+        rate: Steps a second of late; None before it can be said.
+        eta: Seconds that are left at that rate; None without a total or a rate.
+        source: ``report`` (the helper) or ``tensorboard`` (event files).
     """
 
     step: int
     total: int | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     time: float
+    rate: float | None = None
+    eta: float | None = None
+    source: Literal["report", "tensorboard"] = "report"
 
 
 class Event(Value):
@@ -150,6 +171,14 @@ class TrainingJob(Value):
         ran: Seconds that it ran in all, pauses left out, up to its last end or pause.
         workspace: Directory the code runs in.
         tensorboard: Directory for TensorBoard's event files.
+        diagnosis: Why it failed, or what is wrong with it now; None when nothing is.
+        silent_since: While it runs and nobody has said anything for longer than
+            ``spec.stall_after``: since when, seconds since the epoch; else None.
+        gpu_seconds: GPUs times the seconds it held them, up to its last end or pause.
+        tags: As in `Annotation`; those of the wish at first.
+        notes: As in `Annotation`.
+        favourite: As in `Annotation`.
+        files: Whether its directory is still there; its record is in any case.
     """
 
     id: str
@@ -168,3 +197,10 @@ class TrainingJob(Value):
     created: float
     started: float | None = None
     ended: float | None = None
+    diagnosis: Diagnosis | None = None
+    silent_since: float | None = None
+    gpu_seconds: float = 0.0
+    tags: tuple[Tag, ...] = Field(default=(), max_length=20)
+    notes: str = Field(default="", max_length=20_000)
+    favourite: bool = False
+    files: bool = True

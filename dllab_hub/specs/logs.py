@@ -7,7 +7,7 @@ from typing import Self
 from .job import TrainingJob
 from .wire import Value
 
-__all__ = ("JobPage", "LogChunk")
+__all__ = ("JobPage", "LogChunk", "LogMatch", "LogMatches")
 
 
 class LogChunk(Value):
@@ -83,6 +83,36 @@ def _unfinished(data: bytes) -> int:
         length = 4 if byte >> 3 == 30 else 3 if byte >> 4 == 14 else 2 if byte >> 5 == 6 else 1
         return back if length > back else 0
     return 0
+
+
+class LogMatch(Value):
+    """A line that holds what was looked for.
+
+    Attributes:
+        offset: Of its first byte in the log.
+        text: The line, without control sequences; a long one is cut around the match.
+        start: Of the match in ``text``, in characters.
+        end: Behind the match.
+    """
+
+    offset: int
+    text: str
+    start: int
+    end: int
+
+
+class LogMatches(Value):
+    """What a search has found so far.
+
+    Attributes:
+        matches: In the order of the log.
+        next_offset: Go on from here; None when the log has been looked through.
+        size: Bytes of the log.
+    """
+
+    matches: tuple[LogMatch, ...]
+    next_offset: int | None = None
+    size: int
 
 
 class JobPage(Value):

@@ -11,6 +11,7 @@ from ..errors import InvalidRequest
 from ..names import NAME_PATTERN
 from .code import Code
 from .role import Role
+from .tag import GitCommit, Tag
 from .wire import Name, Value
 
 __all__ = ("MAX_TIME_LIMIT", "STRATEGIES", "TrainingSpec")
@@ -68,6 +69,12 @@ class TrainingSpec(Value):
             workspace; `dllab_hub.runtime.data` opens all of them.
         workspace: Id of an uploaded workspace whose files are there before the code's own.
         lab: Id of a lab of the person: what was installed in it is there too.
+        stall_after: Seconds without a line of log, a reported step or a new event file after which
+            the job counts as stalled; None: it never does.
+        on_stall: ``alert``: it is only said. ``relaunch``: the gang is relaunched from its
+            checkpoint, as after a failure.
+        tags: What the job is found by later; they can be changed then.
+        git: The commit its code was at.
     """
 
     name: Name
@@ -86,11 +93,19 @@ class TrainingSpec(Value):
     volumes: tuple[Name, ...] = Field(default=(), max_length=200)
     workspace: _DIGEST | None = None
     lab: str | None = Field(default=None, min_length=1, max_length=128)
+    stall_after: int | None = Field(default=1800, ge=10, le=MAX_TIME_LIMIT)
+    on_stall: Literal["alert", "relaunch"] = "alert"
+    tags: tuple[Tag, ...] = Field(default=(), max_length=20)
+    git: GitCommit | None = None
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSpec:
         if len(set(self.volumes)) != len(self.volumes):
             raise InvalidRequest("a volume is named twice.", field="volumes")
+        if len(set(self.tags)) != len(self.tags):
+            raise InvalidRequest("a tag is there twice.", field="tags")
+        if self.on_stall == "relaunch" and self.stall_after is None:
+            raise InvalidRequest("without it nothing is relaunched.", field="stall_after")
         self._check_roles()
         for key, value in self.env.items():
             if not _ENV_NAME.fullmatch(key) or "\0" in value:

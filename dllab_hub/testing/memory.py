@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from ..backends.base import Backend
+from ..backends.filtering import is_wanted
 from ..backends.order import Ticket, line
 from ..backends.pausing import next_start, pause_reason, time_left
 from ..backends.room import Room, cpu_wish
@@ -18,10 +19,12 @@ from ..specs import (
     Capacity,
     Catalog,
     Checkpoint,
+    Curve,
     Event,
     Finding,
     Holder,
     Image,
+    JobFilter,
     JobPage,
     JobState,
     LogChunk,
@@ -31,6 +34,8 @@ from ..specs import (
     TrainingSpec,
 )
 from .memory_gpus import MemoryGpus
+from .memory_history import MemoryHistory, MemoryNotices
+from .memory_insight import MemoryInsight
 from .memory_record import Record
 from .memory_serving import MemoryServing
 from .memory_workspaces import MemoryWorkspaces
@@ -51,6 +56,9 @@ class MemoryBackend(Backend):
 
     Attributes:
         serving: Its models and deployments.
+        history: What is kept of its jobs.
+        insight: What can be known of them.
+        notices: What people want to be told.
         workspaces: Files that travel with its jobs.
         findings: What a preflight finds; set it. An error refuses a submit.
 
@@ -63,6 +71,9 @@ class MemoryBackend(Backend):
 
     serving: MemoryServing
     workspaces: MemoryWorkspaces
+    history: MemoryHistory
+    insight: MemoryInsight
+    notices: MemoryNotices
 
     def __init__(
         self,
@@ -80,6 +91,9 @@ class MemoryBackend(Backend):
         self.workspaces = MemoryWorkspaces()
         self.findings: tuple[Finding, ...] = ()
         self._records: dict[str, Record] = {}
+        self.history = MemoryHistory(self, self._records)
+        self.insight = MemoryInsight(self, self._records)
+        self.notices = MemoryNotices()
 
     # What a test does to jobs.
 
@@ -120,6 +134,10 @@ class MemoryBackend(Backend):
         record.report(Progress(step=step, total=total, metrics=metrics, time=self._clock()))
         return record.job
 
+    def draw(self, id: str, curve: Curve) -> None:
+        """A curve of the job, whoever measured it."""
+        self._records[id].curves.append(curve)
+
     def save_checkpoint(self, id: str, step: int, size: int = 1024) -> Checkpoint:
         """A whole checkpoint appears."""
         path = f"/memory/{id}/checkpoints/step-{step:08d}"
@@ -155,6 +173,7 @@ class MemoryBackend(Backend):
             workspace=f"/memory/{id}/workspace",
             tensorboard=f"/memory/tensorboard/{slug(owner)}/{id}",
             created=self._clock(),
+            tags=spec.tags,
         )
         record = self._records[id] = Record(job, since=job.created)
         record.say(job.created, "Submitted", f"{spec.replicas} replicas of {spec.image}.")
@@ -167,9 +186,7 @@ class MemoryBackend(Backend):
     async def _get(self, owner: str, id: str) -> TrainingJob:
         return self._record(owner, id).job
 
-    async def _list(
-        self, owner: str, states: frozenset[JobState], limit: int, after: str | None
-    ) -> JobPage:
+    async def _list(self, owner: str, where: JobFilter, limit: int, after: str | None) -> JobPage:
         mine: Iterable[TrainingJob] = (
             r.job for r in reversed(self._records.values()) if r.job.owner == owner
         )
@@ -181,7 +198,7 @@ class MemoryBackend(Backend):
             for job in mine:
                 if job.id == after:
                     break
-        found = list(islice((j for j in mine if not states or j.state in states), limit + 1))
+        found = list(islice((job for job in mine if is_wanted(job, where)), limit + 1))
         jobs = tuple(found[:limit])
         return JobPage(jobs=jobs, next=jobs[-1].id if len(found) > limit else None)
 

@@ -9,6 +9,7 @@ from ..backends.replicas import replica_names
 from ..errors import NotFound
 from ..specs import (
     Checkpoint,
+    Curve,
     Event,
     Holder,
     JobState,
@@ -37,6 +38,7 @@ class Record:
     logs: dict[int, dict[str, bytearray]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
 
     @property
     def runs(self) -> bool:

@@ -1,3 +1,5 @@
+import { HistoryApi } from './historyapi';
+import { at } from './path';
 import type { IIdle, ILabView, IRestart } from './labview';
 import type {
   IDeployment,
@@ -33,7 +35,12 @@ export interface ILogQuery {
 
 /** The lab's REST interface, typed. Every method rejects with a LabError. */
 export class LabApi {
-  constructor(private readonly _send: Send) {}
+  constructor(private readonly _send: Send) {
+    this.history = new HistoryApi(_send);
+  }
+
+  /** What is kept and known of jobs. */
+  readonly history: HistoryApi;
 
   catalog(): Promise<ICatalog> {
     return this._send('catalog');
@@ -178,9 +185,4 @@ export class LabApi {
     const path = at('deployments', name, 'predict');
     return this._send(path, { method: 'POST', body: text, as: 'text' });
   }
-}
-
-/** A path whose parts may hold any character. */
-function at(...parts: string[]): string {
-  return parts.map(encodeURIComponent).join('/');
 }

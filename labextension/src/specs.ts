@@ -64,6 +64,16 @@ export interface IReplica {
   process: number | null;
   /** Whether a signal such as SIGSTOP holds it: not dead, and not working. */
   stopped: boolean;
+  /** Last step that it reported. */
+  step: number | null;
+  /** Steps a second of late. */
+  rate: number | null;
+  /** Whether it is clearly slower than the others. */
+  straggler: boolean;
+  /** CPUs in use. */
+  cpu: number | null;
+  memory: number | null;
+  peak_memory: number | null;
 }
 
 export interface ICheckpoint {
@@ -80,6 +90,25 @@ export interface IProgress {
   total: number | null;
   metrics: Record<string, number>;
   time: number;
+  /** Steps a second of late. */
+  rate: number | null;
+  /** Seconds that are left at that rate. */
+  eta: number | null;
+  source: 'report' | 'tensorboard';
+}
+
+/** Why something waits or has failed, and what can be done. */
+export interface IDiagnosis {
+  cause: string;
+  message: string;
+  hint: string;
+  /** Whether waiting cannot help. */
+  final: boolean;
+  log: string[];
+  /** Who failed first; empty where it is not about one. */
+  replica: string;
+  attempt: number | null;
+  traceback: string;
 }
 
 export interface IJob {
@@ -101,6 +130,16 @@ export interface IJob {
   created: number;
   started: number | null;
   ended: number | null;
+  /** Why it failed, or what is wrong with it now. */
+  diagnosis: IDiagnosis | null;
+  /** While nobody has said anything for too long: since when. */
+  silent_since: number | null;
+  gpu_seconds: number;
+  tags: string[];
+  notes: string;
+  favourite: boolean;
+  /** Whether its directory is still there. */
+  files: boolean;
 }
 
 export interface IJobPage {

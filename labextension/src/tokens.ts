@@ -42,7 +42,7 @@ export const CommandIDs = {
 
 /** One request to the lab's REST interface. */
 export interface IRequest {
-  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Values that are null are left out. */
   query?: Record<string, string | number | null>;
   /** Sent as JSON; text is taken to be JSON already. */

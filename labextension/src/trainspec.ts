@@ -49,6 +49,20 @@ export interface ITrainingSpec {
   volumes?: readonly string[];
   /** Id of a lab whose installed packages are there too. */
   lab?: string | null;
+  /** Seconds of silence after which it counts as stalled; null: it never does. */
+  stall_after?: number | null;
+  on_stall?: 'alert' | 'relaunch';
+  tags?: readonly string[];
+  /** The commit its code was at. */
+  git?: IGitCommit | null;
+}
+
+export interface IGitCommit {
+  commit: string;
+  branch: string;
+  /** Whether files differed from it. */
+  dirty: boolean;
+  remote: string;
 }
 
 /** The wish of a job: nothing is left out. */

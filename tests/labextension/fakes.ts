@@ -48,7 +48,11 @@ export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob
       resume_after_reboot: false,
       env: {},
       volumes: [],
-      lab: null
+      lab: null,
+      stall_after: 1800,
+      on_stall: 'alert',
+      tags: [],
+      git: null
     },
     state,
     reason: '',
@@ -63,6 +67,13 @@ export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob
     created: 1000,
     started: 1000,
     ended: null,
+    diagnosis: null,
+    silent_since: null,
+    gpu_seconds: 0,
+    tags: [],
+    notes: '',
+    favourite: false,
+    files: true,
     ...more
   };
 }

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -23,8 +23,9 @@ from ...specs import (
     Catalog,
     Checkpoint,
     Event,
+    GpuReport,
+    JobFilter,
     JobPage,
-    JobState,
     LogChunk,
     Preflight,
     TrainingJob,
@@ -37,10 +38,12 @@ from .account import known_account
 from .capacity import capacity
 from .checkpoints import checkpoints
 from .draft import Draft, drafted, to_the_end
+from .driver import Driver
 from .jobdir import JobDir, read_account
 from .launch import Launcher
 from .lock import take_state
 from .logs import read_log
+from .place import Place
 from .queue import Queue
 from .serving import LocalServing
 from .store import Store
@@ -55,8 +58,6 @@ _T = TypeVar("_T")
 _TICK = 0.5
 #: A shim writes down the end of its job, and is gone a moment later.
 _LAST_MOMENTS = 20.0
-#: A driver may hang; jobs that need no new GPU must not wait for it.
-_DRIVER_PATIENCE = 2.0
 
 
 class LocalBackend(Backend):
@@ -74,6 +75,7 @@ class LocalBackend(Backend):
             may use.
         grace: Seconds that a cancelled or paused job has for a last checkpoint.
         python: Interpreter of the shims and of the image ``here``; it can import this package.
+        gpu_report: What the GPUs do now; None where nobody measures it.
     """
 
     serving: LocalServing
@@ -89,11 +91,11 @@ class LocalBackend(Backend):
         cpus: float | None = None,
         grace: float = 10.0,
         python: str = sys.executable,
+        gpu_report: Callable[[], Awaitable[GpuReport]] | None = None,
     ) -> None:
         self._state = state
         self._here = here
         self._os_users = os_users
-        self._read_gpus = gpus
         self._python = python
         self._leases = LeaseDir(state.leases)
         self._store = Store(state.root)
@@ -113,11 +115,11 @@ class LocalBackend(Backend):
         self.serving = LocalServing(state, os_users=os_users, python=python)
         self._keeper = ThreadPoolExecutor(1, "dllab-jobs")
         self._lock: int | None = None
+        self.place = Place(state, self._store, self._queue, self._keep, self._folder, gpu_report)
         self._closed = False
         self._watch: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._gpus: tuple[str, ...] = ()
-        self._asked: asyncio.Task[None] | None = None
+        self._driver = Driver(gpus)
 
     async def start(self) -> None:
         """Take the state directory and everything that runs there.
@@ -132,11 +134,11 @@ class LocalBackend(Backend):
 
     async def close(self) -> None:
         """Let go. Jobs run on."""
-        for task in (self._watch, self._asked):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        await self._driver.close()
         if self._closed:
             return
         await self.serving.close()
@@ -148,7 +150,7 @@ class LocalBackend(Backend):
         return await asyncio.to_thread(load_catalog, self._state, here=self._here)
 
     async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
-        gpus = await self._inventory() if spec.gpus else self._gpus
+        gpus = await self._driver.inventory() if spec.gpus else self._driver.last
         async with self._draft(owner, spec) as draft:
             check_preflight(await draft.preflight(self._launcher, deep=False), spec)
             accept = self._keep(self._queue.submit, draft.job, draft.folder, gpus)
@@ -175,10 +177,8 @@ class LocalBackend(Backend):
             raise NotFound("there is no such job.")
         return job
 
-    async def _list(
-        self, owner: str, states: frozenset[JobState], limit: int, after: str | None
-    ) -> JobPage:
-        jobs, following = await asyncio.to_thread(self._store.page, owner, states, limit, after)
+    async def _list(self, owner: str, where: JobFilter, limit: int, after: str | None) -> JobPage:
+        jobs, following = await asyncio.to_thread(self._store.page, owner, where, limit, after)
         if all(job.state.is_terminal for job in jobs):
             return JobPage(jobs=tuple(jobs), next=following)
         # The index knows states; step, checkpoint and replicas of what runs are newer in memory.
@@ -197,7 +197,7 @@ class LocalBackend(Backend):
 
     async def _resume(self, owner: str, id: str) -> TrainingJob:
         wants = (await self._get(owner, id)).spec.gpus
-        gpus = await self._inventory() if wants else self._gpus
+        gpus = await self._driver.inventory() if wants else self._driver.last
         give_up = time.monotonic() + _LAST_MOMENTS
         while (job := await self._keep(self._queue.resume, owner, id, owner, gpus)) is None:
             self._wake.set()  # What does not end is killed then.
@@ -224,7 +224,7 @@ class LocalBackend(Backend):
         return await asyncio.to_thread(lambda: checkpoints(self._folder(id).run))
 
     async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
-        there = await self._inventory()
+        there = await self._driver.inventory()
         return await asyncio.to_thread(capacity, self._leases, there, owner, gpus)
 
     async def _lend(self, owner: str, lab: str, lend: bool) -> None:
@@ -272,7 +272,9 @@ class LocalBackend(Backend):
         while True:
             self._wake.clear()
             try:
-                gpus = await self._inventory() if self._queue.wants_gpus else self._gpus
+                gpus = (
+                    await self._driver.inventory() if self._queue.wants_gpus else self._driver.last
+                )
                 await self._keep(self._queue.tick, gpus)
             except Exception:
                 # Whatever it is, jobs must go on being watched; the log has it with its traceback.
@@ -281,15 +283,3 @@ class LocalBackend(Backend):
                 await asyncio.sleep(_TICK)
             else:
                 await self._wake.wait()
-
-    async def _inventory(self) -> tuple[str, ...]:
-        """The GPUs there are; those that were there when the driver does not answer in time."""
-        if self._asked is None or self._asked.done():
-            self._asked = asyncio.create_task(self._ask_driver(), name="dllab-gpus")
-        done, _ = await asyncio.wait({self._asked}, timeout=_DRIVER_PATIENCE)
-        for task in done:
-            task.result()
-        return self._gpus
-
-    async def _ask_driver(self) -> None:
-        self._gpus = tuple(await asyncio.to_thread(self._read_gpus))

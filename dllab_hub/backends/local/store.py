@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ...errors import InvalidRequest, StorageFull, Unavailable
 from ...names import NAME_PATTERN
-from ...specs import JobState, TrainingJob
+from ...specs import JobFilter, JobState, TrainingJob
 from .journal import Journal
 
 __all__ = ("JOB_ID", "Store", "disk_errors")
@@ -131,26 +131,25 @@ class Store:
         return _read(row[0]) if row else None
 
     def page(
-        self, owner: str, states: frozenset[JobState], limit: int, after: str | None
+        self, owner: str, where: JobFilter, limit: int, after: str | None
     ) -> tuple[list[TrainingJob], str | None]:
         """Jobs of an owner, newest first, and the cursor of the page that follows.
 
         Raises:
             InvalidRequest: ``after`` is not a cursor of this list.
         """
-        where, values = "owner = ?", [owner]
-        bound: list[object] = list(values)
+        clause, bound = "owner = ?", list[object]([owner])
         if after is not None:
-            where += " AND (created, id) < (?, ?)"
+            clause += " AND (created, id) < (?, ?)"
             bound += _open_cursor(after)
-        if states:
-            where += f" AND state IN ({', '.join('?' * len(states))})"
-            bound += sorted(states)
+        if where.states:
+            clause += f" AND state IN ({', '.join('?' * len(where.states))})"
+            bound += sorted(where.states)
         jobs: list[TrainingJob] = []
         room = _PAGE_BYTES
         with self._reader() as db:
             for (text,) in db.execute(
-                f"SELECT job FROM jobs WHERE {where}"  # noqa: S608 - made of the words above
+                f"SELECT job FROM jobs WHERE {clause}"  # noqa: S608 - made of the words above
                 " ORDER BY created DESC, id DESC LIMIT ?",
                 [*bound, limit + 1],
             ):

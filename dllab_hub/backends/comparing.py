@@ -1,0 +1,157 @@
+"""`compare`: jobs beside each other. Pure: from records, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from ..specs import CodeDiff, Comparison, Curves, Difference, DiffLine, JobRecord, TrainingJob
+
+__all__ = ("compare",)
+
+#: Lines of one file that are compared, and rows that are shown of it.
+_MOST_LINES, _MOST_ROWS = 5000, 2000
+#: Equal lines that are shown around a difference.
+_AROUND = 3
+#: What differs between any two jobs and tells nothing.
+_DULL = {"name", "git.dirty"}
+
+
+def compare(records: Sequence[JobRecord]) -> Comparison:
+    """What differs between two jobs or more; the first is what the others are compared with."""
+    jobs = [record.job for record in records]
+    return Comparison(
+        jobs=tuple(jobs),
+        differences=(
+            *_differences("spec", [_spec(job) for job in jobs]),
+            *_differences("environment", [_environment(record) for record in records]),
+            *_differences("result", [_result(record) for record in records]),
+        ),
+        code=tuple(diff for record in records[1:] for diff in _code(records[0], record)),
+        curves=tuple(
+            Curves(curves=tuple(c for c in r.curves if c.source in ("report", "tensorboard")))
+            for r in records
+        ),
+    )
+
+
+def _differences(
+    part: Literal["spec", "environment", "result"], sides: Sequence[Mapping[str, str]]
+) -> Iterator[Difference]:
+    fields = dict.fromkeys(field for side in sides for field in side)
+    for field in fields:
+        values = tuple(side.get(field) for side in sides)
+        if len(set(values)) > 1 and field not in _DULL:
+            yield Difference(part=part, field=field, values=values)
+
+
+def _spec(job: TrainingJob) -> dict[str, str]:
+    """The wish, but for its source, which is compared line by line."""
+    wire = job.spec.to_wire()
+    wire["code"] = {key: value for key, value in wire["code"].items() if key != "source"}
+    wire["code"].pop("files", None)
+    return dict(_flat(wire))
+
+
+def _environment(record: JobRecord) -> dict[str, str]:
+    env = record.environment
+    if env is None:
+        return {}
+    # What the lab installed comes before the image's own.
+    packages = {**env.packages, **env.overlay}
+    return dict(_flat({"image": env.title, "python": env.python, "packages": packages}))
+
+
+def _result(record: JobRecord) -> dict[str, str]:
+    job = record.job
+    found: dict[str, Any] = {
+        "state": job.state.value,
+        "attempts": job.attempt,
+        "seconds": round(job.ran, 1),
+        "gpu_hours": round(job.gpu_seconds / 3600, 3),
+        "step": job.progress.step if job.progress else None,
+    }
+    if job.progress:
+        found |= {f"last {name}": f"{value:.6g}" for name, value in job.progress.metrics.items()}
+    return dict(_flat(found))
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """``("roles.0.replicas", "2")`` and so on; what is empty is left out."""
+    if isinstance(value, Mapping):
+        items: Any = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    elif value is None or value == "":
+        return
+    else:
+        yield path, str(value)
+        return
+    for key, inner in items:
+        yield from _flat(inner, f"{path}.{key}" if path else str(key))
+
+
+def _code(first: JobRecord, other: JobRecord) -> Iterator[CodeDiff]:
+    before, after = _sources(first), _sources(other)
+    for path in dict.fromkeys((*before, *after)):
+        old, new = before.get(path, ""), after.get(path, "")
+        if old != new:
+            lines, more = _beside(old.splitlines(), new.splitlines())
+            yield CodeDiff(job=other.job.id, path=path, lines=lines, more=more)
+    left = {file.path: file.sha256 for file in first.files}
+    right = {file.path: file.sha256 for file in other.files}
+    for path in dict.fromkeys((*left, *right)):
+        if left.get(path) != right.get(path) and path not in before and path not in after:
+            yield CodeDiff(job=other.job.id, path=path, binary=True)
+
+
+def _sources(record: JobRecord) -> dict[str, str]:
+    """The texts that were submitted, by path."""
+    code = record.job.spec.code
+    texts = {"code": code.source} if code.source else {}
+    return {**texts, **code.files}
+
+
+def _beside(old: Sequence[str], new: Sequence[str]) -> tuple[tuple[DiffLine, ...], int]:
+    """Rows of both files beside each other, and how many are left out."""
+    cut = max(len(old) - _MOST_LINES, 0) + max(len(new) - _MOST_LINES, 0)
+    old, new = old[:_MOST_LINES], new[:_MOST_LINES]
+    rows: list[DiffLine] = []
+    groups = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    for number, (kind, a, b, c, d) in enumerate(groups):
+        if kind == "equal":
+            rows += _equal(old, a, b, c, number == 0, number == len(groups) - 1)
+            continue
+        for offset in range(max(b - a, d - c)):
+            rows.append(_changed(old, new, a + offset, b, c + offset, d))
+    return tuple(rows[:_MOST_ROWS]), cut + max(len(rows) - _MOST_ROWS, 0)
+
+
+def _equal(
+    lines: Sequence[str], a: int, b: int, c: int, is_first: bool, is_last: bool
+) -> list[DiffLine]:
+    head, tail = 0 if is_first else _AROUND, 0 if is_last else _AROUND
+    skip = b - a - head - tail
+    if skip <= 1:
+        head, tail, skip = b - a, 0, 0
+    same = [
+        DiffLine(kind="same", left=n + 1, before=lines[n], right=n - a + c + 1, after=lines[n])
+        for n in (*range(a, a + head), *range(b - tail, b))
+    ]
+    if skip:
+        same.insert(head, DiffLine(kind="skipped", before=str(skip)))
+    return same
+
+
+def _changed(
+    old: Sequence[str], new: Sequence[str], at: int, b: int, other: int, d: int
+) -> DiffLine:
+    left, right = at < b, other < d
+    return DiffLine(
+        kind="changed" if left and right else "removed" if left else "added",
+        left=at + 1 if left else None,
+        before=old[at] if left else "",
+        right=other + 1 if right else None,
+        after=new[other] if right else "",
+    )

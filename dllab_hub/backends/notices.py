@@ -1,0 +1,33 @@
+"""`Notices`: how people are told of what became of their jobs when they look elsewhere."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from ..specs import NoticeSettings, NoticeWish
+
+__all__ = ("Notices",)
+
+
+class Notices(ABC):
+    """Sends notices by webhook and e-mail. What has to be sent survives a restart."""
+
+    @abstractmethod
+    async def settings(self, owner: str) -> NoticeSettings:
+        """What a person has set, and what was sent to them of late."""
+
+    @abstractmethod
+    async def set(self, owner: str, wish: NoticeWish) -> NoticeSettings:
+        """Set it anew.
+
+        Raises:
+            InvalidRequest: the address is none that may be used; the message says why.
+        """
+
+    @abstractmethod
+    async def test(self, owner: str) -> NoticeSettings:
+        """Send a test now, once; its outcome is the newest delivery.
+
+        Raises:
+            Conflict: nothing is set.
+        """

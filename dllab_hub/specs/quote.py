@@ -1,0 +1,36 @@
+"""What a wish would cost and when it would start: `Quote`."""
+
+from __future__ import annotations
+
+from .wire import Value
+
+__all__ = ("QUOTA_DAYS", "Quote")
+
+#: Days over which GPU-hours are counted for a quota.
+QUOTA_DAYS = 30
+
+
+class Quote(Value):
+    """The price tag of a wish. Nothing is reserved.
+
+    Attributes:
+        gpus: GPUs that it would hold.
+        cpus: CPUs that the queue would count.
+        gpu_hours: Most GPU-hours it can use: GPUs times its time limit; None without a limit.
+        used: GPU-hours the person has used in the last `QUOTA_DAYS` days, what runs included.
+        quota: GPU-hours the person may use in that time; None for no limit.
+        position: Place in the queue it would have; 0: it would start at once.
+        start: Earliest start that is known, seconds since the epoch; None when nobody can say.
+        message: One sentence for people: cost, place and start, and why a start is not known.
+        refused: Why a submit would be refused; empty when it would not.
+    """
+
+    gpus: int
+    cpus: float
+    gpu_hours: float | None = None
+    used: float = 0.0
+    quota: float | None = None
+    position: int = 0
+    start: float | None = None
+    message: str
+    refused: str = ""
