@@ -105,6 +105,7 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
         from ..metrics.sampler import Sampler
 
         state = StateDir.default()
+        sampler = Sampler()
         return Lab(
             LocalBackend(state, here=True, gpu_report=sampler.report),
             sampler,
