@@ -27,12 +27,16 @@ has the same keys and comes before it (`hub.config`)::
     [limits]
     max_gpus = 4               # GPUs one lab may hold
     max_gpus_per_user = 4      # GPUs all labs of one person may hold
+    max_gpu_hours = 500        # GPU-hours the jobs of one person may use in 30 days
     max_replicas = 16          # replicas one job may have
     max_workspace_mb = 512     # megabytes of files that travel with one job
     max_gpu_idle = 240         # minutes without use after which a lab with GPUs ends at the latest
 
     [groups.staff]             # limits for members of a group
     max_gpus = 8
+
+    [history]                  # files of jobs that have ended; their records stay
+    keep_files_days = 30       # and those of favourites: see `backends.local.retention`
 """
 
 from __future__ import annotations
@@ -60,8 +64,10 @@ SETTINGS = "DLLAB_CATALOG"
 
 _LISTS = ("images", "volumes", "gpu_types")
 _KEYS = {*_LISTS, "default_image", "cpus", "memory", "idle", "bring", "limits", "groups"}
+#: Tables of the file that others read: `backends.local.retention` and `backends.local.notices`.
+_OTHERS = {"history", "notices"}
 _LIMITS = {
-    *("max_gpus", "max_gpus_per_user", "max_replicas", "max_workspace_mb"),
+    *("max_gpus", "max_gpus_per_user", "max_gpu_hours", "max_replicas", "max_workspace_mb"),
     *("max_idle", "max_gpu_idle"),
 }
 _KINDS = {"machine": {"path", "url"}, "cluster": {"claim", "nfs", "csi", "url"}}
@@ -126,7 +132,7 @@ def assemble(
         DLLabError: a setting is wrong; the message names the entry and the field.
     """
     try:
-        only(_KEYS, settings, "")
+        only(_KEYS | _OTHERS, settings, "")
         for field in _LISTS:
             tables(settings.get(field, []), field)
         limits = settings.get("limits", {})

@@ -55,7 +55,7 @@ class HistoryClient:
         """Remove the files of a job that has ended; its record stays."""
         return self._transport.ask("DELETE", path("jobs", id, "files"), TrainingJob.from_wire)
 
-    def delete(self, id: str) -> None:
+    def delete_job(self, id: str) -> None:
         """Remove a job that has ended: its files and its record."""
         self._transport.ask("DELETE", path("jobs", id), dict)
 

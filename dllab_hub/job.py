@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from .cellof import to_cell
 from .errors import InvalidRequest, NotFound, Unavailable
-from .specs import Checkpoint, JobState, ReplicaStatus, TrainingJob
+from .specs import (
+    Checkpoint,
+    Comparison,
+    Curves,
+    JobRecord,
+    JobState,
+    ReplicaStatus,
+    Stack,
+    TrainingJob,
+)
 from .submission import rerun_fields
-from .tables import job_text, loss, place, progress, saved
+from .tables import job_text, loss, pace, place, progress, saved
 
 if TYPE_CHECKING:
     from .client import Client
@@ -135,6 +146,49 @@ class Job:
         fields = rerun_fields(self.info.spec, changes)
         return Job(self.client, self.client.rerun(self.id, **fields))
 
+    def curves(self, kind: Literal["metrics", "usage", "all"] = "metrics") -> Curves:
+        """What its code said over time; or with ``usage`` what its replicas used."""
+        return self.client.curves(self.id, kind)
+
+    def record(self) -> JobRecord:
+        """All that is known of it: code, events, environment, curves; also when its files are
+        gone.
+        """
+        return self.client.record(self.id)
+
+    def compare(self, *others: Job | str) -> Comparison:
+        """It beside others, which are compared with it."""
+        ids = [other.id if isinstance(other, Job) else other for other in others]
+        return self.client.compare(self.id, *ids)
+
+    def note(
+        self,
+        text: str | None = None,
+        *,
+        tags: Iterable[str] | None = None,
+        favourite: bool | None = None,
+    ) -> Job:
+        """Write down what is to be known of it later; what is left out stays. Returns itself.
+
+        Args:
+            text: Plain text in place of what was there.
+            tags: All tags that it is to have.
+            favourite: Whether its files are kept whatever the policy is.
+        """
+        notes: dict[str, Any] = {"notes": text, "favourite": favourite}
+        if tags is not None:
+            notes["tags"] = (tags,) if isinstance(tags, str) else tuple(tags)
+        self.info = self.client.annotate(self.id, **notes)
+        return self
+
+    def stacks(self) -> tuple[Stack, ...]:
+        """Where each replica is just now."""
+        return self.client.stacks(self.id)
+
+    def to_cell(self) -> str:
+        """The text of a notebook cell that makes the same wish."""
+        return to_cell(self.info.spec)
+
     def wait(self, timeout: float | None = None, *, show: bool = True) -> Job:
         """Wait until the job has ended; returns itself, whatever the end was.
 
@@ -172,6 +226,7 @@ class Job:
 
     def _line(self) -> str:
         parts = [f"{self.id}: {self.info.state.value}", place(self.info), progress(self.info)]
+        parts.append(pace(self.info))
         if self.info.attempt > 1:
             parts.append(f"attempt {self.info.attempt}")
         if self.info.checkpoint is not None:

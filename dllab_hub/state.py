@@ -16,6 +16,7 @@
       sockets/                        where replicas and balancers listen
       leases/                         one lock file per GPU
       hub/                            JupyterHub's database, secrets and logs
+      records/<owner slug>/<id>.json.gz  what is known of each job that has ended
       index.sqlite  journal.jsonl     index of all jobs, and the journal it is rebuilt from
 """
 
@@ -77,6 +78,11 @@ class StateDir:
     def tensorboard(self) -> Path:
         """``<owner slug>/<job id>/`` below it hold event files."""
         return self.root / "tensorboard"
+
+    @property
+    def records(self) -> Path:
+        """``<owner slug>/<id>.json.gz`` below it are records of jobs that have ended."""
+        return self.root / "records"
 
     @property
     def models(self) -> Path:

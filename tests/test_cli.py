@@ -81,7 +81,7 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         assert said.returncode == 0
         for command in (
             *("up", "env", "submit", "rerun", "jobs", "logs", "cancel", "pause", "resume"),
-            *("gpus", "doctor"),
+            *("gpus", "doctor", "job", "compare", "note", "rm", "export", "import", "notices"),
             *("deploy", "deployments", "predict", "scale", "undeploy"),
         ):
             assert f"\n    {command} " in said.stdout

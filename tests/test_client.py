@@ -12,8 +12,8 @@ import pytest
 from served import Host, jupyter_host, lab_host, running_loop
 
 from dllab_hub import Client, Code, Role, TrainingSpec
-from dllab_hub.errors import AccessDenied, InvalidRequest, NotFound, Unavailable
-from dllab_hub.specs import Finding, GpuState, JobState, TrainingJob
+from dllab_hub.errors import AccessDenied, Conflict, InvalidRequest, NotFound, Unavailable
+from dllab_hub.specs import Curve, Finding, GpuState, JobState, TrainingJob
 from dllab_hub.workspace import scan
 
 SPEC = TrainingSpec(name="digits", image="here", code=Code(source="print('hello')"))
@@ -272,3 +272,50 @@ def test_in_a_jupyter_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert client.get(job.id).owner == "ada"
         assert client.tensorboard_url() == "/x/tensorboard/"
         client.close()
+
+
+def test_what_is_kept_and_known(
+    host: Host, client: Client, job: TrainingJob, tmp_path: Path
+) -> None:
+    """Every verb about history and insight gives what the backend has."""
+    host.backend.write_log(job.id, "worker-0", "one\nTwo\n")
+    loss = Curve(name="loss", source="report", steps=(1,), times=(1.0,), values=(0.5,))
+    host.backend.draw(job.id, loss)
+    assert client.curves(job.id).curves == (loss,)
+    assert client.curves(job.id, "usage").curves == ()
+    assert client.stacks(job.id) == ()
+    assert [m.text for m in client.search_logs(job.id, "two", replica="worker-0").matches] == [
+        "Two"
+    ]
+    assert client.download_log(job.id, tmp_path / "log", replica="worker-0") == 8
+    assert (tmp_path / "log").read_text() == "one\nTwo\n"
+    assert client.quote(SPEC).message == "no GPU; starts at once."
+    assert client.annotate(job.id, tags=("good",), notes="n").tags == ("good",)
+    assert [each.id for each in client.list(tag="good", text="HELLO").jobs] == [job.id]
+    with pytest.raises(InvalidRequest):
+        client.annotate(job.id, tags=("a b",))
+    with pytest.raises(Conflict):
+        client.delete_job(job.id)
+
+    other = client.rerun(job.id, max_restarts=0)
+    assert "max_restarts" in [d.field for d in client.compare(job.id, other.id).differences]
+    host.backend.finish(job.id)
+    lines = list(client.export(tag="good"))
+    assert [record.job.id for record in lines] == [job.id]
+    assert client.record(job.id).curves == (loss,)
+    assert client.remove_files(job.id).files is False
+    client.delete_job(job.id)
+    with pytest.raises(NotFound):
+        client.record(job.id)
+    assert client.take_in(lines).added == (job.id,)
+    assert client.take_in(lines).known == (job.id,)
+    assert client.get(job.id).notes == "n"
+
+
+def test_notices(client: Client) -> None:
+    """How one is told is set, tested and unset; the secret comes once."""
+    assert client.notices().webhook is None
+    assert client.set_notices(webhook="https://hooks.example.org/x").secret
+    assert client.notices().secret is None
+    assert client.test_notices().deliveries[0].kind == "test"
+    assert client.set_notices().webhook is None

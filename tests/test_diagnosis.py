@@ -143,7 +143,10 @@ def test_a_job_that_waits_or_failed() -> None:
     assert oom
     assert Cause.NO_FREE_GPU is waits.cause
     assert (Cause.STARTING, "2 jobs are ahead of it.") == (queued.cause, queued.message)
-    assert (Cause.CRASHED, "Worker-1 ended: ValueError: no data.") == (failed.cause, failed.message)
+    assert (Cause.EXCEPTION, "worker-1 failed with ValueError: no data.") == (
+        failed.cause,
+        failed.message,
+    )
     assert Cause.OUT_OF_MEMORY is oom.cause
     assert diagnosis.of_job(job(JobState.RUNNING)) is None
 

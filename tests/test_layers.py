@@ -10,7 +10,7 @@ import dllab_hub
 
 ROOT = Path(dllab_hub.__file__).parent
 _BASE = {"errors", "names", "state", "_version"}
-_SPECS = {*_BASE, "specs"}
+_SPECS = {*_BASE, "plaintext", "specs"}
 _SEAM = {
     "backends.Backend",
     "backends.base",
@@ -25,14 +25,16 @@ _SEAM = {
 _POLICY = {
     "backends.comparing",
     "backends.filtering",
+    "backends.foreign",
     "backends.order",
     "backends.pausing",
     "backends.quoting",
     "backends.replicas",
     "backends.room",
     "backends.source",
+    "backends.thinning",
 }
-_LOCAL = {*_SPECS, "catalog", "images", "leases", "shim", "metrics", "backends"}
+_LOCAL = {*_SPECS, "catalog", "diagnosis", "images", "leases", "shim", "metrics", "backends"}
 
 #: part -> the other parts of the package it may import. Longest matching prefix wins.
 ALLOWED: dict[str, set[str]] = {
@@ -40,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
     "names": {"errors"},
+    "plaintext": set(),
     "state": set(),
     "specs": {"errors", "names"},
     "runtime": set(),  # A worker has nothing of ours but this.
@@ -58,6 +61,10 @@ ALLOWED: dict[str, set[str]] = {
     "backends.local.checkpoints": {*_LOCAL, "runtime.formats"},
     # Its program lies there; it runs in the interpreter of an image.
     "backends.local.preflight": {*_LOCAL, "runtime.preflight"},
+    # What the administrator says of it is in the catalog's file.
+    "backends.local.retention": {*_LOCAL, "settings"},
+    # What the administrator says is in the catalog's file.
+    "backends.local.notices.rules": {*_LOCAL, "settings"},
     "backends.remote": {
         *_SPECS,
         *_SEAM,
@@ -86,9 +93,10 @@ ALLOWED: dict[str, set[str]] = {
     "workspace": {*_SPECS, "transport"},
     "submission": {*_SPECS, "client", "modules", "runtime.data", "workspace"},
     "cell": {*_SPECS, "modules"},
-    "tables": _SPECS,  # What a terminal and a screen reader get.
+    "tables": {*_SPECS, "plaintext"},  # What a terminal and a screen reader get.
+    "cellof": _SPECS,
     "export": _SPECS,  # A network in a notebook becomes a file.
-    "job": {*_SPECS, "client", "submission", "tables"},
+    "job": {*_SPECS, "cellof", "client", "submission", "tables"},
     "deployed": {*_SPECS, "client", "rows", "tables"},
     "widgets": {*_SPECS, "client", "deployed", "job", "tables"},
     "magics": {
@@ -98,6 +106,7 @@ ALLOWED: dict[str, set[str]] = {
         "deployed",
         "export",
         "job",
+        "plaintext",
         "submission",
         "tables",
         "widgets",
@@ -122,6 +131,7 @@ ALLOWED: dict[str, set[str]] = {
         "client",
         "deployed",
         "job",
+        "plaintext",
         "ssh",
         "submission",
         "tables",

@@ -119,7 +119,7 @@ class Backend(ABC):
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"must be from 1 to {MAX_PAGE}.", field="limit")
         if states:
-            where = where.model_copy(update={"states": tuple(states)})
+            where = where.model_copy(update={"states": tuple(map(JobState, states))})
         return await self._list(owner, where, limit, after)
 
     async def cancel(self, owner: str, id: str) -> TrainingJob:
@@ -158,6 +158,8 @@ class Backend(ABC):
         job = await self._get(owner, id)
         if job.state is JobState.SUCCEEDED:
             raise Conflict("the job has succeeded.", hint="Run it again with rerun.")
+        if not job.files:
+            raise Conflict("the job's files are gone.", hint="Run it again with rerun.")
         return await self._resume(owner, id)
 
     async def respec(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingSpec:
@@ -248,9 +250,11 @@ class Backend(ABC):
             )
         if spec.checkpoint_from is not None:
             try:
-                await self._get(owner, spec.checkpoint_from)
+                first = await self._get(owner, spec.checkpoint_from)
             except NotFound:
                 raise InvalidRequest("you have no such job.", field="checkpoint_from") from None
+            if not first.files:
+                raise InvalidRequest("the files of that job are gone.", field="checkpoint_from")
         gpus = (await self._capacity(owner, None)).total if spec.gpus else 0
         check_room(spec, gpus, self.cpus)
         await asyncio.to_thread(check_source, spec)

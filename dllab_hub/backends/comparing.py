@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from ..specs import CodeDiff, Comparison, Curves, Difference, DiffLine, JobRecord, TrainingJob
+from ..specs import CodeDiff, Comparison, Curve, Curves, Difference, DiffLine, JobRecord, JobState
+from .thinning import thinned
 
 __all__ = ("compare",)
 
 #: Lines of one file that are compared, and rows that are shown of it.
 _MOST_LINES, _MOST_ROWS = 5000, 2000
+#: Points of all curves together.
+_POINTS = 60_000
+#: Pairs of equal lines beyond which frequent ones are not compared with each other.
+_MUCH = 500_000
 #: Equal lines that are shown around a difference.
 _AROUND = 3
 #: What differs between any two jobs and tells nothing.
 _DULL = {"name", "git.dirty"}
+_NONE: Mapping[str, str] = {}
 
 
-def compare(records: Sequence[JobRecord]) -> Comparison:
-    """What differs between two jobs or more; the first is what the others are compared with."""
+def compare(records: Sequence[JobRecord], texts: Mapping[str, str] = _NONE) -> Comparison:
+    """What differs between two jobs or more; the first is what the others are compared with.
+
+    It may take a second: call it in a thread.
+
+    Args:
+        records: Of the jobs.
+        texts: Of files that travelled with them, by SHA-256; of others it is only said that they
+            differ.
+    """
     jobs = [record.job for record in records]
     return Comparison(
         jobs=tuple(jobs),
         differences=(
-            *_differences("spec", [_spec(job) for job in jobs]),
+            *_differences("spec", [_spec(record) for record in records]),
             *_differences("environment", [_environment(record) for record in records]),
             *_differences("result", [_result(record) for record in records]),
         ),
-        code=tuple(diff for record in records[1:] for diff in _code(records[0], record)),
+        code=tuple(diff for record in records[1:] for diff in _code(records[0], record, texts)),
         curves=tuple(
-            Curves(curves=tuple(c for c in r.curves if c.source in ("report", "tensorboard")))
-            for r in records
+            Curves(curves=thinned(_metrics(record), _POINTS // len(records))) for record in records
         ),
     )
+
+
+def _metrics(record: JobRecord) -> tuple[Curve, ...]:
+    return tuple(one for one in record.curves if one.source in ("report", "tensorboard"))
 
 
 def _differences(
@@ -46,12 +65,33 @@ def _differences(
             yield Difference(part=part, field=field, values=values)
 
 
-def _spec(job: TrainingJob) -> dict[str, str]:
-    """The wish, but for its source, which is compared line by line."""
+def _spec(record: JobRecord) -> dict[str, str]:
+    """The wish, but for its code, which is compared line by line."""
+    job = record.job
     wire = job.spec.to_wire()
-    wire["code"] = {key: value for key, value in wire["code"].items() if key != "source"}
-    wire["code"].pop("files", None)
+    code = {key: value for key, value in wire["code"].items() if key not in ("source", "files")}
+    code["args"] = _arguments(job.spec.code.args)
+    wire |= {"code": code, "tags": ", ".join(job.tags), "volumes": ", ".join(job.spec.volumes)}
+    if record.files:
+        del wire["workspace"]  # A digest tells a person nothing, and its files are there.
     return dict(_flat(wire))
+
+
+def _arguments(args: Sequence[str]) -> dict[str, str]:
+    """``--lr 0.1 --lr=0.1 --fast data`` as value by name; what has no name is counted."""
+    found: dict[str, str] = {}
+    left, place = list(args), 0
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if not re.fullmatch(r"--?[A-Za-z][\w.-]*", name):
+            name, value, place = str(place), word, place + 1
+        elif not equals:
+            # An option that is followed by another one is a switch; -1 and -0.5 are values.
+            takes = bool(left) and not re.match(r"--?[A-Za-z]", left[0])
+            value = left.pop(0) if takes else "yes"
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _environment(record: JobRecord) -> dict[str, str]:
@@ -67,6 +107,8 @@ def _result(record: JobRecord) -> dict[str, str]:
     job = record.job
     found: dict[str, Any] = {
         "state": job.state.value,
+        "reason": "" if job.state is JobState.SUCCEEDED else job.reason,
+        "cause": job.diagnosis.cause.value if job.diagnosis else None,
         "attempts": job.attempt,
         "seconds": round(job.ran, 1),
         "gpu_hours": round(job.gpu_seconds / 3600, 3),
@@ -92,25 +134,31 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield from _flat(inner, f"{path}.{key}" if path else str(key))
 
 
-def _code(first: JobRecord, other: JobRecord) -> Iterator[CodeDiff]:
-    before, after = _sources(first), _sources(other)
-    for path in dict.fromkeys((*before, *after)):
+def _code(first: JobRecord, other: JobRecord, texts: Mapping[str, str]) -> Iterator[CodeDiff]:
+    before, after = _sources(first, texts), _sources(other, texts)
+    left, right = _unread(first, before), _unread(other, after)
+    for path in dict.fromkeys((*before, *after, *left, *right)):
+        if path in left or path in right:
+            if left.get(path) != right.get(path):
+                yield CodeDiff(job=other.job.id, path=path, binary=True)
+            continue
         old, new = before.get(path, ""), after.get(path, "")
         if old != new:
             lines, more = _beside(old.splitlines(), new.splitlines())
             yield CodeDiff(job=other.job.id, path=path, lines=lines, more=more)
-    left = {file.path: file.sha256 for file in first.files}
-    right = {file.path: file.sha256 for file in other.files}
-    for path in dict.fromkeys((*left, *right)):
-        if left.get(path) != right.get(path) and path not in before and path not in after:
-            yield CodeDiff(job=other.job.id, path=path, binary=True)
 
 
-def _sources(record: JobRecord) -> dict[str, str]:
-    """The texts that were submitted, by path."""
+def _sources(record: JobRecord, texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts that were submitted, by path; those of the wish come before the workspace's."""
     code = record.job.spec.code
-    texts = {"code": code.source} if code.source else {}
-    return {**texts, **code.files}
+    own = {"code": code.source} if code.source else {}
+    known = {file.path: texts[file.sha256] for file in record.files if file.sha256 in texts}
+    return {**own, **known, **code.files}
+
+
+def _unread(record: JobRecord, read: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of the files whose text is not known, by path."""
+    return {file.path: file.sha256 for file in record.files if file.path not in read}
 
 
 def _beside(old: Sequence[str], new: Sequence[str]) -> tuple[tuple[DiffLine, ...], int]:
@@ -118,7 +166,9 @@ def _beside(old: Sequence[str], new: Sequence[str]) -> tuple[tuple[DiffLine, ...
     cut = max(len(old) - _MOST_LINES, 0) + max(len(new) - _MOST_LINES, 0)
     old, new = old[:_MOST_LINES], new[:_MOST_LINES]
     rows: list[DiffLine] = []
-    groups = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    counts = Counter(new)
+    much = sum(counts[line] for line in old) > _MUCH  # The same line many times: minutes of work.
+    groups = SequenceMatcher(None, old, new, autojunk=much).get_opcodes()
     for number, (kind, a, b, c, d) in enumerate(groups):
         if kind == "equal":
             rows += _equal(old, a, b, c, number == 0, number == len(groups) - 1)

@@ -7,6 +7,7 @@ As with `base.Backend`, the public verbs own the policy and the private ones are
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from ..specs import (
 )
 from .base import MAX_PAGE
 from .comparing import compare
+from .foreign import foreign
 
 if TYPE_CHECKING:
     from .base import Backend
@@ -108,13 +110,16 @@ class History(ABC):
         """Keep records that were exported elsewhere, as this owner's. One that is here already
         stays as it is.
 
+        Nothing that a record says of this machine counts: whose it is, where its files are, which
+        processes run.
+
         Raises:
-            InvalidRequest: a record is of a job that has not ended, or its id is another person's.
+            InvalidRequest: a record is of a job that has not ended, or says what cannot be.
+            Conflict: its id is taken by another person's job. None of them is kept then.
         """
-        for index, record in enumerate(records):
-            if not record.job.state.is_terminal:
-                raise InvalidRequest("the job has not ended.", field=f"records.{index}.job.state")
-        return await self._take_in(owner, records)
+        return await self._take_in(
+            owner, [foreign(owner, record, index) for index, record in enumerate(records)]
+        )
 
     async def _ended(self, owner: str, id: str) -> TrainingJob:
         job = await self._backend.get(owner, id)
@@ -123,7 +128,8 @@ class History(ABC):
         return job
 
     async def _compare(self, owner: str, ids: Sequence[str]) -> Comparison:
-        return compare([await self._record(owner, id) for id in ids])
+        records = [await self._record(owner, id) for id in ids]
+        return await asyncio.to_thread(compare, records)
 
     @abstractmethod
     async def _record(self, owner: str, id: str) -> JobRecord: ...

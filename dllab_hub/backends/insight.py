@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import InvalidRequest
 from ..specs import Curves, LogChunk, LogMatches, Quote, Stack, TrainingSpec
+from .quoting import limited
 
 if TYPE_CHECKING:
     from .base import Backend
@@ -137,10 +138,16 @@ class Insight(ABC):
         await self._backend.get(owner, id)
         return await self._download(owner, id, replica, attempt)
 
-    async def quote(self, owner: str, spec: TrainingSpec) -> Quote:
-        """What a wish would cost, and when it would start. Nothing is reserved."""
+    async def quote(self, owner: str, spec: TrainingSpec, quota: float | None = None) -> Quote:
+        """What a wish would cost, and when it would start. Nothing is reserved.
+
+        Args:
+            owner: Person.
+            spec: The wish.
+            quota: GPU-hours that the person may use in 30 days; None for no limit.
+        """
         await self._backend.check(owner, spec)
-        return await self._quote(owner, spec)
+        return limited(await self._quote(owner, spec), quota)
 
     @abstractmethod
     async def _curves(self, owner: str, id: str, kind: CurveKind) -> Curves: ...

@@ -13,6 +13,7 @@ from ..specs import Curves, LogChunk, LogMatches, Quote, Stack, TrainingSpec
 from ..transport import AsyncTransport, path
 from .base import Backend
 from .insight import CurveKind, Download, Insight
+from .quoting import limited
 
 __all__ = ("RemoteInsight",)
 
@@ -29,9 +30,9 @@ class RemoteInsight(Insight):
         super().__init__(backend)
         self._transport = transport
 
-    async def quote(self, owner: str, spec: TrainingSpec) -> Quote:
+    async def quote(self, owner: str, spec: TrainingSpec, quota: float | None = None) -> Quote:
         """What a wish would cost, and when it would start."""
-        return await self._quote(owner, spec)
+        return limited(await self._quote(owner, spec), quota)
 
     async def _curves(self, owner: str, id: str, kind: CurveKind) -> Curves:
         return await self._transport.ask(

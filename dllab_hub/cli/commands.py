@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ..errors import DLLabError, InvalidRequest
-from ..specs import MAX_REPLICAS
+from ..specs import MAX_REPLICAS, NOTICES
 from ..submission import (
     Words,
+    add_filter,
+    add_notes,
     add_options,
     add_wish_options,
     in_words,
@@ -19,7 +21,7 @@ from ..submission import (
     whole,
 )
 from . import env as environments
-from . import jobs, machine, models, share, ssh, submit
+from . import history, jobs, machine, models, notices, share, ssh, submit
 
 __all__ = ("run",)
 
@@ -129,7 +131,43 @@ def _parser() -> Words:
     listed = command("jobs", jobs.jobs, "list your jobs, newest first")
     listed.add_argument("--all", action="store_true", help="all jobs there are")
     listed.add_argument("-n", type=whole(1, 500), default=20, metavar="N", help="how many")
+    add_filter(listed)
     listed.add_argument("--json", action="store_true")
+
+    one = command("job", history.job, "show a job: why it failed, progress, curves, replicas")
+    one.add_argument("id", nargs="?", help="an id or its start; the newest job without it")
+    one.add_argument("--stacks", action="store_true", help="where each replica is just now")
+    one.add_argument("--cell", action="store_true", help="a notebook cell that submits the same")
+    one.add_argument("--json", action="store_true", help="its whole record")
+
+    beside = command("compare", history.compare, "show what differs between jobs")
+    beside.add_argument("ids", metavar="ID", nargs="+", help="two or more; ids or their starts")
+    beside.add_argument("--json", action="store_true")
+
+    noted = command("note", history.note, "write down tags or notes on a job")
+    noted.add_argument("id", help="an id or its start")
+    add_notes(noted)
+    noted.add_argument("--json", action="store_true")
+
+    gone = command("rm", history.remove, "remove jobs that have ended, or only their files")
+    gone.add_argument("ids", metavar="ID", nargs="+", help="ids or their starts")
+    gone.add_argument("--files", action="store_true", help="only the files; the record is kept")
+    gone.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+    out = command("export", history.export, "print records of jobs that have ended, a line each")
+    add_filter(out)
+
+    into = command("import", history.take_in, "keep records that were exported elsewhere")
+    into.add_argument("file", metavar="FILE.jsonl|-", help="of `dllab export`; - reads from stdin")
+    into.add_argument("--json", action="store_true")
+
+    told = command("notices", notices.notices, "show and set how you are told of ends of jobs")
+    told.add_argument("--webhook", metavar="URL", help="address that gets a POST, or none")
+    told.add_argument("--email", metavar="ADDRESS", help="or none")
+    told.add_argument("--on", nargs="+", choices=(*NOTICES, "none"), help="what is told")
+    told.add_argument("--new-secret", action="store_true", help="make a new one, shown once")
+    told.add_argument("--test", action="store_true", help="send a test now")
+    told.add_argument("--json", action="store_true")
 
     logs = command("logs", jobs.logs, "print what a job wrote")
     logs.add_argument("id", nargs="?", help="an id or its start; the newest job without it")
@@ -137,6 +175,8 @@ def _parser() -> Words:
     logs.add_argument("--attempt", type=whole(1), metavar="N", help="the newest without it")
     logs.add_argument("-n", type=whole(1, 10**6), metavar="N", help="only the last lines")
     logs.add_argument("-f", "--follow", action="store_true", help="until the job ends")
+    logs.add_argument("--search", metavar="TEXT", help="only lines that hold it, in any case")
+    logs.add_argument("--raw", action="store_true", help="with control sequences, as it is written")
 
     cancel = command("cancel", jobs.cancel, "end a job")
     cancel.add_argument("id", help="an id or its start")

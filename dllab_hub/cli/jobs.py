@@ -9,8 +9,10 @@ import sys
 from ..client import Client
 from ..errors import InvalidRequest
 from ..job import Job, find_job
+from ..plaintext import Inert, inert
 from ..specs import JobState, TrainingJob, Value
-from ..tables import gpus_text, job_text, jobs_text, loss
+from ..submission import filter_of
+from ..tables import gpus_text, job_text, jobs_text, loss, matches_text
 
 __all__ = ("cancel", "follow", "gpus", "jobs", "logs", "pause", "resume", "show")
 
@@ -20,8 +22,9 @@ def jobs(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     client = Client()
     found: list[TrainingJob] = []
     after: str | None = None
+    where = filter_of(options)
     while True:
-        page = client.list(limit=500 if options.all else options.n, after=after)
+        page = client.list(limit=500 if options.all else options.n, after=after, **where)
         found += page.jobs
         after = page.next
         if after is None or not options.all:
@@ -29,7 +32,7 @@ def jobs(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     if options.json:
         print(json.dumps([job.to_wire() for job in found], indent=2))
     else:
-        print(jobs_text(found))
+        print(jobs_text(found) if found or not where else "no such jobs")
     return 0
 
 
@@ -37,16 +40,41 @@ def logs(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     """``dllab logs ID``."""
     if options.follow and (options.attempt or options.n):
         raise InvalidRequest("-f prints everything, from the first attempt to the last.")
+    if options.search and (options.follow or options.n):
+        raise InvalidRequest("--search looks through all of a log.", field="--search")
     client = Client()
     job = Job(client, find_job(client, options.id))
+    if options.search is not None:
+        return _search(job, options)
     if options.follow:
-        return follow(client, job.id, options.replica)
+        return follow(client, job.id, options.replica, raw=options.raw)
     text = job.logs(options.replica, attempt=options.attempt, lines=options.n)
     if not text:
         print(f"no output yet; {job_text(job.info).splitlines()[0]}", file=sys.stderr)
+    text = text if options.raw else inert(text)
     sys.stdout.write(text if not text or text.endswith("\n") else text + "\n")
     sys.stdout.flush()
     return 0
+
+
+def _search(job: Job, options: argparse.Namespace) -> int:
+    """Print the lines as they are found; exit code 1 when there is none, as grep's."""
+    found, offset = 0, 0
+    while True:
+        page = job.client.search_logs(
+            job.id,
+            options.search,
+            replica=options.replica,
+            attempt=options.attempt,
+            offset=offset,
+            limit=1000,
+        )
+        if page.matches:
+            print(matches_text(page.matches), flush=True)
+        found += len(page.matches)
+        if page.next_offset is None:
+            return 0 if found else 1
+        offset = page.next_offset
 
 
 def cancel(options: argparse.Namespace, args: tuple[str, ...]) -> int:
@@ -107,11 +135,14 @@ def gpus(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     return 0
 
 
-def follow(client: Client, id: str, replica: str | None = None) -> int:
+def follow(client: Client, id: str, replica: str | None = None, *, raw: bool = False) -> int:
     """Print until the job has ended; exit code 0 only when it succeeded."""
+    shown = Inert()
     for text in client.follow(id, replica=replica):
-        sys.stdout.write(text)
+        sys.stdout.write(text if raw else shown.feed(text))
         sys.stdout.flush()
+    sys.stdout.write(shown.end())
+    sys.stdout.flush()
     job = client.get(id)
     print(job_text(job).splitlines()[0], file=sys.stderr)
     return 0 if job.state is JobState.SUCCEEDED else 1

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..client import Client
+from ..errors import AccessDenied
 from ..job import find_job
 from ..specs import JobState, TrainingJob
 from ..submission import (
@@ -65,4 +66,10 @@ def _started(client: Client, job: TrainingJob, options: argparse.Namespace) -> i
 def _check(client: Client, submission: Submission, options: argparse.Namespace) -> int:
     seen = submission.check(client)
     show(options, seen, preflight_text(seen))
-    return 0 if seen.error is None else 1
+    if seen.error is not None:
+        return 1
+    price = submission.price(client)
+    print(price.message, file=sys.stderr)
+    if price.refused:
+        raise AccessDenied(price.refused)
+    return 0

@@ -81,12 +81,14 @@ class LabCatalog(Configurable):  # type: ignore[misc]
         """
     ).tag(config=True)
     limits = Dict(
-        help="""max_gpus and max_gpus_per_user for labs, max_replicas and max_workspace_mb for jobs,
-        and the longest idle limits in minutes that may be chosen: max_idle, max_gpu_idle."""
+        help="""max_gpus and max_gpus_per_user for labs; max_replicas, max_workspace_mb and
+        max_gpu_hours (of one person in 30 days) for jobs; and the longest idle limits in minutes
+        that may be chosen: max_idle, max_gpu_idle."""
     ).tag(config=True)
     groups = Dict(
         help="""Limits for members of a group of the hub: group name -> max_gpus,
-        max_gpus_per_user, max_idle, max_gpu_idle. Of several groups the most generous counts."""
+        max_gpus_per_user, max_gpu_hours, max_idle, max_gpu_idle. Of several groups the most
+        generous counts."""
     ).tag(config=True)
 
     def settings(self) -> dict[str, Any]:

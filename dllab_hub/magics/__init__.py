@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import DLLabError
 from ..submission import in_words
+from .history import HistoryMagics
 from .jobs import JobMagics
 from .machine import MachineMagics
 from .serving import ServingMagics
@@ -23,7 +24,7 @@ __all__ = ("register", "unregister")
 
 #: Where a shell keeps what the magics share.
 _META = "dllab_hub"
-_ALL = (TrainingMagics, JobMagics, MachineMagics, ServingMagics)
+_ALL = (TrainingMagics, JobMagics, HistoryMagics, MachineMagics, ServingMagics)
 
 
 def register(shell: Any) -> None:

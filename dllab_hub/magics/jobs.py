@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidRequest
 from ..job import Job
+from ..plaintext import Inert
 from ..specs import JobState
-from ..submission import whole
+from ..submission import add_filter, filter_of, whole
 from ..tables import loss
 from .session import Session, asks_help, parser_for, split
 
@@ -34,8 +35,9 @@ class JobMagics:
         self._session = session
 
     def jobs(self, line: str) -> JobList | None:
-        """List your newest jobs: ``%jobs [--all] [-n N]``."""
+        """List your newest jobs: ``%jobs [--all] [-n N] [--tag T] [--state failed] ...``."""
         parser = parser_for("%jobs")
+        add_filter(parser)
         parser.add_argument("--all", action="store_true", help="all jobs there are")
         parser.add_argument("-n", type=whole(1, 500), default=10, metavar="N", help="how many")
         if asks_help(parser, words := split(line)):
@@ -44,7 +46,11 @@ class JobMagics:
         from ..widgets import JobList
 
         return self._session.only(
-            JobList(self._session.client(), None if options.all else options.n)
+            JobList(
+                self._session.client(),
+                None if options.all else options.n,
+                where=filter_of(options),
+            )
         )
 
     def job(self, line: str) -> JobView | None:
@@ -77,9 +83,11 @@ class JobMagics:
             raise InvalidRequest("-f shows all attempts, from the first to the last.")
         job = self._session.job(options.id)
         if options.f:
+            shown = Inert()
             try:
                 for text in job.client.follow(job.id, replica=options.replica):
-                    print(text, end="", flush=True)
+                    print(shown.feed(text), end="", flush=True)
+                print(shown.end(), end="")
             except KeyboardInterrupt:
                 print("\nno longer following; the job goes on.")
             return None

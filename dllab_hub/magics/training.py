@@ -60,14 +60,14 @@ class TrainingMagics:
 
         ::
 
-            %%train --name digits --workers 2 --checkpoint-every 20 -- --lr 0.1
+            %%train --name digits --workers 2 --checkpoint-every 20 --tag baseline -- --lr 0.1
 
         What travels with it: the cells marked with ``%%shared``; all of the directory when it is a
         project (it has a ``.git`` or a ``.dllabignore``), else the local modules it imports; what
         was installed in this lab. ``%%train --help`` lists the options; words after ``--`` are the
         code's arguments. The cell runs as a script of its own: nothing else from the notebook is
         visible in it. With ``--shell`` it is a script for bash. ``--check`` only looks for what
-        would make it fail.
+        would make it fail, and says what it would cost and when it would start.
 
         ``%train train.py``, ``%train --module pkg.train`` and ``%train --command -- bash run.sh``
         submit what lies in files.
@@ -175,10 +175,15 @@ class TrainingMagics:
         return with_shared(program, self._shared.cells)
 
     def _check(self, submission: Submission) -> None:
-        seen = submission.check(self._session.client())
+        client = self._session.client()
+        seen = submission.check(client)
         print(preflight_text(seen))
         if seen.error is not None:
             raise InvalidRequest("it would fail.", hint="Nothing was started.")
+        price = submission.price(client)
+        print(price.message)
+        if price.refused:
+            raise InvalidRequest(price.refused, hint="Nothing was started.")
 
     def _started(self, job: Job, wait: bool) -> JobView | None:
         self._session.handle(job)

@@ -7,7 +7,8 @@ dllab                ``step-N/MANIFEST.json``                  all it names is t
 torch-distributed    the same, or any folder with ``.metadata`` ... and all shards that it names
 huggingface          ``checkpoint-N/``                         ``trainer_state.json`` and the model
 lightning            ``*.ckpt``                                the archive has its end
-tensorflow           ``NAME-N.index``, ``NAME-N.data-*-of-*``  the index has its end; all shards
+tensorflow           ``NAME-N.index``, ``NAME-N.data-*-of-*``  the index has its end; all shards;
+                                                               the manager's list came after it
 keras                ``*.keras``, ``*.weights.h5``, or the     the file is as long as it says
                      folder of ``BackupAndRestore``
 ==================== ========================================= ===================================
@@ -20,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import time as now
 
 from .reading import SMALL, Files, Missing, Purse, Spent, look, read_json
 from .wholeness import is_whole
@@ -38,6 +40,8 @@ _KERAS_STATE, _KERAS_WEIGHTS = "training_metadata.json", "latest.weights.h5"
 #: A folder with more than anybody keeps shows its newest.
 _MAX_NAMES = 10_000
 _MAX_FOUND, _MAX_FOLDERS, _DEPTH = 1000, 200, 2
+#: Seconds after which nobody will list a checkpoint of TensorFlow any more: its writer has no list.
+_LISTED_LATER = 5.0
 
 Parts = tuple[str, ...]
 
@@ -218,8 +222,12 @@ def _tensorflow(files: Purse, parts: Parts) -> Found | None:
     sizes = [look(files, *where, name)[0] for name in shards]
     if not all(sizes):
         return None
-    # The manager's own list names the newest; it is replaced whole.
+    # The manager's own list names the newest and is replaced last: what is newer than the list, the
+    # manager does not know, nor will it ever if it was killed just then.
     listed = [(*where, "checkpoint")] if "checkpoint" in files.names(*where) else []
+    known = look(files, *listed[0])[1] if listed else now() - _LISTED_LATER
+    if time > known:
+        return None
     places = (parts, *((*where, name) for name in shards), *listed)
     return Found(_step(prefix), (*where, prefix), places, size + sum(sizes), time, "tensorflow")
 

@@ -188,6 +188,9 @@ class LabHandler(APIHandler):  # type: ignore[misc]
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """The one place where an exception becomes an answer."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
+        if exc is None and status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+            # So tornado answers when the server ends and this request with it.
+            status_code = HTTPStatus.SERVICE_UNAVAILABLE
         error = exc if isinstance(exc, DLLabError) else _of_status(status_code, exc)
         self.set_status(error.status if isinstance(exc, DLLabError) else status_code)
         if not self._is_taken:

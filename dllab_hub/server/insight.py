@@ -131,8 +131,8 @@ class Quotes(Wishes):
         """What a wish would cost, and when it would start; nothing is started."""
         self.query()
         spec = await self.read(TrainingSpec.from_wire)
-        await self.check_offered(spec)
-        self.reply(await self.backend.insight.quote(self.owner, spec))
+        offered = await self.check_offered(spec)
+        self.reply(await self.backend.insight.quote(self.owner, spec, offered.max_gpu_hours))
 
 
 ROUTES: tuple[tuple[str, Any], ...] = (

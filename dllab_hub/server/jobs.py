@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from ..errors import InvalidRequest
-from ..specs import TrainingSpec
+from ..errors import AccessDenied, InvalidRequest
+from ..specs import Catalog, TrainingSpec
 from .handler import LabHandler, allowed
 from .history import Notes
 from .query_jobs import FILTER, REPEATABLE, job_filter
@@ -20,8 +20,8 @@ _LOG_BYTES = 65536
 class Wishes(LabHandler):
     """Base of what takes a wish."""
 
-    async def check_offered(self, spec: TrainingSpec) -> None:
-        """Refuse an image or a volume that this person may not use.
+    async def check_offered(self, spec: TrainingSpec) -> Catalog:
+        """Refuse an image or a volume that this person may not use; what they may.
 
         Whose group may use what is known only here; whether it is there, to the backend.
         """
@@ -29,6 +29,16 @@ class Wishes(LabHandler):
         offered.image(spec.image)
         for name in spec.volumes:
             offered.volume(name)
+        return offered
+
+    async def check_quota(self, spec: TrainingSpec, offered: Catalog) -> None:
+        """Refuse a wish for GPUs of a person who has used up their GPU-hours."""
+        if spec.gpus and offered.max_gpu_hours is not None:
+            # Of one that was begun long ago what it began with may be gone.
+            asked = spec.model_copy(update={"checkpoint_from": None})
+            price = await self.backend.insight.quote(self.owner, asked, offered.max_gpu_hours)
+            if price.refused:
+                raise AccessDenied(price.refused, hint="Ask the administrator for more.")
 
 
 class _Acts(LabHandler):
@@ -63,7 +73,7 @@ class Jobs(Wishes):
         """Submit a job."""
         self.query()
         spec = await self.read(TrainingSpec.from_wire)
-        await self.check_offered(spec)
+        await self.check_quota(spec, await self.check_offered(spec))
         self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
 
 
@@ -111,13 +121,17 @@ class Pause(_Acts):
         self.reply(await self.backend.pause(self.owner, id))
 
 
-class Resume(_Acts):
+class Resume(_Acts, Wishes):
     """``jobs/{id}/resume``."""
 
     @allowed
     async def post(self, id: str) -> None:
         """Queue the job again, from its last checkpoint."""
         await self.check_nothing()
+        job = await self.backend.get(self.owner, id)
+        if job.state.is_resumable:
+            offered = (await self.backend.catalog()).for_person(self.owner, self.groups)
+            await self.check_quota(job.spec, offered)
         self.reply(await self.backend.resume(self.owner, id))
 
 
@@ -130,7 +144,8 @@ class Rerun(Wishes):
         self.query()
         changes = await self.read(dict) if self.body else {}
         spec = await self.backend.respec(self.owner, id, changes)
-        await self.check_offered(spec)  # What was offered then need not be now.
+        # What was offered then need not be now.
+        await self.check_quota(spec, await self.check_offered(spec))
         self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
 
 

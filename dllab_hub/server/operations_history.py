@@ -5,7 +5,20 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from ..backends.insight import MAX_MATCHES
-from .operation import LOG, PIECE, TEXT, WHERE, Operation, array, page, query, ref, several, whole
+from .operation import (
+    LOG,
+    PIECE,
+    TEXT,
+    WHERE,
+    Operation,
+    array,
+    object_of,
+    page,
+    query,
+    ref,
+    several,
+    whole,
+)
 
 __all__ = ("HISTORY",)
 
@@ -93,6 +106,14 @@ HISTORY: dict[str, dict[str, Operation]] = {
     },
     "jobs/{id}/logs/download": {
         "get": Operation("All of a log, as a file", TEXT, query=LOG, media="text/plain")
+    },
+    "logs/stream": {
+        "get": Operation(
+            "A WebSocket of several logs. In: `{follow: KEY, job, replica, attempt, offset}` or "
+            "`{unfollow: KEY}`. Out: `{key, chunk}`, and last `{key, end}` or `{key, error}`",
+            object_of(key=TEXT, chunk=ref("LogChunk")),
+            status=HTTPStatus.SWITCHING_PROTOCOLS,
+        )
     },
     "notices": {
         "get": Operation("How you are told of your jobs, and what was sent", "NoticeSettings"),

@@ -23,9 +23,11 @@ __all__ = (
     "MERGED_LOG",
     "PLAN",
     "REPORT",
+    "REPORTS",
     "SHIM",
     "SHIM_LOG",
     "STATE",
+    "USAGE",
     "WORKSPACE",
 )
 
@@ -34,15 +36,20 @@ __all__ = (
 PLAN = "plan.json"
 #: Identity of the shim: see `process.identity`, and ``started``.
 SHIM = "shim.json"
-#: ``{"state", "reason", "attempt", "replicas", "started", "ran", "master_port"}`` of a job, as it
-#: is now; ``ran`` was so when it was written.
+#: ``{"state", "reason", "attempt", "replicas", "started", "ran", "master_port", "silent_since"}``
+#: of a job, as it is now; ``ran`` was so when it was written.
 STATE = "state.json"
 #: How it ended: see `writing.ExitRecord`.
 EXIT_RECORD = "exit.rec"
 #: One JSON object per line: ``{"time", "reason", "message"}``.
 EVENTS = "events.jsonl"
-#: What the code of a job last reported.
+#: Directory with ``<process>.json``, what the code of a process last reported, and
+#: ``<process>.jsonl``, its curves: see `runtime.report`.
+REPORTS = "reports"
+#: Before there were several: what rank 0 last reported.
 REPORT = "report.json"
+#: What the replicas use, one JSON object per line: see `usage.Usage`.
+USAGE = "usage.jsonl"
 #: The shim's own words.
 SHIM_LOG = "shim.log"
 #: Directory the code of a job runs in, unless the plan names another.

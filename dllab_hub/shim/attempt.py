@@ -21,6 +21,8 @@ from .record import Events
 from .replica import Replica, replicas_of
 from .signals import signal
 from .strategy import asked_first, is_over, ports_needed, saving, strategy_of
+from .tracebacks import exception_of, is_collateral
+from .verdict import out_of_memory
 
 __all__ = ("Attempt",)
 
@@ -34,6 +36,8 @@ _STUCK = 10.0
 _SERVER_LOG = 4 * 1024 * 1024
 #: Seconds from the launch in which an address that is in use is taken for one of ours.
 _LAUNCHING = 60.0
+#: Characters of a log in which those that a signal ends may say why.
+_END = 8192
 _IN_USE = re.compile("address already in use|EADDRINUSE", re.IGNORECASE)
 
 
@@ -78,6 +82,7 @@ class Attempt:
         self._run, self._plan, self._events = run, plan, events
         self._held = Ports()
         self._told: set[int] = set()
+        self._collateral = False  # Who failed says no more than that another one is gone.
         self._rest = _REST
         self._killed = False
         self._began = time.monotonic()
@@ -114,7 +119,11 @@ class Attempt:
         """
         codes, stops = changes()
         pids = {replica.process: replica for replica in self.running}
-        ended = [(pids[pid], code) for pid, code in codes if pid in pids]
+        ended = []
+        for pid, code, peak in codes:
+            if replica := pids.get(pid):
+                replica.peak_memory = max(peak, replica.peak_memory or 0) or None
+                ended.append((replica, code))
         # The kernel hands out the eldest first. Who ends the job by its success is not undone by
         # what that makes of others; and one that a signal ended is the likely cause of errors in
         # the others, so it goes first when several ended at once.
@@ -125,10 +134,22 @@ class Attempt:
         stopped = [(pids[pid], number) for pid, number in stops.items() if pid in pids]
         return ended, [(replica, number) for replica, number in stopped if replica.process]
 
-    def end(self, replica: Replica, code: int, told: str) -> None:
-        """One has ended; see `Replica.end`."""
-        tail = self.output.tail(replica)
+    def end(self, replica: Replica, code: int, tail: str, told: str) -> None:
+        """One has ended; see `Replica.end`.
+
+        Who failed only because another one was gone did not fail first, though it may have ended
+        first: a process takes its time to end. Then that other one is the one that ``FAILED``.
+        """
         replica.end(code, time.time(), tail, told=told)
+        if replica.oom and replica.signal and replica.state == "FAILED":
+            replica.why = out_of_memory(replica)
+        if replica.state == "FAILED" and self.failed is None:
+            self._collateral = is_collateral(replica.traceback or tail[-_END:])
+        elif self._is_rather(replica):
+            replica.state = "FAILED"
+            replica.why = f"{replica.name} failed: {exception_of(replica.traceback)}."
+            if self.failed:
+                self.failed.state = "CANCELLED"
         early = time.monotonic() - self._began < _LAUNCHING
         by_itself = code not in (0, -signal.SIGTERM, -signal.SIGKILL)
         failed = by_itself and replica.state != "SUCCEEDED"
@@ -214,6 +235,18 @@ class Attempt:
         replica.pid = replica.process
         replica.started = time.time()
         return True
+
+    def _is_rather(self, replica: Replica) -> bool:
+        """Whether one that was told to end is the cause of the failure that has been seen."""
+        first = self.failed
+        return (
+            first is not None
+            and first is not replica
+            and replica.state == "CANCELLED"
+            and self._collateral
+            and exception_of(replica.traceback) not in ("", "KeyboardInterrupt")
+            and not is_collateral(replica.traceback)
+        )
 
     def _tell_all(self) -> None:
         self._turn = None

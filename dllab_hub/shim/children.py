@@ -131,21 +131,22 @@ def reap() -> list[tuple[int, int]]:
     Returns:
         ``(pid, code)`` with the code as in `subprocess`: minus the number of a signal.
     """
-    return changes()[0]
+    return [(pid, code) for pid, code, _ in changes()[0]]
 
 
-def changes() -> tuple[list[tuple[int, int]], dict[int, int]]:
+def changes() -> tuple[list[tuple[int, int, int]], dict[int, int]]:
     """What has become of children since the last call; those that have ended are reaped.
 
     Returns:
-        The ended ones as of `reap`; and of the others those that were stopped, each with the number
-        of its signal, or that go on, with 0.
+        The ended ones as of `reap`, each with the most bytes that it, or one it had waited for,
+        ever had in memory; and of the others those that were stopped, each with the number of its
+        signal, or that go on, with 0.
     """
-    ended: list[tuple[int, int]] = []
+    ended: list[tuple[int, int, int]] = []
     stopped: dict[int, int] = {}
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            pid, status, used = os.wait3(os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
         except ChildProcessError:
             return ended, stopped
         if pid == 0:
@@ -156,7 +157,7 @@ def changes() -> tuple[list[tuple[int, int]], dict[int, int]]:
             stopped[pid] = 0
         else:
             stopped.pop(pid, None)
-            ended.append((pid, os.waitstatus_to_exitcode(status)))
+            ended.append((pid, os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024))
 
 
 def _prctl(option: int, value: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import CHECKPOINTS, MARKER, REPORT, WORKSPACE
+from . import CHECKPOINTS, MARKER, REPORTS, WORKSPACE
 from .replica import Replica
 from .strategy import coordinates
 
@@ -86,7 +86,8 @@ def environment(
         "DLLAB_CHECKPOINT_DIR": str(run / CHECKPOINTS),
         "DLLAB_CHECKPOINT_EVERY": str(plan["checkpoint_every"]),
         "DLLAB_TENSORBOARD_DIR": str(plan["tensorboard"]),
-        "DLLAB_REPORT": str(run / REPORT),
+        "DLLAB_RANK": str(replica.rank),
+        "DLLAB_REPORT": str(run / REPORTS / f"{replica.name}.json"),
         "DLLAB_VOLUMES": json.dumps(plan.get("volumes", {})),
         **coordinates(plan, gang, replica, ports),
     }

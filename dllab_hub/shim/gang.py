@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import CHECKPOINTS, EVENTS, STATE
+from . import CHECKPOINTS, EVENTS, REPORTS, STATE
 from .attempt import Attempt
 from .limits import MemoryWatch, TimeLimit, duration
 from .record import NO_ROOM, Events, write_atomic
 from .replica import Replica
-from .signals import Signals, signal, signal_name
-from .verdict import out_of_time, paused
+from .reports import furthest_behind
+from .signals import Signals, signal
+from .stall import Stall
+from .strategy import leader
+from .usage import Usage
+from .verdict import crew, out_of_time, paused, stopped, times
 
 __all__ = ("Gang",)
 
@@ -45,6 +49,8 @@ class Gang:
         self._started = time.time()
         self._limit = TimeLimit(plan)
         self._memory = MemoryWatch(plan["roles"])
+        self._usage = Usage(run, plan)
+        self._stall = Stall(run, plan, self._events)
         self._state, self._reason = "RUNNING", ""
         self._written: dict[str, Any] = {}
         self._now: Attempt | None = None
@@ -65,7 +71,8 @@ class Gang:
         Returns:
             Name of its last ``JobState``, and the sentence that explains it.
         """
-        (self._run / CHECKPOINTS).mkdir(mode=0o700, exist_ok=True)
+        for name in (CHECKPOINTS, REPORTS):
+            (self._run / name).mkdir(mode=0o700, exist_ok=True)
         attempt = self._one_attempt(None)
         while attempt.failed and not self._wish and self._goes_on(attempt):
             if self._limit.is_over:
@@ -83,7 +90,8 @@ class Gang:
             what = "it was told to end." if "command" in self._plan else "the job was cancelled."
             return _CANCELLED, what
         if self._wish == _PAUSED:
-            return _PAUSED, paused(self._run, killed=attempt.overdue)
+            name = leader(self._plan, attempt.gang).name
+            return _PAUSED, paused(self._run, name, killed=attempt.overdue)
         if self._wish == _OUT_OF_TIME:
             return "FAILED", out_of_time(self._run, self._limit.total, killed=attempt.overdue)
         if not attempt.failed:
@@ -91,7 +99,7 @@ class Gang:
         reason = attempt.failed.why
         if restarts := self.attempt - self._first:
             what = "It" if "command" in self._plan else "The job"
-            reason += f" {what} had been restarted {_times(restarts)}."
+            reason += f" {what} had been restarted {times(restarts)}."
         return "FAILED", reason
 
     @property
@@ -114,20 +122,24 @@ class Gang:
         self._state, self._reason = "RUNNING", ""
         if before:
             self._reason = f"attempt {self.attempt} of {self._last}, because {before.why}"
+        self._usage.begin()
+        self._stall.begin()
         if broken := attempt.launch():
             self._hopeless = True
             self._fail(attempt, broken)
         self._show()
         if not attempt.failed:
-            self._events.add("Started", f"attempt {self.attempt} with {_crew(attempt.gang)}.")
+            self._events.add("Started", f"attempt {self.attempt} with {crew(attempt.gang)}.")
         while attempt.running:
+            news = False  # Output, which may come all the time, changes no state.
             for key, _ in self._selector.select(self._patience(attempt)):
-                if isinstance(key.data, Replica):
-                    attempt.output.pump(key.data)
-                else:
+                if not isinstance(key.data, Replica):
                     self._hear(attempt)
-            self._look(attempt)
-            self._show()
+                    news = True
+                elif attempt.output.pump(key.data) and not self._is_ending(attempt):
+                    news |= self._stall.heard()
+            if self._look(attempt) or news:
+                self._show()
         attempt.close()
         self._hear(attempt)  # What came during the sweep.
         return attempt
@@ -173,11 +185,14 @@ class Gang:
     def _end(self, attempt: Attempt, replica: Replica, code: int) -> None:
         over, taken = attempt.over, attempt.port_taken
         told = "SUCCEEDED" if over else "CANCELLED" if self._wish or attempt.failed else ""
-        attempt.end(replica, code, told)
+        told = "FAILED" if replica is attempt.failed else told  # It had stalled.
+        tail = attempt.output.tail(replica)
+        self._usage.settle(replica, code, tail, told=bool(told))
+        attempt.end(replica, code, tail, told)
         if attempt.port_taken and not taken and self._free < _FREE_RESTARTS:
             self._free += 1
             self._events.add("PortTaken", "another program has a port of it; the next has others.")
-        if replica.state == "FAILED":
+        if replica.state == "FAILED" and replica is not attempt.failed:
             self._fail(attempt, replica)
         elif attempt.over and not over and (left := attempt.running):
             names = ", ".join(one.name for one in left)
@@ -187,7 +202,7 @@ class Gang:
             attempt.go_on_ending()
 
     def _fail(self, attempt: Attempt, replica: Replica) -> None:
-        attempt.failed = replica
+        again, attempt.failed = attempt.failed is not None, replica
         self._hopeless = self._hopeless or bool(replica.blame)
         self._events.add("ReplicaFailed", replica.why)
         self._reason = replica.why
@@ -195,27 +210,44 @@ class Gang:
             self._state = "RESTARTING"
             follows = f"attempt {attempt.number + 1} of {self._last} follows."
             self._reason += f" A{follows[1:]}"
-            self._events.add("Restarting", follows)
+            if not again:
+                self._events.add("Restarting", follows)
         attempt.ask(_FAILURE_GRACE, rest=0.0)
 
     def _stop(self, replica: Replica, number: int) -> None:
         before, replica.stopped = replica.stopped, number
         if number:
-            self._events.add("ReplicaStopped", _stopped([replica]))
+            self._events.add("ReplicaStopped", stopped([replica]))
         elif before:
             self._events.add("ReplicaContinued", f"{replica.name} goes on.")
 
-    def _look(self, attempt: Attempt) -> None:
-        """Whether the time has come for something."""
+    def _look(self, attempt: Attempt) -> bool:
+        """Whether the time has come for something, which is done then."""
+        if (patience := self._patience(attempt)) is None or patience > 0:
+            return False
         if self._is_ending(attempt):
-            if attempt.deadline is not None and time.monotonic() >= attempt.deadline:
-                attempt.enforce()
+            attempt.enforce()
         elif self._limit.is_over:
             self._hear(attempt)  # An end that came before counts.
             if not self._is_ending(attempt):
                 self._end_early(_OUT_OF_TIME)
         elif self._memory.due is not None and time.monotonic() >= self._memory.due:
             attempt.kill(self._memory.look(attempt.gang))
+        elif self._usage.due is not None and time.monotonic() >= self._usage.due:
+            self._usage.look(attempt.gang)
+        elif self._stall.look() and self._stall.relaunches:
+            self._give_up(attempt)
+        return True
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """The attempt has stalled: it has failed, by whoever seems to hold up the others."""
+        why = f"nothing was heard of the job for {duration(self._stall.after or 0.0)}"
+        first = attempt.running[0]
+        peers = [one for one in attempt.running if one.role == first.role]
+        behind = furthest_behind(self._run, peers)
+        culprit, step = behind or (first, None)
+        culprit.why = f"{why}; {culprit.name} was last, at step {step}." if behind else f"{why}."
+        self._fail(attempt, culprit)
 
     def _is_ending(self, attempt: Attempt) -> bool:
         return bool(self._wish or attempt.failed or attempt.over)
@@ -223,14 +255,15 @@ class Gang:
     def _patience(self, attempt: Attempt) -> float | None:
         """Seconds until `_look` may find something."""
         if self._is_ending(attempt):
-            times = [attempt.deadline]
+            dues = [attempt.deadline]
         else:
-            times = [self._limit.due, self._memory.due]
-        due = min((time for time in times if time is not None), default=None)
+            dues = [self._limit.due, self._memory.due, self._usage.due, self._stall.due]
+        due = min((due for due in dues if due is not None), default=None)
         return None if due is None else max(0.0, due - time.monotonic())
 
     def _become(self, state: str, reason: str) -> None:
         self._state, self._reason = state, reason
+        self._stall.silent_since = None
         self._show()
 
     def _show(self) -> None:
@@ -239,7 +272,9 @@ class Gang:
         gang = attempt.gang if attempt else []
         reason = self._reason
         if attempt and not self._is_ending(attempt):
-            reason = _stopped([one for one in gang if one.stopped]) or reason
+            reason = stopped([one for one in gang if one.stopped]) or reason
+            if self._stall.silent_since and not reason:
+                reason = f"{self._stall.words} or longer."
         state = {
             "state": self._state,
             "reason": reason,
@@ -247,6 +282,7 @@ class Gang:
             "replicas": [replica.wire() for replica in gang],
             "started": self._started,
             "master_port": attempt.ports[0] if attempt and attempt.ports else 0,
+            "silent_since": self._stall.silent_since,
         }
         if state == self._written:
             return
@@ -257,24 +293,3 @@ class Gang:
                 raise
         else:
             self._written = state
-
-
-def _stopped(replicas: Sequence[Replica]) -> str:
-    """``worker-1 is stopped (SIGSTOP), not dead; the job waits for it.``, or nothing."""
-    if not replicas:
-        return ""
-    names = ", ".join(replica.name for replica in replicas)
-    are, them = ("is", "it") if len(replicas) == 1 else ("are", "them")
-    why = signal_name(replicas[0].stopped)
-    return f"{names} {are} stopped ({why}), not dead; the job waits for {them}."
-
-
-def _crew(gang: Sequence[Replica]) -> str:
-    """``2 replicas``, ``1 replica of 4 processes``."""
-    count = len({replica.replica for replica in gang})
-    what = f"{count} replicas" if count > 1 else "1 replica"
-    return what if len(gang) == count else f"{what}, {len(gang)} processes"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

@@ -8,7 +8,8 @@ import time
 
 from . import MARKER
 from .children import reap, start
-from .process import memory_kills, sweep
+from .memory import memory_kills
+from .process import sweep
 from .signals import Signals, signal, signal_name
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def run_lab(
         Name of its last state, the sentence that explains it, and the code to exit with.
     """
     env = dict(os.environ) | {MARKER: id}
-    killed_before = memory_kills()
+    killed_before = memory_kills() or 0
     try:
         server = start(argv, env=env, output=output, errors=errors)
     except (OSError, ValueError) as exc:
@@ -66,7 +67,7 @@ def run_lab(
         state, reason = "CANCELLED", "the lab was stopped."
     elif code == 0:
         state, reason = "SUCCEEDED", ""
-    elif code == -signal.SIGKILL and memory_kills() > killed_before:
+    elif code == -signal.SIGKILL and (memory_kills() or 0) > killed_before:
         state, reason = "FAILED", "the lab's server was killed because memory ran out."
     elif code < 0:
         state, reason = "FAILED", f"the lab's server was ended by {signal_name(-code)}."

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .replica import Replica
+from .tree import adopted, proportional, resident, tree
 
-__all__ = ("MemoryWatch", "TimeLimit", "duration", "tree_memory")
+__all__ = ("MemoryWatch", "TimeLimit", "duration")
 
 #: Seconds between two looks at memory, and the most when one look takes long.
 _INTERVAL, _LONGEST = 1.0, 10.0
 #: A look may cost this part of a core, on average.
-_SHARE = 1 / 250
+_SHARE = 1 / 500
 _MIB, _GIB = 2**20, 2**30
 
 
@@ -77,17 +77,22 @@ class MemoryWatch:
         for one in gang:
             if one.process and one.role in self._limits:
                 replicas.setdefault(one.replica, []).append(one)
-        found = [one for group in replicas.values() if self._is_over(group) for one in group]
+        left: dict[str, list[int]] = {}
+        for one, pid in adopted(gang) if replicas else ():
+            left.setdefault(one.replica, []).append(pid)
+        over = [
+            group for name, group in replicas.items() if self._is_over(group, left.get(name, []))
+        ]
         took = time.thread_time() - began
         self.due = time.monotonic() + min(max(_INTERVAL, took / _SHARE), _LONGEST)
-        return found
+        return [one for group in over for one in group]
 
-    def _is_over(self, group: Sequence[Replica]) -> bool:
+    def _is_over(self, group: Sequence[Replica], left: Sequence[int]) -> bool:
         limit = self._limits[group[0].role]
-        pids = _tree([one.process for one in group if one.process] + _adopted(group[0]))
-        if sum(map(_resident, pids)) <= limit:
+        pids = tree([*(one.process for one in group if one.process), *left])
+        if sum(map(resident, pids)) <= limit:
             return False
-        used = sum(map(_proportional, pids))
+        used = sum(map(proportional, pids))
         if used <= limit:
             return False
         for one in group:
@@ -106,72 +111,8 @@ def duration(seconds: float) -> str:
     return " ".join(words[:2]) or "0 s"
 
 
-def tree_memory(pid: int) -> int:
-    """Bytes in memory of a process and of all it has started; 0 when it is gone.
-
-    Pages that several of them share count for each.
-    """
-    return sum(map(_resident, _tree([pid])))
-
-
 def _more_than(used: int, limit: int) -> str:
     """``5.1 GiB, more than the 4 GiB``: rounded so that the first number is the larger."""
     name, unit = ("GiB", _GIB) if limit >= _GIB else ("MiB", _MIB)
     up, down = math.ceil(used * 10 / unit) / 10, math.floor(limit * 10 / unit) / 10
     return f"{up:g} {name}, more than the {down:g} {name}"
-
-
-def _tree(roots: Iterable[int]) -> list[int]:
-    """Processes and whatever descends from them."""
-    found = dict.fromkeys(roots)
-    waiting = list(found)
-    while waiting:
-        for child in _children(waiting.pop()):
-            if child not in found:
-                found[child] = None
-                waiting.append(child)
-    return list(found)
-
-
-def _children(pid: int) -> list[int]:
-    """Children of all threads of a process."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    words = b"".join(_read(f"/proc/{pid}/task/{thread}/children") for thread in threads)
-    return [int(word) for word in words.split()]
-
-
-def _adopted(replica: Replica) -> list[int]:
-    """What a replica has started and left behind: it is this process's own child then."""
-    own = (f"DLLAB_ROLE={replica.role}".encode(), f"DLLAB_REPLICA={replica.index}".encode())
-    found = []
-    for pid in _children(os.getpid()):
-        environ = _read(f"/proc/{pid}/environ").split(b"\0")
-        if all(word in environ for word in own):
-            found.append(pid)
-    return found
-
-
-def _resident(pid: int) -> int:
-    """Bytes in memory, pages shared with others included."""
-    words = _read(f"/proc/{pid}/statm").split()
-    return int(words[1]) * os.sysconf("SC_PAGE_SIZE") if words else 0
-
-
-def _proportional(pid: int) -> int:
-    """Bytes in memory, of shared pages its part; what cannot be looked into counts in full."""
-    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
-        if line.startswith(b"Pss:"):
-            return int(line.split()[1]) * 1024
-    return _resident(pid)
-
-
-def _read(path: str) -> bytes:
-    """Content of a file of /proc; nothing when the process has ended, or is not ours to look at."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return b""

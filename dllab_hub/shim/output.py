@@ -44,21 +44,27 @@ class Output:
         self._selector.register(read, selectors.EVENT_READ, replica)
         return write
 
-    def pump(self, replica: Replica, most: int = _PIECE) -> None:
-        """Take what the process has written, at most so many bytes."""
-        while most > 0 and replica.pipe >= 0:
+    def pump(self, replica: Replica, most: int = _PIECE) -> int:
+        """Take what the process has written, at most so many bytes.
+
+        Returns:
+            How many there were.
+        """
+        taken = 0
+        while taken < most and replica.pipe >= 0:
             try:
                 data = os.read(replica.pipe, _PIECE)
             except BlockingIOError:
-                return
+                break
             if not data:
                 self._forget(replica)
-                return
-            most -= len(data)
+                break
+            taken += len(data)
             lost_before = self._logs.dropped
             self._logs.write(replica.name, data)
             if self._logs.dropped and not lost_before:
                 self._events.add("LogsDropped", "the disk is full: logs are being lost.")
+        return taken
 
     def tail(self, replica: Replica) -> str:
         """The end of its log, after it has ended: all that it left in the pipe is in it."""

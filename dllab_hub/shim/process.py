@@ -18,7 +18,6 @@ __all__ = (
     "catches",
     "identity",
     "is_alive",
-    "memory_kills",
     "send",
     "strays",
     "sweep",
@@ -75,27 +74,6 @@ def send(of: Mapping[str, Any], number: int) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def memory_kills() -> int:
-    """How many processes the kernel has killed because memory ran out: here, since it started.
-
-    In the caller's own control group where that says so, else on the whole machine; 0 where neither
-    can be read.
-    """
-    try:
-        with open("/proc/self/cgroup", encoding="utf-8", errors="replace") as file:
-            group = next((line[3:].strip() for line in file if line.startswith("0::")), "")
-    except OSError:
-        group = ""
-    for path in (f"/sys/fs/cgroup{group}/memory.events", "/proc/vmstat"):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                found = [line.split()[1] for line in file if line.startswith("oom_kill ")]
-            return int(found[0])
-        except (OSError, IndexError, ValueError):
-            continue
-    return 0
 
 
 def strays(lease: str, *, uid: int | None = None) -> list[int]:

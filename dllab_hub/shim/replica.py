@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .signals import signal_name
+from .tracebacks import exception_of, last_traceback
 
-__all__ = ("Replica", "last_traceback", "replicas_of")
-
-_HEADER = "Traceback (most recent call last):"
-#: Most lines of a message that goes on below the exception's own line, as those of C++ do.
-_MESSAGE_LINES = 20
-_LONGEST_TRACEBACK = 8192
+__all__ = ("Replica", "replicas_of")
 
 
 @dataclass
@@ -35,6 +30,11 @@ class Replica:
         state: Text of a ``JobState``.
         why: Sentence about its end, empty while it runs and when it went well.
         blame: Sentence for which this shim has killed it, else empty.
+        cpu: CPUs that it uses, with what it has started; None before that was measured.
+        memory: Bytes that it uses, likewise.
+        peak_memory: Most bytes that were measured.
+        oom: Whether it ended because the kernel killed for memory; None: not known, or it is not
+            about that.
         process: Its number while it runs and nobody else can have it.
         stopped: Number of the signal that has stopped it, 0 while it works.
         pipe: Descriptor its output is read from, or -1.
@@ -57,6 +57,10 @@ class Replica:
     ended: float | None = None
     why: str = ""
     blame: str = ""
+    cpu: float | None = None
+    memory: int | None = None
+    peak_memory: int | None = None
+    oom: bool | None = None
     process: int | None = field(default=None, repr=False)
     stopped: int = 0
     pipe: int = -1
@@ -72,7 +76,10 @@ class Replica:
         return self.replica if self.processes == 1 else f"{self.replica}.{self.place}"
 
     def wire(self) -> dict[str, Any]:
-        """The same JSON as ``specs.ReplicaStatus.to_wire``; a test holds the two together."""
+        """The same JSON as ``specs.ReplicaStatus.to_wire``; a test holds the two together.
+
+        What is known of its steps the service adds.
+        """
         return {
             "role": self.role,
             "index": self.index,
@@ -87,6 +94,10 @@ class Replica:
             "gpus": list(self.gpus),
             "started": self.started,
             "ended": self.ended,
+            "cpu": self.cpu,
+            "memory": self.memory,
+            "peak_memory": self.peak_memory,
+            "oom": self.oom,
         }
 
     def end(self, code: int, now: float, tail: str, *, told: str = "") -> None:
@@ -111,12 +122,14 @@ class Replica:
         self.traceback = last_traceback(tail)
         if told:
             return
+        if self.signal == "SIGKILL":  # Who is killed cannot say so: that one was about less.
+            self.traceback = ""
         if self.blame:
             self.why = self.blame
         elif code < 0:
             self.why = f"{self.name} was ended by {self.signal}."
         else:
-            last = _exception(self.traceback)
+            last = exception_of(self.traceback)
             self.why = f"{self.name} exited with code {code}{': ' + last if last else ''}."
 
     def cannot_start(self, reason: str, now: float) -> None:
@@ -158,33 +171,3 @@ def replicas_of(plan: Mapping[str, Any], attempt: int) -> list[Replica]:
                     )
                 )
     return gang
-
-
-def last_traceback(text: str) -> str:
-    """The last Python traceback in a log, or an empty string.
-
-    torch.distributed starts each of its lines with ``[rank0]: ``; that is taken off.
-    """
-    text = re.sub(r"(?m)^\[rank\d+\]: ?", "", text.replace("\r\n", "\n"))
-    start = text.rfind(_HEADER)
-    if start < 0:
-        return ""
-    lines = text[start:].split("\n")
-    end = 1
-    while end < len(lines) and (lines[end].startswith((" ", "\t")) or not lines[end]):
-        end += 1
-    stop = end + _MESSAGE_LINES
-    while end < min(len(lines), stop) and lines[end]:
-        end += 1
-    found = "\n".join(lines[:end]).rstrip()
-    if len(found) > _LONGEST_TRACEBACK:  # The end says what happened.
-        found = f"{_HEADER}\n  ...\n{found[-_LONGEST_TRACEBACK:]}"
-    return found
-
-
-def _exception(traceback: str) -> str:
-    """``ValueError: boom`` of a traceback: the first line after the frames, without a full stop."""
-    for line in traceback.split("\n")[1:]:
-        if line and not line.startswith((" ", "\t")):
-            return line[:500].rstrip(" .")
-    return ""

@@ -11,7 +11,15 @@ from typing import Any
 
 from .replica import Replica
 
-__all__ = ("asked_first", "coordinates", "is_over", "ports_needed", "saving", "strategy_of")
+__all__ = (
+    "asked_first",
+    "coordinates",
+    "is_over",
+    "leader",
+    "ports_needed",
+    "saving",
+    "strategy_of",
+)
 
 _HOST = "127.0.0.1"
 
@@ -57,6 +65,11 @@ def saving(plan: Mapping[str, Any], gang: Sequence[Replica]) -> list[Replica]:
     if strategy == "custom":
         return list(gang)
     return asked_first(plan, gang) if strategy == "ps" else list(gang[:1])
+
+
+def leader(plan: Mapping[str, Any], gang: Sequence[Replica]) -> Replica:
+    """Whose reports are those of the job: the chief, or rank 0."""
+    return asked_first(plan, gang)[0] if strategy_of(plan) == "ps" else gang[0]
 
 
 def coordinates(

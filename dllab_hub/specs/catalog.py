@@ -148,6 +148,7 @@ class GroupLimits(Value):
 
     max_gpus: int | None = Field(default=None, ge=0, le=MAX_GPUS)
     max_gpus_per_user: int | None = Field(default=None, ge=0)
+    max_gpu_hours: float | None = Field(default=None, ge=0, le=1e9)
     max_idle: int | None = Field(default=None, ge=0)
     max_gpu_idle: int | None = Field(default=None, ge=0)
 
@@ -165,6 +166,7 @@ class Catalog(Value):
         memory: Bytes to choose from, as with ``cpus``.
         max_gpus: GPUs one lab may hold at most.
         max_gpus_per_user: GPUs all labs of one person may hold at most.
+        max_gpu_hours: GPU-hours that the jobs of one person may use in 30 days; None for no limit.
         max_replicas: Replicas one job may have at most, over all roles.
         max_workspace_mb: Most megabytes (of 2**20 bytes) of the files that travel with one job.
         idle: Minutes without use to choose from after which a lab is stopped; 0 is never.
@@ -183,6 +185,7 @@ class Catalog(Value):
     memory: tuple[Annotated[int, Field(ge=1 << 26, le=1 << 46)], ...] = ()
     max_gpus: int = Field(default=MAX_GPUS, ge=0, le=MAX_GPUS)
     max_gpus_per_user: int = Field(default=MAX_GPUS, ge=0)
+    max_gpu_hours: float | None = Field(default=None, ge=0, le=1e9)
     max_replicas: int = Field(default=16, ge=1, le=1024)
     max_workspace_mb: int = Field(default=MAX_WORKSPACE_BYTES >> 20, ge=1, le=65_536)
     idle: tuple[Annotated[int, Field(ge=0, le=100_000)], ...] = (60, 240, 1440, 0)

@@ -72,6 +72,8 @@ class ReplicaStatus(Value):
         cpu: CPUs in use, as last measured.
         memory: Bytes in use, as last measured; with what it has started.
         peak_memory: Most bytes that were measured.
+        oom: Whether the kernel killed it, or something it had started, because memory ran out; None
+            where nobody was killed, or the kernel does not say.
     """
 
     role: str
@@ -93,6 +95,7 @@ class ReplicaStatus(Value):
     cpu: float | None = None
     memory: int | None = None
     peak_memory: int | None = None
+    oom: bool | None = None
 
     @property
     def name(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from .noted import add_notes, notes_of, notes_text
 from .options import add_options, add_wish_options, in_words
 from .program import Program, filename_for, from_words, several
 from .shared import with_shared
 from .submission import Submission, named_by_option, prepare
+from .wanted import add_filter, filter_of
 from .wish import fields_of, rerun_fields, typed_in
 from .words import Words, name_for, split_args, valid_name, whole
 
@@ -13,14 +15,19 @@ __all__ = (
     "Program",
     "Submission",
     "Words",
+    "add_filter",
+    "add_notes",
     "add_options",
     "add_wish_options",
     "fields_of",
     "filename_for",
+    "filter_of",
     "from_words",
     "in_words",
     "name_for",
     "named_by_option",
+    "notes_of",
+    "notes_text",
     "prepare",
     "rerun_fields",
     "several",

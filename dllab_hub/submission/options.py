@@ -28,6 +28,9 @@ _OPTIONS = {
     "checkpoint_from": "--checkpoint-from",
     "time_limit": "--time-limit",
     "priority": "--priority",
+    "tags": "--tag",
+    "stall_after": "--stall-after",
+    "on_stall": "--on-stall",
     "env": "--env",
     "volumes": "--volumes",
     "workspace": "--workspace",
@@ -153,6 +156,24 @@ def add_wish_options(parser: argparse.ArgumentParser) -> None:
         type=whole(-100, 100),
         metavar="N",
         help="among your waiting jobs the higher one starts first (default 0)",
+    )
+    add(
+        "--tag",
+        dest="tags",
+        action="append",
+        metavar="T",
+        help="a word to find it by later; once for each",
+    )
+    add(
+        "--stall-after",
+        type=seconds,
+        metavar="30m",
+        help="say that it stalls when nothing is heard of it for so long (default 30m), or none",
+    )
+    add(
+        "--on-stall",
+        choices=("alert", "relaunch"),
+        help="alert (default): it is only said. relaunch: start it again from its last checkpoint",
     )
     add(
         "--resume-after-reboot",

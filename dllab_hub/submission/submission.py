@@ -20,10 +20,12 @@ from ..specs import (
     Catalog,
     Code,
     Preflight,
+    Quote,
     Role,
     TrainingJob,
     TrainingSpec,
 )
+from .commit import commit_of
 from .options import as_typed
 from .program import Program
 from .travel import snapshot_for, travel_text
@@ -71,6 +73,11 @@ class Submission:
         """Only look for what would make the job fail; what is imported is imported for real."""
         with named_by_option(self.spec.roles):
             return client.preflight(self._uploaded(client), deep=True)
+
+    def price(self, client: Client) -> Quote:
+        """What the job would cost, and when it would start; nothing is sent but the wish."""
+        with named_by_option(self.spec.roles):
+            return client.quote(self.spec)
 
     def _uploaded(self, client: Client) -> TrainingSpec:
         if self.snapshot is None:
@@ -126,6 +133,7 @@ def prepare(
         "volumes": _lab_volumes() if "volumes" not in fields else (),
         "lab": _lab_in(image),
         "workspace": snapshot.workspace.id if snapshot else None,
+        "git": commit_of(root),
         **fields,
     }
     with named_by_option(wish.get("roles", ())):

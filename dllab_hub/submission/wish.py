@@ -17,12 +17,16 @@ __all__ = ("fields_of", "rerun_fields", "typed_in")
 #: Options whose value is the field's.
 _SAME = (
     *("name", "image", "success_role", "max_restarts", "checkpoint_every", "checkpoint_from"),
-    *("priority", "resume_after_reboot"),
+    *("priority", "resume_after_reboot", "on_stall"),
 )
 _ROLES = ("workers", "ps", "gpus", "processes", "cpus", "memory", "roles")
-_OTHERS = ("strategy", "time_limit", "env", "volumes", "lab", "args")
+_OTHERS = ("strategy", "time_limit", "stall_after", "env", "volumes", "lab", "tags", "args")
 #: Keywords that a person writes as text.
-_READERS: dict[str, Callable[[str], Any]] = {"time_limit": seconds, "memory": memory}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "time_limit": seconds,
+    "stall_after": seconds,
+    "memory": memory,
+}
 
 
 def typed_in(options: argparse.Namespace) -> dict[str, Any]:
@@ -42,12 +46,15 @@ def fields_of(typed: Mapping[str, Any], old: TrainingSpec | None = None) -> dict
         InvalidRequest: options contradict one another, or the roles of the job.
     """
     fields = {name: typed[name] for name in _SAME if name in typed}
-    if "time_limit" in typed:
-        fields["time_limit"] = typed["time_limit"] or None
+    for name in ("time_limit", "stall_after"):
+        if name in typed:
+            fields[name] = typed[name] or None
     if "lab" in typed:
         fields["lab"] = typed["lab"] or None
     if "volumes" in typed:
         fields["volumes"] = tuple(typed["volumes"])
+    if "tags" in typed:
+        fields["tags"] = tuple(dict.fromkeys(typed["tags"]))
     if "env" in typed:
         # One more variable leaves the others as they are.
         fields["env"] = {**(old.env if old else {}), **_environment(typed["env"])}
@@ -92,7 +99,7 @@ def rerun_fields(old: TrainingSpec, wished: Mapping[str, Any]) -> dict[str, Any]
 
 def _read(key: str, value: Any) -> Any:
     if value is None:
-        return {"time_limit": 0, "lab": "", "volumes": ()}.get(key)
+        return {"time_limit": 0, "stall_after": 0, "lab": "", "volumes": ()}.get(key)
     if key in _READERS and isinstance(value, str):
         try:
             return _READERS[key](value)

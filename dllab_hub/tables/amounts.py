@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ("age", "columns", "duration", "size")
+__all__ = ("age", "columns", "cut", "duration", "size", "speed")
 
 
 def age(seconds: float) -> str:
@@ -45,6 +45,23 @@ def duration(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{seconds * 1e3:.2g} ms" if seconds < 0.01 else f"{seconds * 1e3:.0f} ms"
+
+
+def speed(steps: float) -> str:
+    """Steps a second, or the seconds of one, as people say it.
+
+    >>> speed(2.54), speed(0.05)
+    ('2.54 steps/s', '20 s a step')
+    """
+    if steps <= 0:
+        return ""
+    return f"{steps:.3g} steps/s" if steps >= 0.1 else f"{1 / steps:.3g} s a step"
+
+
+def cut(text: str, most: int) -> str:
+    """One line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 3].rstrip() + "..."
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

@@ -1,26 +1,32 @@
-"""Training jobs as plain text, and what a pause of one loses."""
+"""Training jobs as plain text, one after the other and one alone."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from ..specs import JobState, Preflight, TrainingJob
-from .amounts import age, columns
+from ..plaintext import inert
+from ..specs import JobState, Preflight, ReplicaStatus, TrainingJob
+from .amounts import age, columns, cut, size, speed
 
 __all__ = (
     "attempt",
+    "cause",
     "job_text",
     "jobs_text",
-    "loss",
+    "pace",
     "place",
     "preflight_text",
     "progress",
+    "replica_facts",
     "saved",
     "time_left",
+    "why",
 )
 
 _AT_WORK = (JobState.RUNNING, JobState.RESTARTING)
+#: Characters of a reason in a list.
+_REASON = 72
 
 
 def progress(job: TrainingJob) -> str:
@@ -29,6 +35,15 @@ def progress(job: TrainingJob) -> str:
         return ""
     total = f" of {job.progress.total}" if job.progress.total else ""
     return f"step {job.progress.step}{total}"
+
+
+def pace(job: TrainingJob) -> str:
+    """``2.54 steps/s, 4 min left``, as far as it is known and it runs; else an empty string."""
+    done = job.progress
+    if done is None or job.state not in _AT_WORK:
+        return ""
+    left = "" if done.eta is None else f"{age(done.eta)} left"
+    return ", ".join(part for part in (speed(done.rate or 0), left) if part)
 
 
 def saved(job: TrainingJob, now: float | None = None) -> str:
@@ -72,49 +87,92 @@ def time_left(job: TrainingJob, now: float) -> str:
     return f"{age(limit - ran)} of {age(limit)} left"
 
 
-def loss(job: TrainingJob, now: float | None = None) -> tuple[float, str]:
-    """What a pause loses now: seconds of work at the most, and a sentence about it.
+def cause(job: TrainingJob, now: float | None = None) -> list[str]:
+    """What is wrong with it, and what to do, a sentence each; nothing where nothing is."""
+    found = job.diagnosis
+    said = [found.message, found.hint] if found is not None else []
+    if job.silent_since is not None:
+        now = time.time() if now is None else now
+        said.append(f"Nothing was heard of it for {age(now - job.silent_since)}.")
+    slow = [replica.name for replica in job.replicas if replica.straggler]
+    if slow:
+        said.append(f"Slower than the others: {', '.join(slow)}.")
+    return [sentence for sentence in said if sentence]
 
-    The code may save when it is asked to end: that is known only afterwards.
-    """
-    now = time.time() if now is None else now
-    if job.state not in _AT_WORK:
-        return 0.0, "it does not run now: nothing is lost."
-    started = min((r.started for r in job.replicas if r.started is not None), default=job.started)
-    lost = max(0.0, now - (now if started is None else started))
-    unless = "unless the code saves on SIGTERM"
-    if job.checkpoint is None:
-        return lost, f"nothing was saved yet: after a pause it starts over, {unless}."
-    lost = min(lost, max(0.0, now - job.checkpoint.time))
-    step = f"{job.checkpoint.step:,}".replace(",", " ")
-    ago = age(now - job.checkpoint.time)
-    return lost, (
-        f"last checkpoint: step {step}, {ago} ago: pausing now loses up to {age(lost)}, {unless}."
-    )
+
+def why(job: TrainingJob) -> str:
+    """The cause of its state in few words; of a success nothing."""
+    if job.state is JobState.SUCCEEDED:
+        return ""
+    return cut(job.diagnosis.message if job.diagnosis else job.reason, _REASON)
+
+
+def replica_facts(replica: ReplicaStatus) -> tuple[str, str, str, str]:
+    """Of one replica: how it ended, its step, its CPUs and its memory; empty when not known."""
+    end = replica.signal or ("" if replica.exit_code is None else f"exit {replica.exit_code}")
+    end = "stopped, not dead" if replica.stopped else "slow" if replica.straggler else end
+    step = "" if replica.step is None else f"step {replica.step}"
+    pace = speed(replica.rate or 0) if replica.state is JobState.RUNNING else ""
+    memory = "" if replica.memory is None else size(replica.memory)
+    if replica.peak_memory is not None:
+        memory = f"{memory} (peak {size(replica.peak_memory)})".strip()
+    cpu = "" if replica.cpu is None else f"{replica.cpu:.2g} CPUs"
+    return end, ", ".join(part for part in (step, pace) if part), cpu, memory
 
 
 def job_text(job: TrainingJob, now: float | None = None) -> str:
-    """Several lines about one job."""
+    """Several lines about one job; why it failed, or what is wrong with it, first."""
     now = time.time() if now is None else now
-    reason = f": {job.reason}" if job.reason else ""
-    lines = [f"{job.id}  {job.state.value}{reason}"]
-    facts = [attempt(job), place(job), progress(job)]
+    wrong = cause(job, now)
+    # Who knows the cause need not read the symptom first.
+    reason = wrong.pop(0) if job.diagnosis is not None and job.diagnosis.message else job.reason
+    lines = [f"{job.id}  {job.state.value}" + (f": {reason}" if reason else "")]
+    lines += [f"  {sentence}" for sentence in wrong]
+    lines += _traceback(job)
+    facts = [attempt(job), place(job), progress(job), pace(job)]
     if job.progress is not None:
         facts += [f"{name} {value:.4g}" for name, value in job.progress.metrics.items()]
     if job.started is not None:
         facts.append(age((job.ended or now) - job.started))
     facts.append(time_left(job, now))
+    if job.gpu_seconds:
+        facts.append(f"{job.gpu_seconds / 3600:.3g} GPU-hours")
     if any(facts):
         lines.append("  " + ", ".join(fact for fact in facts if fact))
     lines.append(f"  checkpoint: {saved(job, now)}")
-    for replica in job.replicas:
-        end = replica.signal or ("" if replica.exit_code is None else f"exit {replica.exit_code}")
-        end = "stopped, not dead" if replica.stopped else end
-        lines.append(f"  {replica.name}  {replica.state.value}" + (f"  {end}" if end else ""))
+    lines += _noted(job)
+    rows = [(f"  {r.name}", r.state.value, *replica_facts(r)) for r in job.replicas]
+    used = [n for n in range(6) if any(row[n] for row in rows)]
+    if rows:
+        lines.append(columns([[row[n] for n in used] for row in rows]))
+    return inert("\n".join(lines))
+
+
+def _traceback(job: TrainingJob) -> list[str]:
+    """Who failed first with its traceback; without a diagnosis all that have one."""
+    found = job.diagnosis
+    if found is not None and found.traceback:
+        who = f"{found.replica}:" if found.replica else "traceback:"
+        return ["", who, found.traceback.rstrip(), ""]
+    lines = []
     for replica in job.replicas:
         if replica.state is JobState.FAILED and replica.traceback:
             lines += ["", f"{replica.name}:", replica.traceback.rstrip()]
-    return "\n".join(lines)
+    return [*lines, ""] if lines else []
+
+
+def _noted(job: TrainingJob) -> Iterator[str]:
+    if job.favourite:
+        yield "  favourite"
+    if job.tags:
+        yield f"  tags: {', '.join(job.tags)}"
+    if job.notes:
+        yield from (
+            f"  {'notes: ' if n == 0 else '       '}{line}"
+            for n, line in enumerate(job.notes.splitlines())
+        )
+    if not job.files:
+        yield "  its files were removed"
 
 
 def jobs_text(jobs: Sequence[TrainingJob], now: float | None = None) -> str:
@@ -122,7 +180,7 @@ def jobs_text(jobs: Sequence[TrainingJob], now: float | None = None) -> str:
     if not jobs:
         return "no jobs yet"
     now = time.time() if now is None else now
-    rows = [("ID", "STATE", "WORKERS", "GPUS", "ATTEMPT", "STEP", "AGE")]
+    rows = [("ID", "STATE", "WORKERS", "GPUS", "ATTEMPT", "STEP", "AGE", "TAGS", "REASON")]
     for job in jobs:
         rows.append(
             (
@@ -133,9 +191,13 @@ def jobs_text(jobs: Sequence[TrainingJob], now: float | None = None) -> str:
                 str(job.attempt),
                 progress(job).removeprefix("step "),
                 age(now - job.created),
+                ",".join(job.tags),
+                why(job),
             )
         )
-    return columns(rows)
+    # A column that nobody needs is left out.
+    used = [n for n in range(9) if n < 7 or any(row[n] for row in rows[1:])]
+    return inert(columns([[row[n] for n in used] for row in rows]))
 
 
 def preflight_text(seen: Preflight) -> str:

@@ -84,14 +84,13 @@ class MemoryHistory(History):
     async def _take_in(self, owner: str, records: Sequence[JobRecord]) -> Imported:
         taken = [r.job.id for r in records if self._is_anothers(owner, r.job.id)]
         if taken:
-            raise Conflict(f"{taken[0]} is there already, and not yours.", field="records")
-        added, known = [], []
+            raise Conflict(f"{taken[0]} cannot be kept under its id.", field="records")
+        added, known = list[str](), list[str]()
         for record in records:
             job = record.job
             if job.id in self._all:
-                known.append(job.id)
+                known += [job.id] if job.id not in (*added, *known) else []
                 continue
-            job = job.model_copy(update={"owner": owner, "files": False, "checkpoint": None})
             self._all[job.id] = Record(job, since=job.created, events=list(record.events))
             self._imported[job.id] = record
             added.append(job.id)

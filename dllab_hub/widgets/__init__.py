@@ -4,6 +4,7 @@ Each is plain text wherever there is no front end that shows widgets.
 """
 
 from .board import BoardView
+from .compare import CompareView
 from .deployment import DeploymentView
 from .deployments import DeploymentList
 from .gpus import GpuView
@@ -13,6 +14,7 @@ from .log import LogView
 
 __all__ = (
     "BoardView",
+    "CompareView",
     "DeploymentList",
     "DeploymentView",
     "GpuView",

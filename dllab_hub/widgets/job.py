@@ -6,21 +6,36 @@ import time
 
 import ipywidgets
 
-from ..errors import AccessDenied, NotFound
+from ..errors import AccessDenied, DLLabError, NotFound
 from ..job import Job
-from ..specs import JobState
-from ..tables import age, attempt, job_text, loss, place, progress, saved, time_left
+from ..specs import JobState, ReplicaStatus, TrainingJob
+from ..tables import (
+    age,
+    attempt,
+    cause,
+    job_text,
+    loss,
+    pace,
+    place,
+    progress,
+    replica_facts,
+    saved,
+    time_left,
+)
+from .chart import charts, lines_of
 from .live import Live
 from .log import of_job
-from .markup import link, log, note, state, table
+from .markup import alert, link, log, note, state, table
 
 __all__ = ("JobView",)
 
 _LINES = 40
+#: Seconds between two questions for curves: they are larger than all else.
+_CURVES = 5.0
 
 
 class JobView(Live):
-    """State, progress, checkpoint, replicas and the end of the log of one job.
+    """Why it failed or what is wrong, state, progress, curves, replicas and the end of the log.
 
     Args:
         job: The handle; the view keeps its ``info`` fresh.
@@ -33,6 +48,7 @@ class JobView(Live):
         self._tail = of_job(job)
         self._board: str | None = None
         self._wanted = ""  # The answer to the question that is asked.
+        self._drawn, self._drawn_at = "", 0.0  # The charts.
 
     def text(self) -> str:
         return job_text(self.job.info)
@@ -40,7 +56,7 @@ class JobView(Live):
     def _build(self) -> list[ipywidgets.Widget]:
         self._state, self._facts = ipywidgets.HTML(), ipywidgets.HTML()
         self._replicas, self._log = ipywidgets.HTML(), ipywidgets.HTML()
-        self._links = ipywidgets.HTML()
+        self._links, self._cause, self._charts = (ipywidgets.HTML() for _ in range(3))
         self._bar = ipywidgets.IntProgress(min=0, max=1, layout=ipywidgets.Layout(width="240px"))
         self._step = ipywidgets.HTML()
         self._progress = ipywidgets.HBox([self._bar, self._step])
@@ -68,7 +84,8 @@ class JobView(Live):
         )
         self._ask("")
         return [
-            *(self._state, self._progress, self._facts, self._replicas, self._log),
+            *(self._state, self._cause, self._progress, self._facts, self._charts),
+            *(self._replicas, self._log),
             *(self._buttons, self._said),
         ]
 
@@ -77,6 +94,8 @@ class JobView(Live):
         ended = self.job.info.state.is_terminal
         if self.job.info.attempt:
             self._tail.read(self.job.info.attempt)
+            if ended or time.monotonic() - self._drawn_at > _CURVES:
+                self._read_curves()
         if self._board is None:
             try:
                 self._board = self.job.client.tensorboard_url() or ""
@@ -84,30 +103,36 @@ class JobView(Live):
                 self._board = ""  # A lab without TensorBoard is no trouble: there is no link.
         return not ended
 
+    def _read_curves(self) -> None:
+        self._drawn_at = time.monotonic()
+        try:
+            self._drawn = charts(lines_of(self.job.curves().curves))
+        except DLLabError as exc:  # All else is shown without them.
+            self._drawn = note(f"The curves are not there: {exc.message}")
+
     def _draw(self) -> None:
         job = self.job.info
         now = time.time()
-        self._state.value = f"{state(job.state, job.reason)} {note(job.id)}"
+        # Who knows the cause, which is below, need not read the symptom.
+        self._state.value = (
+            f"{state(job.state, '' if job.diagnosis else job.reason)} {note(job.id)}"
+        )
         done = job.progress
         if done is not None and done.total:
             self._bar.max, self._bar.value = done.total, min(done.step, done.total)
         self._bar.layout.display = "" if done is not None and done.total else "none"
         metrics = "" if done is None else ", ".join(f"{k} {v:.4g}" for k, v in done.metrics.items())
-        self._step.value = note("  ".join(part for part in (progress(job), metrics) if part))
+        self._step.value = note(
+            "  ".join(part for part in (progress(job), pace(job), metrics) if part)
+        )
+        self._cause.value = alert(cause(job, now), job.diagnosis.traceback if job.diagnosis else "")
+        self._charts.value = self._drawn
         ran = "" if job.started is None else age((job.ended or now) - job.started)
         last = f"last checkpoint: {saved(job, now)}"
-        facts = (attempt(job), place(job), last, ran, time_left(job, now))
+        tags = f"tags: {', '.join(job.tags)}" if job.tags else ""
+        facts = (attempt(job), place(job), last, ran, time_left(job, now), tags)
         self._facts.value = note(" · ".join(fact for fact in facts if fact))
-        rows = [
-            [
-                replica.name,
-                "stopped, not dead" if replica.stopped else replica.state.value,
-                replica.signal or ("" if replica.exit_code is None else f"{replica.exit_code}"),
-                (replica.traceback.strip().splitlines() or [""])[-1],
-            ]
-            for replica in job.replicas
-        ]
-        self._replicas.value = table(("worker", "state", "exit", "error"), rows) if rows else ""
+        self._replicas.value = _replicas(job)
         self._log.value = log(self._tail.text, _LINES)
         self._links.value = link(self._board, "TensorBoard")
         if job.state.is_terminal and self._wanted:
@@ -159,3 +184,18 @@ class JobView(Live):
             self._said.value = note(f"Submitted {new.id}: %job {new.id} shows it.")
 
         self._try(act)
+
+
+def _replicas(job: TrainingJob) -> str:
+    """A table; a column that nobody needs is left out."""
+    head = ("worker", "state", "end", "step", "CPU", "memory", "error")
+    rows = [_row(replica) for replica in job.replicas]
+    used = [n for n in range(len(head)) if n < 2 or any(row[n] for row in rows)]
+    if not rows:
+        return ""
+    return table([head[n] for n in used], [[row[n] for n in used] for row in rows])
+
+
+def _row(replica: ReplicaStatus) -> tuple[str, ...]:
+    error = (replica.traceback.strip().splitlines() or [""])[-1]
+    return replica.name, replica.state.value, *replica_facts(replica), error

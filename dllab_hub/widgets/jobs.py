@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
 from ..specs import TrainingJob
-from ..tables import age, jobs_text, progress, saved
+from ..tables import age, jobs_text, progress, saved, why
 from .live import Live
 from .markup import note, state_cell, table
 
@@ -24,16 +25,24 @@ class JobList(Live):
     Args:
         client: Whom to ask.
         limit: How many; None for all there are.
+        where: Fields of a `JobFilter`: only such jobs.
     """
 
-    def __init__(self, client: Client, limit: int | None = 10, *, period: float = 1.0) -> None:
+    def __init__(
+        self,
+        client: Client,
+        limit: int | None = 10,
+        *,
+        where: Mapping[str, Any] | None = None,
+        period: float = 1.0,
+    ) -> None:
         super().__init__(period=period, lasts=900)
-        self._client, self._limit = client, limit
+        self._client, self._limit, self._where = client, limit, dict(where or {})
         self.jobs: tuple[TrainingJob, ...] = ()
         self._read()
 
     def text(self) -> str:
-        return jobs_text(self.jobs)
+        return jobs_text(self.jobs) if self.jobs or not self._where else "no such jobs"
 
     def _build(self) -> list[ipywidgets.Widget]:
         self._table = ipywidgets.HTML()
@@ -44,7 +53,7 @@ class JobList(Live):
         after: str | None = None
         while True:
             wanted = 500 if self._limit is None else min(500, self._limit - len(found))
-            page = self._client.list(limit=wanted, after=after)
+            page = self._client.list(limit=wanted, after=after, **self._where)
             found += page.jobs
             after = page.next
             if after is None or len(found) == self._limit:
@@ -62,8 +71,12 @@ class JobList(Live):
                 progress(job).removeprefix("step "),
                 saved(job, now),
                 age(now - job.created),
+                ", ".join(job.tags),
+                why(job),
             ]
             for job in self.jobs
         ]
-        head = ("job", "state", "workers", "step", "checkpoint", "age")
-        self._table.value = table(head, rows) if rows else note("No jobs yet.")
+        head = ("job", "state", "workers", "step", "checkpoint", "age", "tags", "reason")
+        self._table.value = (
+            table(head, rows) if rows else note("No such jobs." if self._where else "No jobs yet.")
+        )

@@ -11,12 +11,14 @@ from ..specs import DeploymentState, JobState, ReplicaState
 
 __all__ = (
     "State",
+    "alert",
     "bar",
     "frame",
     "heading",
     "link",
     "log",
     "note",
+    "pre",
     "state",
     "state_cell",
     "table",
@@ -43,7 +45,9 @@ _CELL = "padding:1px 12px 1px 0;text-align:left;vertical-align:top"
 _CONTROL = re.compile(
     r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?|[\x00-\x08\x0b-\x1f\x7f]"
 )
-_PREFIX = re.compile(r"\[[a-z0-9-]+\] |")
+#: Lines of a traceback that are shown.
+_TRACEBACK = 30
+_PREFIX = re.compile(r"\[[a-z0-9.-]+\] |")
 
 
 def state(value: State, reason: str = "") -> str:
@@ -61,6 +65,28 @@ def state_cell(value: State, more: str = "") -> str:
 def heading(text: str) -> str:
     """One line in bold."""
     return f"<b>{escape(text)}</b>"
+
+
+def alert(sentences: Sequence[str], traceback: str = "") -> str:
+    """What is wrong, the first sentence in bold, and a traceback; nothing without a sentence."""
+    if not sentences:
+        return ""
+    first, *others = (escape(" ".join(sentence.split())) for sentence in sentences)
+    text = " ".join([f"<b>{first}</b>", *others])
+    return (
+        f'<div role="alert" style="border-left:3px solid {_RED};padding:2px 8px;margin:4px 0">'
+        f"{text}{log(traceback, _TRACEBACK) if traceback else ''}</div>"
+    )
+
+
+def pre(text: str, *, marked: bool = False) -> str:
+    """A line of code, as a cell of a table; one that differs can be marked."""
+    mark = f";border-left:3px solid {_AMBER};padding-left:4px" if marked else ""
+    return _Html(
+        '<span style="white-space:pre-wrap;font-family:var(--jp-code-font-family, monospace)'
+        f'{mark}">'
+        f"{escape(_CONTROL.sub('', text))}</span>"
+    )
 
 
 def note(text: str) -> str:

@@ -97,6 +97,11 @@ export class LabApi {
     return this._send('jobs/preflight', { method: 'POST', body: spec, query });
   }
 
+  /** What happened to a job, oldest first. */
+  async jobEvents(id: string): Promise<IEvent[]> {
+    return (await this._send<{ events: IEvent[] }>(at('jobs', id, 'events'))).events;
+  }
+
   logs(id: string, query: ILogQuery): Promise<ILogChunk> {
     return this._send(at('jobs', id, 'logs'), { query: { ...query } });
   }

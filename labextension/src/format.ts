@@ -19,6 +19,46 @@ export function size(bytes: number): string {
   return `${at === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[at]}`;
 }
 
+/** A number that was measured, with its unit: short enough for an axis. */
+export function quantity(value: number, unit: 'number' | 'bytes' | 'ratio' | 'cpus'): string {
+  switch (unit) {
+    case 'bytes':
+      return size(value);
+    case 'ratio':
+      return `${Math.round(100 * value)} %`;
+    default: {
+      const much = Math.abs(value);
+      return much !== 0 && (much >= 1e6 || much < 1e-4)
+        ? value.toExponential(2).replace(/\.?0+e/, 'e')
+        : String(Number(value.toPrecision(4)));
+    }
+  }
+}
+
+/** A time since something began as a clock shows it: `1:05`, `2:03:00`, `3d 4:00:00`. */
+export function clock(seconds: number): string {
+  const whole = Math.round(seconds);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const minutes = Math.floor(whole / 60) % 60;
+  const hours = Math.floor(whole / 3600) % 24;
+  const days = Math.floor(whole / 86_400);
+  if (whole < 3600) {
+    return `${minutes}:${two(whole % 60)}`;
+  }
+  return `${days > 0 ? `${days}d ` : ''}${hours}:${two(minutes)}:${two(whole % 60)}`;
+}
+
+function short(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+}
+
+/** Steps a second, or seconds a step where they are slow. */
+export function pace(rate: number, trans: TranslationBundle): string {
+  return rate >= 1
+    ? trans.__('%1 steps/s', short(rate))
+    : trans.__('%1 s per step', short(1 / rate));
+}
+
 /** A ratio as a whole percentage, within 0 and 100. */
 export function percent(ratio: number): number {
   return Math.round(100 * Math.min(1, Math.max(0, ratio)));

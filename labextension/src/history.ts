@@ -80,6 +80,12 @@ export interface IRecordPage {
   next: string | null;
 }
 
+/** What became of lines that were imported: ids of jobs. */
+export interface IImported {
+  added: string[];
+  known: string[];
+}
+
 export interface IDifference {
   part: 'spec' | 'environment' | 'result';
   field: string;

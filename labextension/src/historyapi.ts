@@ -4,6 +4,7 @@ import type {
   IAnnotation,
   IComparison,
   ICurves,
+  IImported,
   IJobFilter,
   IJobRecord,
   ILogMatches,
@@ -56,6 +57,11 @@ export class HistoryApi {
     next: string | null = null
   ): Promise<IRecordPage> {
     return this._send(`jobs/records${query({ ...where, limit, next })}`);
+  }
+
+  /** Keep records of an export; those of jobs that are here already stay as they are. */
+  takeIn(records: readonly object[]): Promise<IImported> {
+    return this._send('jobs/records', { method: 'POST', body: { records } });
   }
 
   curves(id: string, kind: CurveKind): Promise<ICurves> {

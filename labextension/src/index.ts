@@ -5,6 +5,8 @@ import { jobsPlugin } from './jobs';
 import { labPlugin } from './lab';
 import { launcherPlugin } from './launcher';
 import { notificationsPlugin } from './notifications';
+import { cellsPlugin } from './cells';
+import { historyPlugin } from './runs';
 import { sidebarPlugin } from './sidebar';
 import { statusPlugin } from './status';
 import { trainingPlugin } from './training';
@@ -16,6 +18,8 @@ export default [
   sidebarPlugin,
   jobsPlugin,
   trainingPlugin,
+  historyPlugin,
+  cellsPlugin,
   deploymentsPlugin,
   notificationsPlugin,
   statusPlugin,

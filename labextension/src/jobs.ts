@@ -19,7 +19,7 @@ export const jobsPlugin: JupyterFrontEndPlugin<void> = {
   optional: [ILayoutRestorer, ICommandPalette],
   activate: (app, lab: ILab, restorer: ILayoutRestorer | null, palette: ICommandPalette | null) => {
     const { commands, shell } = app;
-    const { api, boards, jobs, trans } = lab;
+    const { api, boards, jobs, logs, address, trans } = lab;
     const tracker = new WidgetTracker<MainAreaWidget<JobTab>>({ namespace: 'dllab-job' });
     const actions = commandActions(commands);
 
@@ -50,7 +50,7 @@ export const jobsPlugin: JupyterFrontEndPlugin<void> = {
     const openLogs = (id: string): MainAreaWidget<JobTab> => {
       let tab = tracker.find(widget => widget.content.job.id === id);
       if (tab === undefined) {
-        const content = new JobTab({ api, id, boards, actions, trans });
+        const content = new JobTab({ api, id, boards, logs, address, actions, trans });
         tab = new MainAreaWidget({ content });
         tab.toolbar.hide();
         tab.id = `dllab-job-${id}`;

@@ -6,11 +6,12 @@ import { BoardsModel } from './model/boards';
 import { DeploymentsModel } from './model/deployments';
 import { GpusModel } from './model/gpus';
 import { JobsModel } from './model/jobs';
+import { LogStream } from './model/logstream';
 import { ModelsModel } from './model/models';
 import { Stream } from './model/stream';
-import { sender } from './request';
+import { addresser, sender } from './request';
 import { opener } from './stream';
-import { DOMAIN, PluginIDs } from './tokens';
+import { type Address, DOMAIN, PluginIDs } from './tokens';
 
 /** The one connection to the lab that all parts of the page share. */
 export interface ILab {
@@ -20,6 +21,9 @@ export interface ILab {
   readonly boards: BoardsModel;
   readonly models: ModelsModel;
   readonly deployments: DeploymentsModel;
+  /** The logs of jobs as they are written. */
+  readonly logs: LogStream;
+  readonly address: Address;
   readonly trans: TranslationBundle;
 }
 
@@ -45,6 +49,8 @@ export const labPlugin: JupyterFrontEndPlugin<ILab> = {
       boards: new BoardsModel(api),
       models: new ModelsModel(api),
       deployments: new DeploymentsModel(api),
+      logs: new LogStream(new Stream(opener(serverSettings), 'logs/stream', document, null)),
+      address: addresser(serverSettings),
       trans
     };
   }

@@ -42,10 +42,18 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
         case 'CANCELLED':
           return tellJob(trans.__('%1 was cancelled.', job.id), job, 'info');
         case 'FAILED':
-          return tellJob(trans.__('%1 failed: %2', job.id, job.reason), job, 'error');
+          return tellJob(
+            trans.__('%1 failed: %2', job.id, job.diagnosis?.message || job.reason),
+            job,
+            'error'
+          );
         default:
           return tellJob(trans.__('%1 was lost: %2', job.id, job.reason), job, 'error');
       }
+    });
+    jobs.stalled.connect((_, job) => {
+      const why = job.diagnosis?.message ?? trans.__('nothing is heard of it any more.');
+      tellJob(trans.__('%1 has stalled: %2', job.id, why), job, 'warning');
     });
     jobs.paused.connect((_, job) => {
       tellJob(trans.__('%1 is paused: %2', job.id, job.reason), job, 'info');

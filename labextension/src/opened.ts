@@ -13,6 +13,14 @@ interface IEditor {
 /** What is used of JupyterLab's notebook: its own package is large, and only names this. */
 interface IOpenNotebook {
   activeCellIndex: number;
+  readonly model: {
+    readonly sharedModel: {
+      insertCell(
+        index: number,
+        cell: { cell_type: 'code'; source: string; metadata: object }
+      ): unknown;
+    };
+  } | null;
   readonly widgets: readonly IOpenCell[];
   isSelectedOrActive(cell: IOpenCell): boolean;
   scrollToItem(index: number): Promise<void>;
@@ -49,6 +57,19 @@ export function asNotebook(widget: Widget): INotebook | null {
           ]
     )
   };
+}
+
+/** Put a code cell below the one that is active and go there; false where no notebook is shown. */
+export function insertCell(widget: Widget, source: string): boolean {
+  const content = contentOf(widget);
+  if (!isNotebook(content) || content.model === null) {
+    return false;
+  }
+  const index = content.widgets.length === 0 ? 0 : content.activeCellIndex + 1;
+  content.model.sharedModel.insertCell(index, { cell_type: 'code', source, metadata: {} });
+  content.activeCellIndex = index;
+  void content.scrollToItem(index);
+  return true;
 }
 
 /** Put the cursor where the place is, in the widget that shows its file; else leave it. */

@@ -2,7 +2,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { LabError } from './errors';
-import type { IRequest, Send } from './tokens';
+import type { Address, IRequest, Send } from './tokens';
 
 /** A function that sends requests to the server of `settings`. */
 export function sender(settings: ServerConnection.ISettings, trans: TranslationBundle): Send {
@@ -10,11 +10,7 @@ export function sender(settings: ServerConnection.ISettings, trans: TranslationB
   let heard = false;
   return async <T>(path: string, request: IRequest = {}): Promise<T> => {
     const { method = 'GET', query = {}, body: sent, as } = request;
-    const known = Object.entries(query).filter(([, value]) => value !== null);
-    const tail = known.length
-      ? `?${new URLSearchParams(known.map(([key, value]) => [key, String(value)]))}`
-      : '';
-    const url = URLExt.join(settings.baseUrl, 'dllab/api', path) + tail;
+    const url = URLExt.join(settings.baseUrl, 'dllab/api', path) + tail(query);
 
     const init: RequestInit = { method };
     if (sent !== undefined) {
@@ -44,6 +40,22 @@ export function sender(settings: ServerConnection.ISettings, trans: TranslationB
     }
     throw LabError.fromWire(response.status, body) ?? foreign(response, heard, trans);
   };
+}
+
+/** A function that says where something of the server of `settings` is, for a link. */
+export function addresser(settings: ServerConnection.ISettings): Address {
+  return (path, query = {}) => {
+    // Where the browser has no cookie of the server, a link must say who follows it.
+    const token = settings.appendToken && settings.token ? settings.token : null;
+    return URLExt.join(settings.baseUrl, 'dllab/api', path) + tail({ ...query, token });
+  };
+}
+
+function tail(query: Record<string, string | number | null>): string {
+  const known = Object.entries(query).filter(([, value]) => value !== null);
+  return known.length
+    ? `?${new URLSearchParams(known.map(([key, value]) => [key, String(value)]))}`
+    : '';
 }
 
 function parse(text: string): unknown {

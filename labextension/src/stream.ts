@@ -1,7 +1,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import type { ServerConnection } from '@jupyterlab/services';
 import { DisposableDelegate } from '@lumino/disposable';
-import type { Open } from './tokens';
+import type { ISocket, Open } from './tokens';
 
 /** A function that opens WebSockets to the server of `settings`. */
 export function opener(settings: ServerConnection.ISettings): Open {
@@ -12,9 +12,10 @@ export function opener(settings: ServerConnection.ISettings): Open {
     const socket = new settings.WebSocket(url);
 
     const end = () => {
-      socket.onmessage = socket.onclose = null;
+      socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
     };
+    socket.onopen = () => listener.opened?.();
     socket.onmessage = ({ data }) => {
       let frame: unknown;
       try {
@@ -28,6 +29,19 @@ export function opener(settings: ServerConnection.ISettings): Open {
     };
     // A failure to open ends with this event as well.
     socket.onclose = () => listener.closed();
-    return new DisposableDelegate(end);
+    return new Socket(end, frame => {
+      if (socket.readyState === 1) {
+        socket.send(JSON.stringify(frame));
+      }
+    });
   };
+}
+
+class Socket extends DisposableDelegate implements ISocket {
+  constructor(
+    end: () => void,
+    readonly send: (frame: object) => void
+  ) {
+    super(end);
+  }
 }

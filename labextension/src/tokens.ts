@@ -12,6 +12,8 @@ export const PluginIDs = {
   notifications: 'dllab-hub:notifications',
   deployments: 'dllab-hub:deployments',
   training: 'dllab-hub:training',
+  history: 'dllab-hub:history',
+  cells: 'dllab-hub:cells',
   launcher: 'dllab-hub:launcher',
   status: 'dllab-hub:status',
   idle: 'dllab-hub:idle'
@@ -29,6 +31,10 @@ export const CommandIDs = {
   board: 'dllab:open-tensorboard',
   boards: 'dllab:open-tensorboards',
   train: 'dllab:new-training',
+  history: 'dllab:open-history',
+  compare: 'dllab:compare-jobs',
+  copyCell: 'dllab:copy-job-to-cell',
+  notices: 'dllab:open-notices',
   deploy: 'dllab:new-deployment',
   openDeployment: 'dllab:open-deployment',
   predict: 'dllab:predict',
@@ -56,11 +62,22 @@ export type Send = <T>(path: string, request?: IRequest) => Promise<T>;
 
 /** What comes of a WebSocket. */
 export interface IListener {
+  /** It is open: something can be said. */
+  opened?(): void;
   /** The JSON of a text frame. */
   message(frame: unknown): void;
   /** It has ended, or could not be opened. */
   closed(): void;
 }
 
-/** Opens the WebSocket `dllab/api/<path>`. Disposing the result closes it, and no more is told then. */
-export type Open = (path: string, listener: IListener) => IDisposable;
+/** A WebSocket. Disposing it closes it, and no more is told then. */
+export interface ISocket extends IDisposable {
+  /** Say something, as JSON. What is said before it is open is lost. */
+  send(frame: object): void;
+}
+
+/** Opens the WebSocket `dllab/api/<path>`. */
+export type Open = (path: string, listener: IListener) => ISocket;
+
+/** The whole address of `dllab/api/<path>`, for a link. */
+export type Address = (path: string, query?: Record<string, string | number | null>) => string;

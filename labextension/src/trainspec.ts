@@ -53,6 +53,10 @@ export interface ITrainingSpec {
   stall_after?: number | null;
   on_stall?: 'alert' | 'relaunch';
   tags?: readonly string[];
+  /** Id of another job whose checkpoints it starts from. */
+  checkpoint_from?: string | null;
+  /** Id of the uploaded directory that travels with it. */
+  workspace?: string | null;
   /** The commit its code was at. */
   git?: IGitCommit | null;
 }

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import frontend
 import gpu
+import insight
 import launch
 import serving
 import training
@@ -20,6 +21,7 @@ AREAS: dict[str, Callable[[], Iterator[Row]]] = {
     "training": training.rows,
     "gpu": gpu.rows,
     "serving": serving.rows,
+    "insight": insight.rows,
     "frontend": frontend.rows,
 }
 #: Rows of the design whose product part is not built yet.

@@ -45,9 +45,9 @@ def read_only(path: Path) -> Iterator[None]:
 
 
 def test_a_full_disk(machine: Machine) -> None:
-    """On 256 KiB without room a submit is refused as 507 and leaves nothing, a job that runs ends
+    """On 512 KiB without room a submit is refused as 507 and leaves nothing, a job that runs ends
     with its code recorded; with room again all goes on without anybody's help."""
-    with small_disk(machine.state.root, "256k"):
+    with small_disk(machine.state.root, "512k"):
         machine.start()
         job = machine.started(machine.submit())
         filler = machine.state.root / "filler"

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -81,7 +82,7 @@ def _dedented(source: str) -> str:
 def test_a_real_hub(tmp_path: Path) -> None:
     """A job that was submitted from a lab outlives kill -9 of the lab's notebook server, of the lab
     service and of the hub, with the same processes and without a step twice."""
-    with hub_with_gpus(tmp_path) as hub:
+    with hub_with_gpus(tmp_path) as hub, ExitStack() as stack:
         session = hub.session("ada")
         session.start({"form": "1", "image": "pytorch", "gpus": "0"})
         session.wait_for_lab(120)
@@ -90,6 +91,7 @@ def test_a_real_hub(tmp_path: Path) -> None:
         )
         job = session.post("dllab/api/jobs", spec.to_wire())
         client = Client(f"{hub.facts['address']}/services/dllab/dllab/api/", session.token())
+        stack.callback(client.close)
         run = hub.state.jobs / job["id"] / "run"
         until(lambda: client.get(job["id"]).replicas, "the job's start")
         before = client.get(job["id"]).replicas[0].pid
@@ -105,7 +107,6 @@ def test_a_real_hub(tmp_path: Path) -> None:
             assert eventually(answers, 90), victim
         (run / "workspace" / "go").symlink_to("0")
         done = client.wait(job["id"], 60)
-        client.close()
 
     steps = [
         int(line.split()[1]) for line in (run / "attempts/1/worker-0.log").read_text().splitlines()

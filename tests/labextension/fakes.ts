@@ -52,6 +52,8 @@ export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob
       stall_after: 1800,
       on_stall: 'alert',
       tags: [],
+      checkpoint_from: null,
+      workspace: null,
       git: null
     },
     state,

@@ -71,3 +71,32 @@ test("another person's things have no name", () => {
 test('a state that this page does not know yet is shown as it is', () => {
   assert.equal(format.stateLabel('EVICTED' as never, trans), 'EVICTED');
 });
+
+const QUANTITIES: [number, 'number' | 'bytes' | 'ratio' | 'cpus', string][] = [
+  [0, 'number', '0'],
+  [0.123456, 'number', '0.1235'],
+  [1234567, 'number', '1.23e+6'],
+  [0.00001, 'number', '1e-5'],
+  [-2000000, 'number', '-2e+6'],
+  [0.5, 'ratio', '50 %'],
+  [2 ** 30, 'bytes', '1.0 GiB'],
+  [1.5, 'cpus', '1.5']
+];
+for (const [value, unit, text] of QUANTITIES) {
+  test(`${value} ${unit} is written ${text}`, () => {
+    assert.equal(format.quantity(value, unit), text);
+  });
+}
+
+test('times along an axis are told apart, and rates are short', () => {
+  assert.deepEqual([0, 65, 3600, 7384, 90_061].map(format.clock), [
+    '0:00',
+    '1:05',
+    '1:00:00',
+    '2:03:04',
+    '1d 1:01:01'
+  ]);
+  assert.equal(format.pace(3.2692, trans), '3.27 steps/s');
+  assert.equal(format.pace(1234.5, trans), '1235 steps/s');
+  assert.equal(format.pace(0.2, trans), '5 s per step');
+});

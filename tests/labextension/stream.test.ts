@@ -21,6 +21,7 @@ const report = (time: number, utilization: number | null = 0.5) => ({
 class FakeServer {
   /** Of the sockets that are open, or are being opened. */
   readonly listeners: IListener[] = [];
+  readonly said: object[] = [];
   tries = 0;
 
   readonly open: Open = (path, listener) => {
@@ -29,6 +30,7 @@ class FakeServer {
     this.listeners.push(listener);
     let isDisposed = false;
     return {
+      send: frame => this.said.push(frame),
       get isDisposed() {
         return isDisposed;
       },

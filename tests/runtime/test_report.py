@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,15 @@ PACKAGE = str(Path(dllab_hub.__file__).parents[1])
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(module, "_reporter", None)
-    monkeypatch.setenv("DLLAB_REPORT", str(tmp_path / "report.json"))
-    return tmp_path / "report.json"
+    for name in ("RANK", "DLLAB_RANK", "DLLAB_JOB_ID", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DLLAB_REPORT", str(tmp_path / "reports" / "worker-0.json"))
+    return tmp_path / "reports" / "worker-0.json"
+
+
+def points(path: Path) -> list[dict[str, Any]]:
+    """The curves beside a report."""
+    return [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
 
 
 class Tensor:
@@ -70,12 +78,69 @@ def test_the_last_call_is_always_written(path: Path) -> None:
     assert 100 == json.loads(path.read_text())["step"]
 
 
-def test_other_ranks_say_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only rank 0 reports."""
-    monkeypatch.setenv("RANK", "1")
+def test_the_curves_are_the_points_that_were_written(path: Path) -> None:
+    """Each write is a point, the last one in any case; what JSON cannot say is a gap."""
+    script = (
+        "import time\nfrom dllab_hub.runtime.report import report\n"
+        "for step in range(5): report(step, 5, loss=1 / (step + 1), bad=float('nan')); "
+        "time.sleep(0.12)\nreport(5, 5, loss=0.0)"
+    )
+    env = {**os.environ, "PYTHONPATH": PACKAGE}
+    subprocess.run([sys.executable, "-c", script], env=env, check=True)
+    found = points(path)
+
+    assert [0, 2, 4, 5] == [point["step"] for point in found]
+    assert {"loss": 1 / 3, "bad": None} == found[1]["metrics"]
+    assert {"loss": 0.0} == found[-1]["metrics"]
+    assert abs(found[-1]["time"] - time.time()) < 5
+    assert 5 == json.loads(path.read_text())["step"]
+
+
+def test_a_month_of_points_is_a_few_megabytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points become rarer: 4 a second here for 4 minutes, then fewer and fewer."""
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    for step in range(4000):
+        report(step, loss=0.5)
+        now[0] += 0.25 if step < 1000 else 20.0
+    found = [point["step"] for point in points(path)]
+
+    assert list(range(1000)) == found[:1000]
+    assert 3_000 < len(found) < 3_600
+    assert found[-1] > 3_990
+
+
+def test_a_torn_point_costs_no_other(path: Path) -> None:
+    """What an attempt left half written stays a line of its own; the next is whole."""
+    path.parent.mkdir()
+    path.with_suffix(".jsonl").write_text('{"step": 1, "ti')
+    report(2, loss=0.5)
+
+    lines = path.with_suffix(".jsonl").read_text().splitlines()
+    assert ['{"step": 1, "ti', 2] == [lines[0], json.loads(lines[1])["step"]]
+
+
+@pytest.mark.parametrize(
+    ("env", "speaks"),
+    [
+        ({"RANK": "3", "DLLAB_RANK": "3", "TORCHELASTIC_RUN_ID": "job-1"}, True),
+        ({"DLLAB_RANK": "3"}, True),
+        ({"RANK": "0", "DLLAB_RANK": "0", "TORCHELASTIC_RUN_ID": "none"}, True),
+        ({"RANK": "1", "DLLAB_RANK": "0", "TORCHELASTIC_RUN_ID": "none"}, False),
+        ({"RANK": "3", "DLLAB_RANK": "3", "TORCHELASTIC_RUN_ID": "none"}, False),
+        ({"RANK": "1", "DLLAB_RANK": "0", "TORCHELASTIC_RUN_ID": "job-1"}, False),
+    ],
+)
+def test_who_has_a_say(
+    path: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], speaks: bool
+) -> None:
+    """Every rank that the lab started; of those that torchrun started in one of them, the first."""
+    monkeypatch.setenv("DLLAB_JOB_ID", "job-1")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
     report(1)
 
-    assert not path.exists()
+    assert speaks == path.exists()
 
 
 def test_without_a_lab_nothing_happens(
@@ -93,7 +158,7 @@ def test_a_report_that_cannot_be_written(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Training goes on without its progress bar, and says so once."""
-    monkeypatch.setenv("DLLAB_REPORT", str(path / "missing" / "report.json"))
+    path.parent.write_text("a file")
     monkeypatch.setattr(module, "_INTERVAL", 0.0)
     report(1)
     report(2)

@@ -137,3 +137,20 @@ def test_the_newest_is_found_quickly(tmp_path: Path) -> None:
         assert str(tmp_path / "epoch=9-step=300.ckpt") == newest("lightning", tmp_path)
 
     assert (time.thread_time() - before) / 20 < 0.05
+
+
+def test_a_save_that_tensorflow_does_not_know(tmp_path: Path) -> None:
+    """A checkpoint whose files are whole counts only when the manager has put it on its list; of a
+    writer without a list, a moment later."""
+    index = MAKERS["tensorflow"](tmp_path, 7)
+    newer = MAKERS["tensorflow"](tmp_path, 8)
+    listed = tmp_path / "checkpoint"
+    written = newer.stat().st_mtime
+
+    os.utime(listed, (written - 1, written - 1))
+    os.utime(index, (written - 2, written - 2))
+    assert str(tmp_path / "ckpt-7") == newest("tensorflow", tmp_path)
+    listed.unlink()
+    assert None is newest("tensorflow", tmp_path)
+    os.utime(newer, (written - 9, written - 9))
+    assert str(tmp_path / "ckpt-8") == newest("tensorflow", tmp_path)

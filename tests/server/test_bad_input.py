@@ -368,7 +368,7 @@ def test_these_take_nothing(host: Host, a_job: str, verb: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "jobs"), ("DELETE", "jobs"), ("PATCH", "jobs/x"), ("GET", "jobs/x/cancel")],
+    [("PUT", "jobs"), ("DELETE", "jobs"), ("PATCH", "jobs"), ("GET", "jobs/x/cancel")],
 )
 def test_methods(host: Host, method: str, path: str) -> None:
     """A method that an address does not take is refused in the same form."""

@@ -6,7 +6,10 @@ import asyncio
 import signal
 import socket
 import sys
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -188,3 +191,33 @@ def test_jobs_outlive_it(start: Start, client: Client, tmp_path: Path) -> None:
     up(client, start())
     assert client.wait(job.id, 30).state is JobState.SUCCEEDED
     assert "done" in client.logs(job.id).text
+
+
+def test_who_asks_while_it_ends_may_ask_again(start: Start, client: Client, port: int) -> None:
+    """An answer that is cut off by the service's end says that nobody is there, and no error."""
+    url = f"http://127.0.0.1:{port}/services/dllab/dllab/api/jobs?limit=50"
+    heads = {"Authorization": "token ada-token"}
+    answers: Counter[int] = Counter()
+    for _ in range(4):
+        service = start()
+        up(client, service)
+        ended = threading.Event()
+
+        def ask(ended: threading.Event = ended) -> None:
+            with httpx.Client(headers=heads, trust_env=False) as http:
+                while not ended.is_set():
+                    with suppress(httpx.TransportError):
+                        answers[http.get(url).status_code] += 1
+
+        people = [threading.Thread(target=ask) for _ in range(6)]
+        for person in people:
+            person.start()
+        until(lambda: answers[200] > 20, 20)
+        service.send_signal(signal.SIGTERM)
+        service.wait(20)
+        ended.set()
+        for person in people:
+            person.join()
+        answers[200] = 0
+
+    assert set(answers) <= {200, 503}, answers

@@ -207,7 +207,7 @@ def test_a_token_that_is_revoked(
 ) -> None:
     """Who may not come in any more is told no more; a hub in trouble ends nothing."""
     stream = watch.live(service)
-    monkeypatch.setattr(gpus_module, "_TRUST", 0.1)
+    monkeypatch.setattr(gpus_module.Live, "trust", 0.1)
     auth = service.app.settings["identity_provider"].hub_auth
     monkeypatch.setattr(auth.cache, "max_age", 0.05)
     a_hub.add("short-lived", "ada")

@@ -152,6 +152,8 @@ def test_a_server_is_not_paused(job: MakeJob) -> None:
     [
         (json.dumps({"step": 12}), "paused at step 12; last checkpoint: step 30."),
         ("{", "paused; last checkpoint: step 30."),
+        (f'{{"step": 1{"0" * 400}}}', "paused; last checkpoint: step 30."),
+        (f'{{"step": 12, "time": 1{"0" * 400}}}', "paused at step 12; last checkpoint: step 30."),
         ('{"step": true}', "paused; last checkpoint: step 30."),
         ("[" * 60_000, "paused; last checkpoint: step 30."),
         (" " * 70_000 + '{"step": 1}', "paused; last checkpoint: step 30."),
@@ -159,18 +161,28 @@ def test_a_server_is_not_paused(job: MakeJob) -> None:
 )
 def test_words_about_a_pause(tmp_path: Path, content: str, words: str) -> None:
     """A report that lies is no report; a directory without a manifest is no checkpoint."""
-    (tmp_path / "report.json").write_text(content)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "worker-0.json").write_text(content)
     for step in (4, 30):
         (tmp_path / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
         (tmp_path / "checkpoints" / f"step-{step:08d}" / "MANIFEST.json").touch()
     (tmp_path / "checkpoints" / "step-00000099").mkdir()
 
-    assert words == paused(tmp_path, killed=False)
+    assert words == paused(tmp_path, "worker-0", killed=False)
+
+
+def test_words_about_the_pause_of_an_old_job(tmp_path: Path) -> None:
+    """A job of before has one report, of rank 0."""
+    (tmp_path / "report.json").write_text(json.dumps({"step": 12}))
+
+    assert "paused at step 12." == paused(tmp_path, "worker-0", killed=False)
 
 
 def test_words_when_nothing_is_known(tmp_path: Path) -> None:
     """Neither a report nor a checkpoint is needed to say what happened."""
     os.mkfifo(tmp_path / "report.json")
+    (tmp_path / "reports").mkdir()
+    os.mkfifo(tmp_path / "reports" / "worker-0.json")
 
-    assert "paused." == paused(tmp_path, killed=False)
+    assert "paused." == paused(tmp_path, "worker-0", killed=False)
     assert "it reached its time limit of 2 h." == out_of_time(tmp_path, 7200, killed=False)

@@ -72,6 +72,6 @@ def test_a_killed_worker_costs_one_interval_at_most(
     assert manifest["step"] in (resumed[-1], resumed[-1] + 1)
     assert manifest["step"] * 4 == manifest["extra"]["seen"]
     assert 3 == len(list((made.run / "checkpoints").glob("step-*")))
-    progress = json.loads((made.run / "report.json").read_text())
+    progress = json.loads((made.run / "reports" / "worker-0.0.json").read_text())
     assert 100000 == progress["total"]
     assert progress["step"] <= manifest["step"]

@@ -89,10 +89,14 @@ class Trainings:
 
     async def finish(self, job: TrainingJob) -> TrainingJob:
         """The job when it has succeeded."""
+        return await self.ended(job, JobState.SUCCEEDED)
+
+    async def ended(self, job: TrainingJob, state: JobState) -> TrainingJob:
+        """The job when it has ended in that way."""
         give_up = time.monotonic() + 300
         while not (seen := await self.now(job)).state.is_terminal and time.monotonic() < give_up:
             await asyncio.sleep(0.1)
-        assert JobState.SUCCEEDED is seen.state, f"{seen.reason}\n{await self.log(seen)}"
+        assert state is seen.state, f"{seen.reason}\n{await self.log(seen)}"
         return seen
 
     async def log(self, job: TrainingJob, attempt: int | None = None) -> str:

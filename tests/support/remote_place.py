@@ -37,6 +37,8 @@ class EachTheirOwn(_Theirs):
         self.backends = {name: RemoteBackend.at(url, f"{name}-token") for name in people}
         super().__init__(self.backends)
         self.serving = _Theirs({name: there.serving for name, there in self.backends.items()})
+        self.history = _Theirs({name: there.history for name, there in self.backends.items()})
+        self.insight = _Theirs({name: there.insight for name, there in self.backends.items()})
 
     async def close(self) -> None:
         for backend in self.backends.values():

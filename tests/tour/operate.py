@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 
 from browser_session import Kernel, Refused
 
-__all__ = ("operate",)
+__all__ = ("Step", "found", "operate")
 
-_Step = Callable[[str], AbstractContextManager[Callable[[str], None]]]
+#: A step of the tour by its title; what it gives is told what was seen.
+Step = Callable[[str], AbstractContextManager[Callable[[str], None]]]
 
 #: Counts to its argument with checkpoints; every step is as long as a small network's.
 COUNTS = """\
@@ -96,36 +97,36 @@ print(os.environ["DLLAB_ROLE"], os.environ["DLLAB_REPLICA"], peer.makefile().rea
 ROLES = "print('ROLES', _job.wait(60).state, _job.logs())"
 
 
-async def operate(step: _Step, kernel: Kernel) -> None:
+async def operate(step: Step, kernel: Kernel) -> None:
     """Every step in a notebook of the lab."""
     with step("%pause a training, with what that loses; %resume it to its end") as saw:
         await kernel.run(COUNTS, 60)
         said = await kernel.run(PAUSES, 60)
-        paused = _found(r"REASON (paused .*checkpoint.* step (\d+).*) PIDS \[(.*)\]", said)
+        paused = found(r"REASON (paused .*checkpoint.* step (\d+).*) PIDS \[(.*)\]", said)
         if set(paused[3]) - set("None, "):
             raise Refused(f"a paused job still has processes: {said}")
         end = await kernel.run(RESUMES, 120)
-        resumed = _found(r"END SUCCEEDED 2 .*resumed from step (\d+)", end)
-        _found(rf"sum {sum(range(401))}\b", end)
+        resumed = found(r"END SUCCEEDED 2 .*resumed from step (\d+)", end)
+        found(rf"sum {sum(range(401))}\b", end)
         if resumed[1] != paused[2]:
             raise Refused(f"it said {paused[1]}, and resumed from step {resumed[1]}")
         saw(f'"{paused[1]}"; resumed from step {resumed[1]}, and the sum is right')
     with step("%rerun it with one change") as saw:
         said = await kernel.run(RERUNS, 90)
-        _found(rf"RERUN SUCCEEDED .*sum {sum(range(51))}\b", said)
+        found(rf"RERUN SUCCEEDED .*sum {sum(range(51))}\b", said)
         saw("-- 50 instead of 400, and nothing else")
     with step("a mistake is found before anything is started") as saw:
         try:
             said = await kernel.run(WRONG, 60)
         except Refused as exc:
-            mistake = _found(r"[^\n]*not_installed_anywhere[^\n]*", str(exc))[0]
-            line = _found(r"line (\d+)", str(exc))[1]
+            mistake = found(r"[^\n]*not_installed_anywhere[^\n]*", str(exc))[0]
+            line = found(r"line (\d+)", str(exc))[1]
             saw(f"line {line}: {mistake.strip()}")
         else:
             raise Refused(f"it was started: {said}")
     with step("a whole project travels, without what .dllabignore names") as saw:
         said = await kernel.run(PROJECT, 90)
-        _found(r'PROJECT SUCCEEDED WIDTH 64 \{"depth": 3\} False', said)
+        found(r'PROJECT SUCCEEDED WIDTH 64 \{"depth": 3\} False', said)
         saw("its package, its configuration, and not 5 MB of junk")
     with step("roles of one's own: a server and two that ask it") as saw:
         await kernel.run(CUSTOM, 60)
@@ -135,8 +136,13 @@ async def operate(step: _Step, kernel: Kernel) -> None:
         saw("both were answered; the server was ended with the job")
 
 
-def _found(pattern: str, text: str) -> re.Match[str]:
-    found = re.search(pattern, text, re.S)
-    if not found:
+def found(pattern: str, text: str) -> re.Match[str]:
+    """The first match.
+
+    Raises:
+        Refused: there is none.
+    """
+    match = re.search(pattern, text, re.S)
+    if not match:
         raise Refused(f"expected {pattern!r} in: {text[-800:]}")
-    return found
+    return match

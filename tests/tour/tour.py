@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from browser_session import BrowserSession, Kernel, Refused
 from clicks import click_through
 from doors import PACKAGE, VOLUME, open_doors, work_with_data, write_catalog
+from know import know
 from load import kill_under_load
 from operate import operate
 from running_hub import RunningHub, marked
@@ -140,6 +141,7 @@ async def work(tour: Tour, session: BrowserSession) -> None:
         )
         saw(await asyncio.to_thread(kill_under_load, session, "digits", rows))
     await operate(tour.step, kernel)
+    await know(tour.step, kernel)
     await kernel.close()
 
 

@@ -14,7 +14,16 @@ from served import ONNX
 from dllab_hub.deployed import Deployed, deploy_file
 from dllab_hub.errors import DLLabError
 from dllab_hub.job import Job
-from dllab_hub.specs import Code, GpuReport, GpuState, Role, TrainingJob, TrainingSpec
+from dllab_hub.specs import (
+    Annotation,
+    Code,
+    GpuReport,
+    GpuState,
+    JobFilter,
+    Role,
+    TrainingJob,
+    TrainingSpec,
+)
 from dllab_hub.testing import MemoryBackend
 
 OWNER = "ada"
@@ -29,6 +38,10 @@ _SERVING = {
     "scale": "scale",
     "delete": "delete",
 }
+
+
+#: Verbs of the client about what is known of jobs -> the part of the backend that knows it.
+_PARTS = {"curves": "insight", "stacks": "insight", "record": "history", "compare": "history"}
 
 
 class DirectClient:
@@ -49,10 +62,21 @@ class DirectClient:
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             self._ask()
-            place = self.backend.serving if verb in _SERVING else self.backend
+            if verb == "compare":
+                args = (args,)
+            if verb == "list":
+                where = {k: kwargs.pop(k) for k in list(kwargs) if k in JobFilter.model_fields}
+                kwargs["where"] = JobFilter(**where)
+            place: Any = self.backend.serving if verb in _SERVING else self.backend
+            place = getattr(self.backend, _PARTS[verb]) if verb in _PARTS else place
             return asyncio.run(getattr(place, _SERVING.get(verb, verb))(OWNER, *args, **kwargs))
 
         return call
+
+    def annotate(self, id: str, **notes: Any) -> TrainingJob:
+        """As the server does it."""
+        self._ask()
+        return asyncio.run(self.backend.history.annotate(OWNER, id, Annotation(**notes)))
 
     def rerun(self, id: str, **changes: Any) -> TrainingJob:
         """As the server does it."""

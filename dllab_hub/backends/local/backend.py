@@ -34,15 +34,18 @@ from ...specs import (
 from ...state import StateDir
 from ..base import Backend
 from ..source import check_preflight
-from .account import known_account
 from .capacity import capacity
 from .checkpoints import checkpoints
+from .curves import LocalCurves
 from .draft import Draft, drafted, to_the_end
 from .driver import Driver
-from .jobdir import JobDir, read_account
+from .history import LocalHistory
+from .insight import LocalInsight
+from .jobdir import JobDir
 from .launch import Launcher
 from .lock import take_state
 from .logs import read_log
+from .notices import LocalNotices
 from .place import Place
 from .queue import Queue
 from .serving import LocalServing
@@ -116,6 +119,11 @@ class LocalBackend(Backend):
         self._keeper = ThreadPoolExecutor(1, "dllab-jobs")
         self._lock: int | None = None
         self.place = Place(state, self._store, self._queue, self._keep, self._folder, gpu_report)
+        self.curves = LocalCurves(self.place)
+        self.history: LocalHistory = LocalHistory(self, self.place, self.curves)
+        self.insight: LocalInsight = LocalInsight(self, self.place, self.curves)
+        self._queue.known = self.insight.known
+        self.notices: LocalNotices = LocalNotices(self.place)
         self._closed = False
         self._watch: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -129,6 +137,10 @@ class LocalBackend(Backend):
             StorageFull: there is no room for the index.
         """
         await self._keep(self._open)
+        self.curves.start()
+        self.insight.start()
+        self.history.start()
+        await self.notices.start()
         await self.serving.start()
         self._watch = asyncio.create_task(self._run(), name="dllab-jobs")
 
@@ -141,7 +153,8 @@ class LocalBackend(Backend):
         await self._driver.close()
         if self._closed:
             return
-        await self.serving.close()
+        for part in (self.notices, self.history, self.curves, self.insight, self.serving):
+            await part.close()
         await self._keep(self._shut)
         self._closed = True
         await asyncio.to_thread(self._keeper.shutdown)
@@ -211,12 +224,15 @@ class LocalBackend(Backend):
         self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int, limit: int
     ) -> LogChunk:
         job = await self._get(owner, id)
+        if not job.files:
+            return await self.history.log(job, replica, attempt, offset, limit)
         return await asyncio.to_thread(
             lambda: read_log(self._folder(id).run, job, replica, attempt, offset, limit)
         )
 
     async def _events(self, owner: str, id: str) -> tuple[Event, ...]:
-        await self._get(owner, id)
+        if not (await self._get(owner, id)).files:
+            return (await self.history.record(owner, id)).events
         return await asyncio.to_thread(lambda: self._folder(id).events())
 
     async def _checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]:
@@ -262,8 +278,7 @@ class LocalBackend(Backend):
         return Path(self._python) if image == HERE else interpreter(self._state, image)
 
     def _folder(self, id: str) -> JobDir:
-        path = self._state.jobs / id
-        return JobDir(path, known_account(path, read_account(path)))
+        return JobDir.at(self._state.jobs / id)
 
     # Time.
 

@@ -77,6 +77,7 @@ async def drafted(
         state=JobState.PENDING,
         reason="starting.",
         created=time.time(),
+        tags=spec.tags,
     )
     folder = JobDir(state.jobs / job.id, account)
     try:

@@ -7,18 +7,30 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from ...errors import InvalidRequest
-from ...specs import TrainingJob
+from ...specs import TrainingJob, WorkspaceFile
+from .account import known_account
 from .luggage import copy_checkpoints, write_code
 from .rundir import RunDir
 from .shimdir import ShimDir, sync_folder, write_file
 
-__all__ = ("JobDir", "read_account", "read_job")
+__all__ = ("LISTING", "JobDir", "read_account", "read_job", "read_listing")
+
+#: What was in the workspace that travelled with the job; beside ``job.json``, and as safe.
+LISTING = "files.json"
+#: Files that a record names: it has to fit into a request.
+_MOST_FILES = 5000
 
 
 class JobDir(ShimDir):
     """``jobs/<id>/``: what a job is, and what runs."""
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """That of a job that was accepted; it need not be there any more."""
+        return cls(path, known_account(path, read_account(path)))
 
     @property
     def draft(self) -> ShimDir:
@@ -104,6 +116,7 @@ def read_job(path: Path) -> TrainingJob:
                 "created": about["created"],
                 "state": "PENDING",
                 "reason": "starting.",
+                "tags": about["spec"].get("tags", []),
             }
         )
     except (ValueError, KeyError, TypeError, RecursionError) as exc:
@@ -120,3 +133,15 @@ def read_account(path: Path) -> str | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return name if isinstance(name, str) else None
+
+
+def read_listing(folder: JobDir) -> tuple[WorkspaceFile, ...]:
+    """The files of the workspace that travelled with a job, at most 5000; none when it had none."""
+    try:
+        rows = json.loads((folder.path / LISTING).read_bytes())
+        return tuple(
+            WorkspaceFile(path=path, sha256=sha, size=size, executable=executable)
+            for path, sha, size, executable in rows[:_MOST_FILES]
+        )
+    except (OSError, ValueError, TypeError):
+        return ()

@@ -23,12 +23,13 @@ from ...specs import Catalog, TrainingJob, TrainingSpec
 from ...state import StateDir
 from .account import Account
 from .carried import Carried
-from .jobdir import JobDir
+from .disk import disk_errors
+from .jobdir import LISTING, JobDir
 from .overlay import Overlay, overlay_of
 from .plan import plan_of
 from .rundir import RunDir
+from .shimdir import write_file
 from .shims import Shims, claim
-from .store import disk_errors
 from .workspaces import LocalWorkspaces
 
 __all__ = ("Launcher",)
@@ -91,6 +92,9 @@ class Launcher(Shims):
         job = self.located(job)
         with disk_errors():
             folder.create(job, self._filler(job), self._beginning(job, folder.account))
+            if job.spec.workspace is not None:
+                listing = self._workspaces.listing(job.owner, job.spec.workspace)
+                write_file(folder.draft.path / LISTING, listing)
             folder.draft.run.hand_over()
         return job
 

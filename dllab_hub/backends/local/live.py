@@ -6,9 +6,11 @@ import logging
 import signal
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 from ...shim.process import catches, send, sweep
 from ...specs import Holder, JobState, TrainingJob
+from ...state import StateDir
 from ..order import Ticket
 from . import readings
 from .asked import CANCEL, PAUSE, Asked
@@ -40,6 +42,12 @@ class Live:
     seen: float | None = None
     _told: set[int] = field(default_factory=set)  # Signals that the shim has got.
     _deadline: float | None = None  # On the monotonic clock: then it is killed.
+
+    @classmethod
+    def at(cls, state: StateDir, job: TrainingJob) -> Self:
+        """A job that was accepted, with its directory."""
+        folder = JobDir.at(state.jobs / job.id)
+        return cls(job, folder, Carried.of(folder, job))
 
     @property
     def id(self) -> str:

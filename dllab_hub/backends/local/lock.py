@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from ...errors import Unavailable
 from ...state import StateDir
-from .store import disk_errors
+from .disk import disk_errors
 
 __all__ = ("take_state",)
 

@@ -51,9 +51,10 @@ def look(folder: JobDir, job: TrainingJob, asked: Asked = _NOTHING) -> TrainingJ
             "attempt": max(status.attempt, job.attempt, 1),
             "replicas": status.replicas or job.replicas,
             "started": status.started or job.started or time.time(),
-            "progress": readings.progress(folder.run) or job.progress,
+            "progress": readings.progress(folder.run, job.spec) or job.progress,
             "checkpoint": newest_checkpoint(folder.run),
             "position": None,
+            "silent_since": None,
         }
     )
     if end is None and alive:
@@ -118,7 +119,8 @@ def _running(job: TrainingJob, status: Status, asked: Asked) -> TrainingJob:
         reason = "starting."
     else:
         reason = status.reason
-    return job.model_copy(update={"state": state, "reason": reason})
+    update = {"state": state, "reason": reason, "silent_since": status.silent_since}
+    return job.model_copy(update=update)
 
 
 def _recorded(end: readings.End, job: TrainingJob, asked: Asked) -> tuple[JobState, str]:

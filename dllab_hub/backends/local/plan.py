@@ -54,4 +54,6 @@ def plan_of(spec: TrainingSpec, python: str) -> dict[str, Any]:
         "success_role": spec.ends_with,
         "max_restarts": spec.max_restarts,
         "checkpoint_every": spec.checkpoint_every,
+        "stall_after": spec.stall_after,
+        "on_stall": spec.on_stall,
     }

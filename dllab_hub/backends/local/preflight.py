@@ -24,10 +24,10 @@ from typing import Any
 
 from ...runtime import preflight as program
 from ...shim.environment import environment as worker_environment
-from ...shim.limits import tree_memory
 from ...shim.process import sweep
 from ...shim.replica import replicas_of
 from ...shim.strategy import ports_needed
+from ...shim.tree import tree_memory
 from ...specs import Preflight
 from .account import Account
 from .findings import limit, understood

@@ -7,32 +7,35 @@ files (see `look`); what changed is written to the store, and never the other wa
 from __future__ import annotations
 
 import logging
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ...errors import Conflict, DLLabError, StorageFull, Unavailable
+from ...errors import Conflict, StorageFull, Unavailable
 from ...leases import LeaseDir
 from ...specs import JobState, TrainingJob
 from ...state import StateDir
 from ..pausing import next_start, time_left
 from . import readings
-from .account import known_account
 from .asked import Asked
 from .carried import Carried
-from .jobdir import JobDir, read_account, read_job
+from .disk import disk_errors
+from .jobdir import JobDir
 from .launch import Launcher
+from .leftovers import adopt_unknown
 from .live import Live
 from .look import has_shim, shim_of, was_rebooted
 from .rundir import Unreadable
 from .starter import Starter
-from .store import JOB_ID, Store, disk_errors
+from .store import Store
 
 __all__ = ("Queue",)
 
 _LOG = logging.getLogger(__name__)
 #: Seconds beyond its grace that a cancelled or paused job has before its shim is killed.
 _PATIENCE = 5.0
+#: What of a job is written down when it is another.
+_NEWS = ("state", "attempt", "reason", "silent_since")
 
 
 class Queue:
@@ -61,22 +64,15 @@ class Queue:
         self._launcher = launcher
         self._starter = Starter(leases, launcher, cpus)
         self._patience = grace + _PATIENCE
+        self.known: Callable[[TrainingJob], TrainingJob] = lambda job: job  # Adds to what is seen.
         self._live: dict[str, Live] = {}
         self._ending: dict[str, tuple[Live, float]] = {}  # Ended, and the shim is still there.
 
     def adopt(self) -> None:
         """Take over what was there before the service started."""
-        known = self._store.ids()
-        for path in sorted(self._state.jobs.iterdir()):
-            if path.name.startswith(".new-"):
-                shutil.rmtree(path, ignore_errors=True)  # A submit that was cut short.
-            elif path.name not in known and JOB_ID.fullmatch(path.name):
-                try:
-                    self._store.add(self._launcher.located(read_job(path)))
-                except (OSError, DLLabError) as exc:
-                    _LOG.error("The job in %s cannot be adopted: %s", path, exc)
+        adopt_unknown(self._state, self._store, self._launcher.located)
         for job in self._store.live():
-            live = self._live[job.id] = self._of(self._launcher.located(job))
+            live = self._live[job.id] = Live.at(self._state, self._launcher.located(job))
             live.asked = Asked.of(live.folder, job.owner)
             live.go_on_asking(self._patience)
             if shim := shim_of(live.folder):
@@ -114,14 +110,14 @@ class Queue:
         if live is None:
             return None
         before = live.job
-        job = live.look()
+        job = self.known(live.look())
         if job.state.is_terminal or job.state is JobState.PAUSED:
             lost = job.state is JobState.LOST and live.folder.path.is_dir()
             if lost and job.spec.resume_after_reboot and was_rebooted(live.folder):
                 return self._after_reboot(live, job)
             return self._settle(live, job)
         live.job = job
-        if (job.state, job.attempt, job.reason) != (before.state, before.attempt, before.reason):
+        if any(getattr(job, field) != getattr(before, field) for field in _NEWS):
             self._keep(job)
         return job
 
@@ -135,7 +131,7 @@ class Queue:
         if paused is None or paused.state is not JobState.PAUSED:
             return job
         update = {"state": JobState.CANCELLED, "reason": f"cancelled by {by} while paused."}
-        return self._settle(self._of(paused), paused.model_copy(update=update))
+        return self._settle(Live.at(self._state, paused), paused.model_copy(update=update))
 
     def pause(self, id: str, by: str) -> TrainingJob | None:
         """Ask a job to save and end; at once when it waits. None when it has ended before.
@@ -164,7 +160,7 @@ class Queue:
         job = self._store.find(owner, id)
         if job is None or not job.state.is_resumable:
             return job
-        live = self._of(job)
+        live = Live.at(self._state, job)
         if not live.folder.path.is_dir():
             raise Conflict("the job's directory is gone.", hint="Run it again with rerun.")
         time_left(job.spec, job.ran)
@@ -175,6 +171,14 @@ class Queue:
         start = next_start(live.carried.first_attempt, job.checkpoint)
         live.say("Resumed", f"{by} resumed it. {start}")
         self._start_soon(live, gpus)
+        return live.job
+
+    def note(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingJob | None:
+        """Change fields of a job that do not come from its run: see `Store.note`."""
+        job, live = self._store.note(owner, id, changes), self._live.get(id)
+        if job is None or live is None:
+            return job
+        live.job = live.job.model_copy(update=dict(changes))
         return live.job
 
     def tick(self, gpus: Sequence[str]) -> None:
@@ -228,7 +232,7 @@ class Queue:
 
     def _fail(self, live: Live, reason: str) -> None:
         update = {"state": JobState.FAILED, "reason": reason, "ended": time.time()}
-        self._settle(live, live.job.model_copy(update={**update, "position": None}))
+        self._settle(live, self.known(live.job.model_copy(update={**update, "position": None})))
 
     def _after_reboot(self, live: Live, job: TrainingJob) -> TrainingJob:
         """A job that went down with the machine, and is to be started again."""
@@ -248,7 +252,7 @@ class Queue:
     def _again(self, live: Live, job: TrainingJob, since: float, reason: str) -> None:
         """Have a job that is not launched wait for its next launch."""
         carried = Carried.after(job, since)
-        update = {"state": JobState.PENDING, "reason": reason, "replicas": ()}
+        update = {"state": JobState.PENDING, "reason": reason, "replicas": (), "diagnosis": None}
         job = job.model_copy(update={**update, "started": None, "ended": None, "position": None})
         # Cut short, a job whose end the index has is still that. One that went down with the
         # machine is found to have done so again, until its files are out of the way.
@@ -272,6 +276,7 @@ class Queue:
         asked = live.asked and not live.waits and not has_shim(live.folder)
         if job.state is JobState.LOST or asked:
             live.sweep()
+        job = job.model_copy(update={"gpu_seconds": job.spec.gpus * job.ran})
         end = readings.end(live.folder.run)
         if end is None or end.state is not job.state:  # Nobody else has said so.
             live.say(job.state.value.capitalize(), job.reason)
@@ -292,8 +297,3 @@ class Queue:
             self._store.update(job)
         except (StorageFull, Unavailable) as exc:
             _LOG.warning("%s: its state is not in the index: %s", job.id, exc)
-
-    def _of(self, job: TrainingJob) -> Live:
-        path = self._state.jobs / job.id
-        folder = JobDir(path, known_account(path, read_account(path)))
-        return Live(job, folder, Carried.of(folder, job))

@@ -9,12 +9,18 @@ import json
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from ...specs import JobState, Progress, ReplicaStatus
+from ...specs import JobState, Progress, ReplicaStatus, TrainingSpec
+from ..replicas import replica_names
 from .rundir import RunDir, Unreadable
 
-__all__ = ("End", "Status", "end", "identity", "progress")
+__all__ = ("End", "Status", "end", "identity", "leader", "moment", "progress", "report")
+
+#: Metrics of one report that are kept, and steps that there can be.
+_MOST_METRICS = 200
+_MAX_STEP = 2**62
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Status:
         replicas: Of this attempt.
         started: When the first attempt of this launch began, seconds since the epoch.
         ran: Seconds that the job ran in all launches, as of this file.
+        silent_since: Since when nothing was heard of the job, seconds since the epoch, or None.
     """
 
     state: JobState | None = None
@@ -36,6 +43,7 @@ class Status:
     replicas: tuple[ReplicaStatus, ...] = ()
     started: float | None = None
     ran: float = 0.0
+    silent_since: float | None = None
 
     @classmethod
     def of(cls, run: RunDir) -> Status:
@@ -57,8 +65,9 @@ class Status:
             reason=_text(data.get("reason")),
             attempt=_attempt(data),
             replicas=tuple(replicas),
-            started=_time(data.get("started")),
-            ran=_time(data.get("ran")) or 0.0,
+            started=moment(data.get("started")),
+            ran=moment(data.get("ran")) or 0.0,
+            silent_since=moment(data.get("silent_since")),
         )
 
 
@@ -90,7 +99,7 @@ def end(run: RunDir) -> End | None:
     if state is None or not (state.is_terminal or state is JobState.PAUSED):
         return None
     reason = _text(data.get("reason"))
-    return End(state, reason, _attempt(data), _time(data.get("ended")), _time(data.get("ran")))
+    return End(state, reason, _attempt(data), moment(data.get("ended")), moment(data.get("ran")))
 
 
 def identity(run: RunDir) -> dict[str, Any] | None:
@@ -101,20 +110,45 @@ def identity(run: RunDir) -> dict[str, Any] | None:
         return None
 
 
-def progress(run: RunDir) -> Progress | None:
-    """What the code last reported. A metric that is not finite is left out: JSON has no word."""
+def progress(run: RunDir, spec: TrainingSpec) -> Progress | None:
+    """What the process that leads the job last reported."""
+    # The second is what all processes of jobs had before each had a file of its own.
+    return report(run, "reports", f"{leader(spec)}.json") or report(run, "report.json")
+
+
+def leader(spec: TrainingSpec) -> str:
+    """Name of the process whose progress is the job's."""
+    names = replica_names(spec)
+    return "chief-0" if spec.strategy == "ps" else names[0]
+
+
+def report(run: RunDir, *parts: str) -> Progress | None:
+    """What one process last reported. A metric that is not finite is left out: JSON has no word."""
     try:
-        data = run.read_json("report.json")
+        data = run.read_json(*parts)
         metrics = data.get("metrics")
         if isinstance(metrics, dict):
             data["metrics"] = {
                 key: float(value)
-                for key, value in metrics.items()
-                if isinstance(value, int | float) and math.isfinite(value)
+                for key, value in islice(metrics.items(), _MOST_METRICS)
+                if isinstance(value, int | float) and math.isfinite(value) and key.isprintable()
             }
-        return Progress.from_wire(data)
+        told = {key: data.get(key) for key in ("step", "total", "metrics", "time")}
+        found = Progress.from_wire({key: v for key, v in told.items() if v is not None})
     except (Unreadable, ValueError, OverflowError, RecursionError):
         return None
+    return found if moment(found.time) is not None and 0 <= found.step < _MAX_STEP else None
+
+
+def moment(value: object) -> float | None:
+    """A finite number, such as a moment in seconds since the epoch; None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # An integer of hundreds of digits.
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _state(data: dict[str, Any]) -> JobState | None:
@@ -126,16 +160,6 @@ def _state(data: dict[str, Any]) -> JobState | None:
 
 def _text(value: object) -> str:
     return value[:2000] if isinstance(value, str) else ""
-
-
-def _time(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        moment = float(value)
-    except OverflowError:  # An integer of hundreds of digits.
-        return None
-    return moment if math.isfinite(moment) else None
 
 
 def _attempt(data: dict[str, Any]) -> int:

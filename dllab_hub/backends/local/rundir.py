@@ -150,6 +150,17 @@ class RunDir:
         except (Unreadable, FileNotFoundError):
             return []
 
+    def entries(self, *parts: str) -> list[tuple[str, os.stat_result]]:
+        """Names in a folder with what they are, as `names`; links are not followed."""
+        try:
+            with self._folder(parts) as folder, os.scandir(folder) as found:
+                return [
+                    (entry.name, entry.stat(follow_symlinks=False))
+                    for entry in islice(found, _MOST_NAMES)
+                ]
+        except (Unreadable, FileNotFoundError):
+            return []
+
     def size_of(self, *parts: str) -> int | None:
         """Size of a regular file, which is not opened, or None."""
         try:

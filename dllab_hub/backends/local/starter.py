@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -12,14 +13,16 @@ from ...specs import JobState
 from ..order import line
 from ..room import Room, cpu_wish
 from .capacity import holders
+from .disk import disk_errors
 from .launch import Launcher
 from .live import Live
 from .rundir import Unreadable
-from .store import disk_errors
 
 __all__ = ("Starter",)
 
 _LOG = logging.getLogger(__name__)
+#: What this process or machine lacks just now; it says nothing of the job.
+_PASSES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR}
 
 
 class Starter:
@@ -92,6 +95,8 @@ class Starter:
                 return f"waiting: {full.message}", ""
             except OSError:
                 _LOG.error("%s could not be started.", job.id, exc_info=True)
+                if exc.errno in _PASSES:
+                    return f"waiting: it could not be started just now: {exc.strerror}.", ""
                 return "", f"it could not be started: {exc.strerror}."
         update = {"state": JobState.RUNNING, "reason": "starting.", "started": time.time()}
         update |= {"attempt": live.carried.first_attempt, "position": None}

@@ -6,60 +6,47 @@ away: whatever it knows is in the journal and in the directories of the jobs.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import errno
 import logging
-import math
-import os
-import re
 import sqlite3
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
-from ...errors import InvalidRequest, StorageFull, Unavailable
-from ...names import NAME_PATTERN
+from ...errors import Unavailable
 from ...specs import JobFilter, JobState, TrainingJob
+from . import index
+from .disk import disk_errors
+from .index import JOB_ID
 from .journal import Journal
 
-__all__ = ("JOB_ID", "Store", "disk_errors")
+__all__ = ("Store",)
 
-#: A page has fewer jobs than asked for when these carry much code.
-_PAGE_BYTES = 2 * 1024 * 1024
 _LOG = logging.getLogger(__name__)
-
-#: What an id of a job looks like; nothing else ever becomes a path.
-JOB_ID = re.compile(rf"{NAME_PATTERN}-[a-z0-9]{{7}}")
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, owner TEXT NOT NULL, created REAL NOT NULL, state TEXT NOT NULL,
-    live INTEGER NOT NULL, job TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS jobs_by_owner ON jobs (owner, created DESC, id DESC, state);
-CREATE INDEX IF NOT EXISTS jobs_live ON jobs (live) WHERE live = 1;
-"""
 
 
 class Store:
     """Jobs by id, by owner and by time.
 
-    One thread opens the store, writes to it and closes it. `find` and `page` may be called from
-    any thread.
+    One thread opens the store, writes to it and closes it. `find`, `page`, `known`, `ended` and
+    `gpu_seconds` may be called from any thread.
 
     Args:
         root: Directory of ``index.sqlite`` and ``journal.jsonl``.
+
+    Attributes:
+        heard: Each is told, on the thread that writes, of a job that was submitted, has changed its
+            state, or was resumed, after that was written down. Notes are no news.
     """
 
     def __init__(self, root: Path) -> None:
         self._path = root / "index.sqlite"
         self._journal = Journal(root / "journal.jsonl")
         self._writer: sqlite3.Connection | None = None
+        self.heard: list[Callable[[TrainingJob], None]] = []
 
     def open(self) -> None:
-        """Open the index; make it anew from the journal when it is missing or damaged.
+        """Open the index; make it anew from the journal when it is missing, damaged or old.
 
         Raises:
             StorageFull: there is no room for it.
@@ -67,18 +54,19 @@ class Store:
         """
         with disk_errors():
             try:
-                self._writer, fresh = self._connect(), False
-            except sqlite3.DatabaseError as exc:
-                self._move_aside(exc)
-                self._writer, fresh = self._connect(), True
+                self._writer, fresh = index.connect(self._path), False
+            except (sqlite3.DatabaseError, index.Outdated) as exc:
+                index.move_aside(self._path, exc)
+                self._writer, fresh = index.connect(self._path), True
         if fresh or not self._db.execute("SELECT 1 FROM jobs LIMIT 1").fetchone():
             with disk_errors(), self._db:
-                count = 0
-                for job in self._journal.jobs():
-                    self._put(job)
-                    count += 1
-            if count:
-                _LOG.warning("Rebuilt the index of %d jobs from the journal.", count)
+                known = self._journal.read()
+                for job in known.jobs.values():
+                    index.put(self._db, job, job.id in known.imported)
+                for gone in known.deleted.values():
+                    self._bury(gone.id, gone.owner, gone.ended, gone.gpu_seconds)
+            if known.jobs:
+                _LOG.warning("Rebuilt the index of %d jobs from the journal.", len(known.jobs))
 
     def close(self) -> None:
         """Close the file."""
@@ -111,10 +99,77 @@ class Store:
         """
         self._write(job, "resume")
 
+    def note(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingJob | None:
+        """Change fields that do not come from its run; the job then, None when there is none.
+
+        Args:
+            owner: Person.
+            id: Of the job.
+            changes: ``tags``, ``notes``, ``favourite``, ``files`` or ``checkpoint``.
+
+        Raises:
+            StorageFull: there is no room; the store is as it was.
+        """
+        job = self.find(owner, id)
+        if job is None:
+            return None
+        job = job.model_copy(update=dict(changes))
+        with self._both({"op": "note", "id": id, **changes}):
+            index.put(self._db, job)
+        return job
+
+    def take_in(self, jobs: Sequence[TrainingJob]) -> set[str]:
+        """Keep jobs that ran elsewhere, all or none, but for those whose id is known.
+
+        Returns:
+            Ids of those that are new.
+
+        Raises:
+            StorageFull: there is no room; the store is as it was.
+        """
+        there = self.ids()
+        new = {job.id: job for job in reversed(jobs) if job.id not in there}
+        if new:
+            with self._both(*({"op": "import", "job": job.to_wire()} for job in new.values())):
+                for job in new.values():
+                    index.put(self._db, job, imported=True)
+        return set(new)
+
+    def delete(self, owner: str, id: str) -> None:
+        """Forget a job, but not what it has used; nothing when there is none.
+
+        Raises:
+            StorageFull: there is no room; the store is as it was.
+        """
+        row = self._db.execute(
+            "SELECT coalesce(ended, created), CASE imported WHEN 0 THEN gpu_seconds ELSE 0 END"
+            " FROM jobs WHERE id = ? AND owner = ?",
+            (id, owner),
+        ).fetchone()
+        if row is None:
+            return
+        entry = {"op": "delete", "id": id, "owner": owner, "ended": row[0], "gpu_seconds": row[1]}
+        with self._both(entry):
+            index.drop(self._db, id)
+            self._bury(id, *(entry[key] for key in ("owner", "ended", "gpu_seconds")))
+
+    def erase(self) -> None:
+        """Take what was deleted since the last time out of the journal too.
+
+        Raises:
+            StorageFull: there is no room; it stays there.
+        """
+        found = self._db.execute("SELECT id FROM deleted WHERE erased = 0").fetchall()
+        if found:
+            with disk_errors(), self._db:
+                self._journal.erase({id for (id,) in found})
+                self._db.execute("UPDATE deleted SET erased = 1")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def live(self) -> list[TrainingJob]:
         """Jobs that wait or run, oldest first."""
         rows = self._db.execute("SELECT job FROM jobs WHERE live = 1 ORDER BY created, id")
-        return [_read(text) for (text,) in rows]
+        return [index.read(text) for (text,) in rows]
 
     def ids(self) -> set[str]:
         """Ids of all jobs."""
@@ -128,7 +183,41 @@ class Store:
             row = db.execute(
                 "SELECT job FROM jobs WHERE id = ? AND owner = ?", (id, owner)
             ).fetchone()
-        return _read(row[0]) if row else None
+        return index.read(row[0]) if row else None
+
+    def known(self) -> dict[str, str]:
+        """The owner of each job, by id."""
+        with self._reader() as db:
+            return dict(db.execute("SELECT id, owner FROM jobs"))
+
+    def ended(self) -> list[tuple[str, str, float, bool]]:
+        """Owner, id, end and whether it is a favourite, of ended jobs with files; oldest first."""
+        over = [state.value for state in JobState if state.is_terminal]
+        with self._reader() as db:
+            return [
+                (owner, id, ended, bool(favourite))
+                for owner, id, ended, favourite in db.execute(
+                    "SELECT owner, id, coalesce(ended, created) AS moment, favourite FROM jobs"  # noqa: S608
+                    f" WHERE files = 1 AND state IN ({', '.join('?' * len(over))})"
+                    " ORDER BY moment",
+                    over,
+                )
+            ]
+
+    def gpu_seconds(self, owner: str, since: float) -> float:
+        """GPUs times seconds of an owner's jobs that have ended, or were paused, since then.
+
+        Those count that were deleted meanwhile, and not those that ran elsewhere.
+        """
+        with self._reader() as db:
+            (used,) = db.execute(
+                "SELECT total(gpu_seconds) FROM ("
+                " SELECT gpu_seconds FROM jobs WHERE owner = :owner AND NOT imported"
+                " AND gpu_seconds > 0 AND ended >= :since UNION ALL"
+                " SELECT gpu_seconds FROM deleted WHERE owner = :owner AND ended >= :since)",
+                {"owner": owner, "since": since},
+            ).fetchone()
+        return float(used)
 
     def page(
         self, owner: str, where: JobFilter, limit: int, after: str | None
@@ -138,26 +227,8 @@ class Store:
         Raises:
             InvalidRequest: ``after`` is not a cursor of this list.
         """
-        clause, bound = "owner = ?", list[object]([owner])
-        if after is not None:
-            clause += " AND (created, id) < (?, ?)"
-            bound += _open_cursor(after)
-        if where.states:
-            clause += f" AND state IN ({', '.join('?' * len(where.states))})"
-            bound += sorted(where.states)
-        jobs: list[TrainingJob] = []
-        room = _PAGE_BYTES
         with self._reader() as db:
-            for (text,) in db.execute(
-                f"SELECT job FROM jobs WHERE {clause}"  # noqa: S608 - made of the words above
-                " ORDER BY created DESC, id DESC LIMIT ?",
-                [*bound, limit + 1],
-            ):
-                room -= len(text)
-                if len(jobs) == limit or (jobs and room < 0):
-                    return jobs, _cursor(jobs[-1])
-                jobs.append(_read(text))
-        return jobs, None
+            return index.page(db, owner, where, limit, after)
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -166,66 +237,32 @@ class Store:
         return self._writer
 
     def _write(self, job: TrainingJob, op: str | None) -> None:
+        with self._both(*([{"op": op, "job": job.to_wire()}] if op else [])):
+            index.put(self._db, job)
+        for hear in self.heard:
+            try:
+                hear(job)
+            except Exception:  # What others make of it must not undo what has happened.
+                _LOG.exception("%s: somebody could not be told that it is %s.", job.id, job.state)
+
+    @contextmanager
+    def _both(self, *entries: Mapping[str, Any]) -> Iterator[None]:
         """Both or neither: what the index refuses must not come back from the journal."""
         with disk_errors():
-            before = self._journal.append(op, job) if op else None
+            before = self._journal.append(*entries) if entries else None
             try:
                 with self._db:
-                    self._put(job)
+                    yield
             except BaseException:
                 if before is not None:
                     self._journal.cut(before)
                 raise
 
-    def _put(self, job: TrainingJob) -> None:
+    def _bury(self, id: str, owner: str, ended: float, gpu_seconds: float) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                job.id,
-                job.owner,
-                job.created,
-                job.state.value,
-                int(not job.state.is_terminal and job.state is not JobState.PAUSED),
-                job.model_dump_json(),
-            ),
+            "INSERT OR REPLACE INTO deleted VALUES (?, ?, ?, ?, 0)",
+            (id, owner, ended, gpu_seconds),
         )
-
-    def _connect(self) -> sqlite3.Connection:
-        """A writing connection to an index that is whole."""
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = sqlite3.connect(self._path, timeout=10)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-            db.executescript(_SCHEMA)
-            columns = [row[1] for row in db.execute("PRAGMA table_info(jobs)")]
-            if columns != ["id", "owner", "created", "state", "live", "job"]:
-                raise sqlite3.DatabaseError(f"unexpected columns {columns}")
-        except sqlite3.OperationalError as exc:
-            db.close()
-            if "unable to open" in str(exc) or "readonly" in str(exc) or "locked" in str(exc):
-                raise Unavailable(
-                    f"the lab's index {self._path} cannot be written: {exc}.",
-                    hint="Check who owns the state directory.",
-                ) from exc
-            if "full" in str(exc):
-                raise StorageFull("the disk that holds the lab's state is full.") from exc
-            raise
-        except sqlite3.DatabaseError:
-            db.close()
-            raise
-        return db
-
-    def _move_aside(self, why: Exception) -> None:
-        aside = self._path.with_name(f"index.sqlite.damaged-{time.time_ns()}")
-        _LOG.error("The index %s is damaged (%s): kept as %s.", self._path, why, aside.name)
-        for suffix in ("", "-wal", "-shm"):
-            part = self._path.with_name(self._path.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -238,62 +275,3 @@ class Store:
                 f"the lab's index cannot be read: {exc}.",
                 hint="Restart the lab service; it makes the index anew. No job is touched.",
             ) from exc
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """A disk without room is `StorageFull`, and one that can only be read `Unavailable`."""
-    try:
-        yield
-    except sqlite3.OperationalError as exc:
-        if "full" in str(exc) or "disk I/O" in str(exc):
-            raise _full() from exc
-        if "readonly" in str(exc):
-            raise _read_only() from exc
-        raise
-    except OSError as exc:
-        if exc.errno in _NO_ROOM:
-            raise _full() from exc
-        if exc.errno == errno.EROFS:
-            raise _read_only() from exc
-        raise
-
-
-def _full() -> StorageFull:
-    return StorageFull(
-        "the disk that holds the lab's state is full.", hint="Delete what is not needed there."
-    )
-
-
-def _read_only() -> Unavailable:
-    return Unavailable(
-        "the disk that holds the lab's state can only be read.",
-        hint="An administrator has to look at it: the kernel's log says why.",
-    )
-
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-
-
-def _read(text: str) -> TrainingJob:
-    return TrainingJob.model_validate_json(text)
-
-
-def _cursor(job: TrainingJob) -> str:
-    return base64.urlsafe_b64encode(f"{job.created!r} {job.id}".encode()).decode().rstrip("=")
-
-
-def _open_cursor(text: str) -> tuple[float, str]:
-    try:
-        if len(text) > 200:
-            raise ValueError
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode()
-        created, id = raw.split(" ")
-        moment = float(created)
-        if not JOB_ID.fullmatch(id) or not math.isfinite(moment):
-            raise ValueError
-        return moment, id
-    except (ValueError, binascii.Error, UnicodeError):
-        raise InvalidRequest(
-            "is not a page of this list.", hint="Start without it.", field="next"
-        ) from None

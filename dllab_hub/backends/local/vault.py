@@ -83,6 +83,10 @@ class Vault:
         sizes = {file.sha256: file.size for file in files}
         return tuple(sorted(sha for sha, size in sizes.items() if not self._blobs.has(sha, size)))
 
+    def read(self, sha256: str, limit: int) -> bytes | None:
+        """A small content; None when it is not here, larger, or damaged."""
+        return self._blobs.read(sha256, limit)
+
     def announce(self, workspace: Workspace, kept: int) -> tuple[str, ...]:
         """Keep the list; what is `missing`.
 

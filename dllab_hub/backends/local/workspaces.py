@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ...errors import InvalidRequest, NotFound
 from ...names import slug
-from ...specs import MAX_WORKSPACE_BYTES, Upload, Workspace
+from ...specs import MAX_WORKSPACE_BYTES, Upload, Workspace, WorkspaceFile
 from ...state import StateDir
 from ..workspaces import Workspaces
-from .store import disk_errors
+from .disk import disk_errors
 from .vault import Entry, Vault
 
 __all__ = ("LocalWorkspaces",)
@@ -21,6 +23,8 @@ __all__ = ("LocalWorkspaces",)
 _ID = re.compile(r"[0-9a-f]{64}")
 #: Bytes that are kept of each person; beyond it goes what has not been used for the longest time.
 _KEPT = 2 * 1024 * 1024 * 1024
+#: Bytes of one text, and of all of a workspace, that are kept for longer: code, not data.
+_TEXT, _TEXTS = 64 * 1024, 1024 * 1024
 
 
 class LocalWorkspaces(Workspaces):
@@ -55,6 +59,29 @@ class LocalWorkspaces(Workspaces):
             InvalidRequest: it is unknown, or contents of it are missing.
         """
         await asyncio.to_thread(self._whole, owner, id)
+
+    def listing(self, owner: str, id: str) -> bytes:
+        """`Workspace.listing` of a workspace that `check` has passed. Blocks.
+
+        Raises:
+            InvalidRequest: there is no such workspace any more.
+        """
+        return json.dumps(self._whole(owner, id), separators=(",", ":")).encode()
+
+    def texts(self, owner: str, files: Iterable[WorkspaceFile]) -> dict[str, str]:
+        """Those of these files that are short texts, small ones first, by SHA-256. Blocks."""
+        vault = self._vault(owner)
+        found: dict[str, str] = {}
+        room = _TEXTS
+        for file in sorted(files, key=lambda file: file.size):
+            if file.size > min(_TEXT, room):
+                break
+            data = vault.read(file.sha256, _TEXT)
+            if data is not None and b"\0" not in data and file.sha256 not in found:
+                with suppress(UnicodeDecodeError):
+                    found[file.sha256] = data.decode()
+                    room -= len(data)
+        return found
 
     def materialise(self, owner: str, id: str, into: Path) -> None:
         """Copy the files into a directory. Blocks.

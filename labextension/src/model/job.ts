@@ -1,4 +1,5 @@
 import type { LabApi } from '../api';
+import type { IAnnotation } from '../history';
 import { type IJob, type IReplica, isUnderWay } from '../specs';
 import { Live } from './live';
 
@@ -13,6 +14,12 @@ export class JobModel extends Live {
 
   /** Null until the first answer. */
   job: IJob | null = null;
+
+  /** Write something down about it. Rejects with a LabError. */
+  async annotate(annotation: IAnnotation): Promise<void> {
+    this.job = await this._api.history.annotate(this.id, annotation);
+    this.announce();
+  }
 
   protected async read(): Promise<boolean> {
     this.job = await this._api.job(this.id);

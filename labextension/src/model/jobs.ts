@@ -35,6 +35,11 @@ export class JobsModel extends Live {
     return this._restarted;
   }
 
+  /** Nothing is heard any more of a job that was seen alive. */
+  get stalled(): ISignal<this, IJob> {
+    return this._stalled;
+  }
+
   /** A job that was seen under way is paused. */
   get paused(): ISignal<this, IJob> {
     return this._paused;
@@ -118,11 +123,15 @@ export class JobsModel extends Live {
       } else if (relaunched(old, job)) {
         this._restarted.emit(job);
       }
+      if (job.silent_since !== null && old.silent_since === null && isUnderWay(job.state)) {
+        this._stalled.emit(job);
+      }
     }
   }
 
   private readonly _ended = new Signal<this, IJob>(this);
   private readonly _paused = new Signal<this, IJob>(this);
+  private readonly _stalled = new Signal<this, IJob>(this);
   private readonly _restarted = new Signal<this, IJob>(this);
   private _next: string | null = null;
   private _paged = false;

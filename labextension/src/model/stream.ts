@@ -1,6 +1,6 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { type ISignal, Signal } from '@lumino/signaling';
-import type { Open } from '../tokens';
+import type { ISocket, Open } from '../tokens';
 
 /** Milliseconds before the first new try; twice as many before each further one, up to the longest. */
 const FIRST_WAIT = 1000;
@@ -27,10 +27,12 @@ export interface IPage {
  * do not all come back at once.
  */
 export class Stream implements IDisposable {
+  /** @param _silence Milliseconds without a frame after which it is dead; null: silence is usual. */
   constructor(
     private readonly _open: Open,
     private readonly _path: string,
-    private readonly _page: IPage | null = typeof document === 'undefined' ? null : document
+    private readonly _page: IPage | null = typeof document === 'undefined' ? null : document,
+    private readonly _silence: number | null = SILENCE
   ) {
     _page?.addEventListener('visibilitychange', this._update);
   }
@@ -71,6 +73,18 @@ export class Stream implements IDisposable {
     });
   }
 
+  /** Say something, if it is open. */
+  send(frame: object): void {
+    this._socket?.send(frame);
+  }
+
+  /** What comes is not all there is: take the socket for dead. */
+  doubt(): void {
+    if (this._state === 'open') {
+      this._break();
+    }
+  }
+
   /** Do not wait any longer for the next try. */
   retry(): void {
     if (this._state === 'broken' && this._socket === null) {
@@ -95,6 +109,13 @@ export class Stream implements IDisposable {
     this._hangUp();
     this._listen();
     this._socket = this._open(this._path, {
+      opened: () => {
+        // Where silence is usual, it is open before anything comes.
+        if (this._silence === null) {
+          clearTimeout(this._timer);
+          this._setState('open');
+        }
+      },
       message: frame => {
         this._failures = 0;
         this._listen();
@@ -108,7 +129,9 @@ export class Stream implements IDisposable {
   /** Wait for the next frame. */
   private _listen(): void {
     clearTimeout(this._timer);
-    this._timer = setTimeout(() => this._break(), SILENCE);
+    if (this._silence !== null || this._state !== 'open') {
+      this._timer = setTimeout(() => this._break(), this._silence ?? SILENCE);
+    }
   }
 
   private _break(): void {
@@ -135,7 +158,7 @@ export class Stream implements IDisposable {
   private readonly _frames = new Signal<this, unknown>(this);
   private readonly _stateChanged = new Signal<this, StreamState>(this);
   private _state: StreamState = 'closed';
-  private _socket: IDisposable | null = null;
+  private _socket: ISocket | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _wants = 0;
   /** Tries since the last frame. */

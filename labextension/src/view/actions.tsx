@@ -14,6 +14,14 @@ export interface IJobActions {
   resume(id: string): void;
   /** Open the form with the same wish. */
   rerun(id: string): void;
+  /** Put a cell that makes the same wish into the notebook. */
+  copyCell(id: string): void;
+  /** Open the list of all of them. */
+  openHistory(): void;
+  /** Show some beside each other. */
+  compare(ids: readonly string[]): void;
+  /** Open how the person is told of what became of them. */
+  openNotices(): void;
   /** Open the form for a new one. */
   create(): void;
 }
@@ -27,6 +35,10 @@ export function commandActions(commands: CommandRegistry): IJobActions {
     pause: id => void commands.execute(CommandIDs.pause, { id }),
     resume: id => void commands.execute(CommandIDs.resume, { id }),
     rerun: id => void commands.execute(CommandIDs.rerun, { id }),
+    copyCell: id => void commands.execute(CommandIDs.copyCell, { id }),
+    openHistory: () => void commands.execute(CommandIDs.history),
+    compare: ids => void commands.execute(CommandIDs.compare, { ids: [...ids] }),
+    openNotices: () => void commands.execute(CommandIDs.notices),
     create: () => void commands.execute(CommandIDs.train)
   };
 }
@@ -133,6 +145,20 @@ export function RerunButton({ job, actions, trans }: IProps) {
       onClick={() => actions.rerun(job.id)}
     >
       {trans.__('Run again')}
+    </button>
+  );
+}
+
+export function CellButton({ job, actions, trans }: IProps) {
+  return (
+    <button
+      type="button"
+      className="jp-dllab-Button"
+      aria-label={trans.__('Copy %1 to a cell', job.id)}
+      title={trans.__('Put a %1 cell that makes the same wish into the notebook', '%%train')}
+      onClick={() => actions.copyCell(job.id)}
+    >
+      {trans.__('To cell')}
     </button>
   );
 }

@@ -45,3 +45,14 @@ export const boardIcon = new LabIcon({
   </g>
 </svg>`
 });
+
+/** A clock with an arrow back around it: all runs. */
+export const historyIcon = new LabIcon({
+  name: 'dllab-hub:history',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161">
+    <path d="M13 3a9 9 0 0 1 0 18 9 9 0 0 1-6.4-2.6L8 17a7 7 0 1 0-2-5h3l-4 4-4-4h3a9 9 0 0 1 9-9z"/>
+    <path d="M12 8h1.6v4.3l3.4 2-.8 1.3L12 13.2z"/>
+  </g>
+</svg>`
+});

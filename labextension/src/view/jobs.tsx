@@ -1,9 +1,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { checkpointLabel, count, rolesLabel, when } from '../format';
+import { ago, checkpointLabel, count, duration, pace, rolesLabel, when } from '../format';
 import type { BoardsModel } from '../model/boards';
 import type { JobsModel } from '../model/jobs';
-import { type IBoard, type IJob, isTerminal } from '../specs';
+import { type IBoard, type IJob, isTerminal, isUnderWay, replicaName } from '../specs';
 import {
   BoardButton,
   CancelButton,
@@ -14,7 +14,7 @@ import {
 } from './actions';
 import { Bar } from './bar';
 import { Facts, Notice, Trouble } from './notice';
-import { StateChip } from './state';
+import { Badge, StateChip } from './state';
 
 interface IJobsProps {
   model: JobsModel;
@@ -78,6 +78,7 @@ interface IJobRowProps {
 
 function JobRow(props: IJobRowProps) {
   const { job, actions, now, trans } = props;
+  const reason = job.diagnosis?.message || job.reason;
   return (
     <li className="jp-dllab-Job" data-job={job.id}>
       <div className="jp-dllab-Job-title">
@@ -94,11 +95,12 @@ function JobRow(props: IJobRowProps) {
         </button>
         <StateChip state={job.state} trans={trans} />
       </div>
+      <JobBadges job={job} now={now} trans={trans} />
       <JobProgress job={job} trans={trans} />
       <Facts facts={facts(job, now, trans)} />
-      {job.reason && job.state !== 'SUCCEEDED' ? (
-        <p className="jp-dllab-Job-reason" title={job.reason}>
-          {job.reason}
+      {reason && job.state !== 'SUCCEEDED' ? (
+        <p className="jp-dllab-Job-reason" title={reason}>
+          {reason}
         </p>
       ) : null}
       <div className="jp-dllab-actions">
@@ -111,22 +113,55 @@ function JobRow(props: IJobRowProps) {
   );
 }
 
-/** Steps done, when the code reports them. */
+/** What calls for attention: nothing is heard of it, or one of many holds up the others. */
+export function JobBadges(props: { job: IJob; now: number; trans: TranslationBundle }) {
+  const { job, now, trans } = props;
+  const slow = job.replicas.filter(({ straggler }) => straggler).map(replicaName);
+  const isOpen = isUnderWay(job.state);
+  return (
+    <>
+      {isOpen && job.silent_since !== null ? (
+        <Badge
+          kind="error"
+          label={trans.__('stalled')}
+          title={trans.__('Heard of last %1', ago(job.silent_since, now, trans))}
+        />
+      ) : null}
+      {isOpen && slow.length > 0 ? (
+        <Badge
+          kind="warning"
+          label={trans._n('%2 is slow', '%1 replicas are slow', slow.length, slow[0])}
+          title={trans.__('Slower than the others: %1', slow.join(', '))}
+        />
+      ) : null}
+    </>
+  );
+}
+
+/** Steps done, how fast they are and how long it takes, when the code reports them. */
 export function JobProgress({ job, trans }: { job: IJob; trans: TranslationBundle }) {
   if (job.progress === null) {
     return null;
   }
-  const { step, total } = job.progress;
+  const { step, total, rate, eta } = job.progress;
+  const isOpen = isUnderWay(job.state);
+  const speed = [
+    ...(isOpen && rate ? [pace(rate, trans)] : []),
+    ...(isOpen && eta !== null ? [trans.__('%1 left', duration(eta, trans))] : [])
+  ];
   if (!total) {
-    return <p className="jp-dllab-facts">{trans.__('step %1', count(step))}</p>;
+    return <Facts facts={[trans.__('step %1', count(step)), ...speed]} />;
   }
   return (
-    <Bar
-      role="progressbar"
-      label={trans.__('Steps of %1', job.id)}
-      ratio={step / total}
-      text={trans.__('%1 / %2', count(step), count(total))}
-    />
+    <>
+      <Bar
+        role="progressbar"
+        label={trans.__('Steps of %1', job.id)}
+        ratio={step / total}
+        text={trans.__('%1 / %2', count(step), count(total))}
+      />
+      {speed.length > 0 ? <Facts facts={speed} /> : null}
+    </>
   );
 }
 

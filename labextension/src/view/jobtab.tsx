@@ -1,81 +1,161 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Panel } from '@lumino/widgets';
+import { Panel, type Widget } from '@lumino/widgets';
 import * as React from 'react';
-import type { BoardsModel } from '../model/boards';
-import { JobModel } from '../model/job';
-import { LogModel } from '../model/log';
 import type { LabApi } from '../api';
-import { processesOf } from '../trainspec';
+import type { BoardsModel } from '../model/boards';
+import type { IDrawn } from '../model/charts';
+import { CurvesModel } from '../model/curves';
+import { EventsModel, RecordModel } from '../model/details';
+import { JobModel } from '../model/job';
+import type { LogStream } from '../model/logstream';
+import { StacksModel } from '../model/stacks';
+import { isUnderWay } from '../specs';
+import type { Address } from '../tokens';
 import type { IJobActions } from './actions';
-import { showLabError } from './cancel';
+import { Charts } from './charts';
+import { Details } from './details';
 import { JobHeader } from './jobheader';
-import { LogBar } from './logbar';
-import { LogLines } from './loglines';
+import { JobLog } from './joblog';
+import { Replicas } from './replicas';
 import { Section } from './section';
+import { Tabs } from './tabs';
 
-/** One job in the main area: what is known of it on top, its log below. */
+type Page = 'logs' | 'curves' | 'replicas' | 'details';
+
+/** One job in the main area: what is known of it on top; its log, curves, replicas or details below. */
 export class JobTab extends Panel {
   constructor(options: JobTab.IOptions) {
     super();
     const { api, id, boards, actions, trans } = options;
     this.addClass('jp-dllab-JobTab');
     this.job = new JobModel(api, id);
-    this._log = new LogModel(api, id);
+    this._curves = new CurvesModel(api.history, id);
+    this._events = new EventsModel(api, id);
+    this._record = new RecordModel(api.history, id);
+    const { job } = this;
+    const stacks = new StacksModel(api.history, id);
+    const log = new JobLog(options, job);
+    const showLog = (replica: string, attempt: number | null) => {
+      log.showReplica(replica, attempt);
+      this._show('logs');
+    };
 
-    const header = new Section([this.job, boards], () => (
-      <JobHeader model={this.job} boards={boards} actions={actions} trans={trans} />
+    const header = new Section([job, boards], () => (
+      <JobHeader {...{ model: job, boards, actions, stacks, showLog, trans }} />
     ));
     header.addClass('jp-dllab-JobHeader');
-    this._lines = new LogLines(this._log.buffer, trans.__('Log of %1', id), () => bar.update());
-    const showEarlier = () =>
-      this._log
-        .showEarlier()
-        .catch(reason => showLabError(trans.__('Earlier lines could not be read'), reason, trans));
-    const bar: Section = new Section([this._log], () => (
-      <LogBar
-        job={this.job}
-        log={this._log}
-        follows={this._lines.follows}
-        toggle={() => (this._lines.follows = !this._lines.follows)}
-        showEarlier={showEarlier}
-        trans={trans}
-      />
+    stacks.changed.connect(() => header.update());
+    this._tabs = new Section([], () => this._drawTabs(trans));
+    const curves = new Section([job, this._curves, this._events], () => this._drawCurves(trans));
+    const replicas = new Section([job], () => <Replicas model={job} trans={trans} />);
+    const details = new Section([job, this._events, this._record], () => (
+      <Details {...{ job, events: this._events, record: this._record, trans }} />
     ));
+    this._pages = { logs: log, curves, replicas, details };
     this.addWidget(header);
-    this.addWidget(bar);
-    this.addWidget(this._lines);
-
-    this._log.changed.connect(() => this._lines.draw());
-    this.job.changed.connect(() => this._onJob(bar));
+    this.addWidget(this._tabs);
+    for (const [page, widget] of Object.entries(this._pages)) {
+      widget.addClass('jp-dllab-JobTab-page');
+      widget.id = this._panel(page as Page);
+      widget.node.setAttribute('role', 'tabpanel');
+      widget.setHidden(page !== this._page);
+      this.addWidget(widget);
+    }
+    job.changed.connect(this._onJob, this);
   }
 
   readonly job: JobModel;
 
   override dispose(): void {
-    this.job.dispose();
-    this._log.dispose();
+    for (const model of [this.job, this._curves, this._events, this._record]) {
+      model.dispose();
+    }
     super.dispose();
   }
 
-  private _onJob(bar: Section): void {
-    const { job } = this.job;
-    if (job === null) {
-      return;
-    }
-    if (!this._chosen) {
-      // One process alone needs no names in front of its lines.
-      this._chosen = true;
-      const [role, ...others] = job.spec.roles;
-      const all = role.replicas * processesOf(role, job.spec.strategy);
-      this._log.choose(others.length === 0 && all === 1 ? `${role.name}-0` : null, null);
-    }
-    this._log.newest = job.attempt;
-    bar.update();
+  private _drawTabs(trans: TranslationBundle): React.JSX.Element {
+    const labels: [Page, string][] = [
+      ['logs', trans.__('Logs')],
+      ['curves', trans.__('Curves')],
+      ['replicas', trans.__('Replicas')],
+      ['details', trans.__('Details')]
+    ];
+    return (
+      <Tabs
+        label={trans.__('About %1', this.job.id)}
+        tabs={labels.map(([id, label]) => ({ id, label, panel: this._panel(id) }))}
+        chosen={this._page}
+        choose={page => this._show(page)}
+      />
+    );
   }
 
-  private readonly _log: LogModel;
-  private readonly _lines: LogLines;
-  private _chosen = false;
+  private _drawCurves(trans: TranslationBundle): React.JSX.Element {
+    const { curves } = this._curves;
+    const { job } = this.job;
+    return (
+      <Charts
+        model={this._curves}
+        jobs={this._drawn}
+        read={curves?.read ?? 1}
+        notes={curves?.notes ?? []}
+        attempts={this._events.attempts.slice(1)}
+        together={this.job.id}
+        empty={
+          curves === null
+            ? trans.__('Reading…')
+            : job !== null && isUnderWay(job.state)
+              ? trans.__(
+                  'Nothing was reported yet. Curves come from TensorBoard’s event files and from report() of dllab_hub.runtime.'
+                )
+              : trans.__('This job reported nothing.')
+        }
+        trans={trans}
+      />
+    );
+  }
+
+  private _onJob(): void {
+    const { job } = this.job;
+    if (job !== null) {
+      this._curves.grows = this._events.grows = isUnderWay(job.state);
+      if (job.state !== this._state) {
+        this._state = job.state;
+        void (this._record.watched && this._record.refresh());
+      }
+    }
+  }
+
+  private _show(page: Page): void {
+    this._page = page;
+    for (const [other, widget] of Object.entries(this._pages)) {
+      widget.setHidden(other !== page);
+    }
+    this._tabs.update();
+  }
+
+  private _panel(page: Page): string {
+    return `dllab-job-${this.job.id}-${page}`;
+  }
+
+  /** The same object while nothing has changed, so that nothing is drawn again. */
+  private get _drawn(): IDrawn[] {
+    const curves = this._curves.curves?.curves ?? [];
+    const began = this.job.job?.started ?? null;
+    if (this._last?.[0].curves !== curves || this._last[0].began !== began) {
+      this._last = [{ label: '', began, curves }];
+    }
+    return this._last;
+  }
+
+  private readonly _tabs: Section;
+  private readonly _curves: CurvesModel;
+  private readonly _events: EventsModel;
+  private readonly _record: RecordModel;
+  private readonly _pages: Record<Page, Widget>;
+  private _page: Page = 'logs';
+  private _state = '';
+  private _last: IDrawn[] | null = null;
 }
 
 export namespace JobTab {
@@ -84,6 +164,8 @@ export namespace JobTab {
     /** Of the job. */
     id: string;
     boards: BoardsModel;
+    logs: LogStream;
+    address: Address;
     actions: IJobActions;
     trans: TranslationBundle;
   }

@@ -17,10 +17,14 @@ interface IControlsProps {
 
 interface IProps extends IControlsProps {
   job: JobModel;
+  /** Where all of the log can be had. */
+  download: string;
+  /** What the bar has besides. */
+  children: React.ReactNode;
 }
 
 /** Which log of a job is shown, how far it is, and the way to the rest of it. */
-export function LogBar({ job, ...controls }: IProps) {
+export function LogBar({ job, download, children, ...controls }: IProps) {
   const { log, trans } = controls;
   const replicas = job.job?.replicas ?? [];
   const roles = [...new Set(replicas.map(replica => replica.role))];
@@ -53,6 +57,15 @@ export function LogBar({ job, ...controls }: IProps) {
           </option>
         ))}
       </HTMLSelect>
+      {children}
+      <a
+        className="jp-dllab-Button"
+        href={download}
+        download=""
+        title={trans.__('Download all of this log as a file')}
+      >
+        {trans.__('Download')}
+      </a>
     </LogControls>
   );
 }
@@ -107,6 +120,9 @@ function status(log: LogModel, trans: TranslationBundle): string {
     return log.error === null ? trans.__('Reading…') : '';
   }
   const { complete, size: bytes } = log.chunk;
+  if (log.isAway) {
+    return trans.__('A part of %1', size(bytes));
+  }
   if (complete) {
     return bytes === 0 ? trans.__('Nothing was written.') : trans.__('Complete, %1', size(bytes));
   }

@@ -72,6 +72,38 @@ export class LogLines extends Widget {
     this._pin();
   }
 
+  /**
+   * Bring a line into sight and mark a text in it; the end is followed no more.
+   *
+   * @param place How many characters stand before the line.
+   */
+  reveal(place: number, text: string): void {
+    this.draw();
+    this.follows = false;
+    let at = place;
+    const block = this._buffer.blocks.find(block => {
+      const isHere = at < block.text.length;
+      at -= isHere ? 0 : block.text.length;
+      return isHere;
+    });
+    const node = block && this._texts.get(block.id);
+    if (node === undefined) {
+      return;
+    }
+    const found = node.data.toLowerCase().indexOf(text.toLowerCase(), at);
+    const range = document.createRange();
+    range.setStart(node, Math.max(at, found));
+    range.setEnd(node, found < 0 ? at : Math.min(node.length, found + text.length));
+    node.parentElement!.scrollIntoView({ block: 'nearest' }); // Only what is in sight is laid out.
+    const { top } = range.getBoundingClientRect();
+    this.node.scrollTop += top - this.node.getBoundingClientRect().top - this.node.clientHeight / 3;
+    this._top = this.node.scrollTop;
+    // Browsers without it show the line all the same.
+    if (typeof Highlight !== 'undefined') {
+      CSS.highlights.set('jp-dllab-match', new Highlight(range));
+    }
+  }
+
   /** The text was scrolled, by the person or because its layout became known. */
   handleEvent(): void {
     const { scrollHeight, scrollTop, clientHeight } = this.node;
@@ -84,6 +116,11 @@ export class LogLines extends Widget {
       this.follows = false;
     }
     this._pin();
+  }
+
+  protected override onUpdateRequest(msg: Message): void {
+    super.onUpdateRequest(msg);
+    this.draw();
   }
 
   protected override onAfterAttach(msg: Message): void {

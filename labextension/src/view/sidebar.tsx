@@ -18,7 +18,7 @@ import type { IJobActions } from './actions';
 import { showLabError } from './cancel';
 import type { IDeploymentActions } from './deployactions';
 import { Gpus } from './gpus';
-import { labIcon } from './icons';
+import { historyIcon, labIcon } from './icons';
 import { Jobs } from './jobs';
 import { Models } from './models';
 import { Section } from './section';
@@ -49,6 +49,7 @@ export class Sidebar extends SidePanel {
       label: trans.__('Training'),
       refresh: trans.__('Read the jobs now'),
       create: { label: trans.__('New training'), execute: () => actions.create() },
+      all: { label: trans.__('All runs'), execute: () => actions.openHistory() },
       models: [jobs, boards],
       body: () => (
         <Jobs model={jobs} boards={boards} actions={actions} showMore={showMore} trans={trans} />
@@ -75,13 +76,17 @@ export class Sidebar extends SidePanel {
     gpus.changed.connect(fit);
   }
 
-  private _add({ label, refresh, create, models, body }: ISection): void {
+  private _add({ label, refresh, create, all, models, body }: ISection): void {
     const panel = new PanelWithToolbar();
     panel.title.label = label;
     panel.toolbar.node.setAttribute('aria-label', label);
     if (create !== undefined) {
       const { label: tooltip, execute: onClick } = create;
       panel.toolbar.addItem('new', new ToolbarButton({ icon: addIcon, tooltip, onClick }));
+    }
+    if (all !== undefined) {
+      const { label: tooltip, execute: onClick } = all;
+      panel.toolbar.addItem('all', new ToolbarButton({ icon: historyIcon, tooltip, onClick }));
     }
     panel.toolbar.addItem(
       'refresh',
@@ -104,6 +109,8 @@ interface ISection {
   refresh: string;
   /** The button that makes a new one. */
   create?: { label: string; execute: () => void };
+  /** The button that opens all there ever were. */
+  all?: { label: string; execute: () => void };
   /** Watched while the section can be seen. */
   models: Live[];
   body: () => React.JSX.Element;

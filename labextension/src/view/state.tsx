@@ -48,3 +48,12 @@ function Chip({ state, label }: { state: keyof typeof SHAPES; label: string }) {
     </span>
   );
 }
+
+/** A short word about something that calls for attention, or that sorts. */
+export function Badge(props: { kind: 'warning' | 'error' | 'tag'; label: string; title?: string }) {
+  return (
+    <span className="jp-dllab-Badge" data-kind={props.kind} title={props.title}>
+      {props.label}
+    </span>
+  );
+}

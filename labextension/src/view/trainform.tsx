@@ -3,10 +3,12 @@ import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import type { IPlace } from '../model/code';
 import type { DraftField } from '../model/draft';
+import type { QuoteModel } from '../model/quote';
 import type { TrainForm } from '../model/trainform';
 import { Field } from './field';
 import { Findings } from './findings';
 import { Trouble } from './notice';
+import { PriceTag } from './pricetag';
 import { TrainCode } from './traincode';
 import { useFields } from './trainfields';
 import { TrainMore } from './trainmore';
@@ -15,6 +17,7 @@ import { Volumes } from './volumes';
 
 interface IProps {
   form: TrainForm;
+  quote: QuoteModel;
   /** Submit, and show the job. */
   submit: () => void;
   openLogs: (id: string) => void;
@@ -44,7 +47,7 @@ const ORDER: DraftField[] = [
 ];
 
 /** The form for a new training, or for one that is run again. */
-export function TrainFormView({ form, submit, openLogs, openPlace, trans }: IProps) {
+export function TrainFormView({ form, quote, submit, openLogs, openPlace, trans }: IProps) {
   const { catalog, old, step } = form;
   const fields = useFields(form, ORDER);
   const title = old === null ? trans.__('New training') : trans.__('Run %1 again', old.id);
@@ -101,6 +104,7 @@ export function TrainFormView({ form, submit, openLogs, openPlace, trans }: IPro
       <TrainRoles {...{ form, fields, trans }} />
       <Volumes form={form} trans={trans} />
       <TrainMore {...{ form, fields, trans }} />
+      <PriceTag model={quote} trans={trans} />
       <Outcome {...{ form, openLogs, openPlace, trans }} />
       <div className="jp-dllab-Form-end">
         <button
@@ -129,7 +133,7 @@ function imageHint({ catalog, image }: TrainForm): string {
 }
 
 /** What became of the last try. */
-function Outcome({ form, openLogs, openPlace, trans }: Omit<IProps, 'submit'>) {
+function Outcome({ form, openLogs, openPlace, trans }: Omit<IProps, 'submit' | 'quote'>) {
   const { failure, job } = form;
   if (failure !== null) {
     return (

@@ -4,6 +4,7 @@ import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 import type { LabApi } from '../api';
 import type { IPlace, ISources } from '../model/code';
+import { QuoteModel, wishToPrice } from '../model/quote';
 import { TrainForm } from '../model/trainform';
 import type { IJob } from '../specs';
 import { Section } from './section';
@@ -13,6 +14,7 @@ import { TrainFormView } from './trainform';
 export class TrainTab extends Section {
   constructor({ api, sources, old, openLogs, openPlace, submitted, trans }: TrainTab.IOptions) {
     const form = new TrainForm(api, sources, trans, old);
+    const quote = new QuoteModel(api.history, () => wishToPrice(form, trans));
     const submit = async () => {
       const job = await form.submit();
       if (job !== null) {
@@ -22,6 +24,7 @@ export class TrainTab extends Section {
     super([form], () => (
       <TrainFormView
         form={form}
+        quote={quote}
         submit={() => void submit()}
         openLogs={openLogs}
         openPlace={openPlace}
@@ -30,6 +33,8 @@ export class TrainTab extends Section {
     ));
     this.addClass('jp-dllab-FormTab');
     this.form = form;
+    this._quote = quote;
+    quote.changed.connect(() => this.update());
   }
 
   readonly form: TrainForm;
@@ -37,6 +42,12 @@ export class TrainTab extends Section {
   override dispose(): void {
     super.dispose();
     this.form.dispose();
+    this._quote.dispose();
+  }
+
+  protected override onUpdateRequest(msg: Message): void {
+    super.onUpdateRequest(msg);
+    this._quote.look();
   }
 
   protected override onActivateRequest(msg: Message): void {
@@ -49,6 +60,8 @@ export class TrainTab extends Section {
       }
     });
   }
+
+  private readonly _quote: QuoteModel;
 }
 
 export namespace TrainTab {

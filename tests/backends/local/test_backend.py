@@ -125,7 +125,7 @@ async def test_services_killed_at_any_moment(a_state, running, until, make_spec)
             stdout=subprocess.PIPE,
         ) as service:
             # From the middle of the imports to after the job's end.
-            time.sleep(chance.uniform(0.3, 1.5))
+            time.sleep(chance.uniform(0.3, 2.5))
             service.kill()
     async with running(a_state) as backend:
         jobs = (await backend.list("ada", limit=500)).jobs

@@ -206,3 +206,35 @@ async def test_a_volume_is_read_as_the_account(backend, ada, ground, make_spec, 
 
     refused = await over(backend, await backend.submit(NAME, make_spec(volumes=("closed",))), until)
     assert (JobState.FAILED, True) == (refused.state, "closed to your account" in refused.reason)
+
+
+async def test_files_are_removed_through_no_link(backend, ada, ground, make_spec, until):
+    """What a job leaves is removed by root, and nothing that its links and folders lead to."""
+    precious = ground / "precious"
+    precious.mkdir()
+    (precious / "of-root").write_text("mine")
+    source = textwrap.dedent(f"""
+        import os
+        from pathlib import Path
+        boards = Path(os.environ["DLLAB_TENSORBOARD_DIR"])
+        os.makedirs("a/b")
+        os.symlink({str(precious)!r}, "a/b/link")
+        os.symlink({str(precious)!r}, "overlay")
+        os.mkfifo("fifo")
+        os.chmod("a", 0)
+        boards.rename(boards.with_name("aside"))
+        boards.symlink_to({str(precious)!r})
+    """)
+    job = await over(backend, await backend.submit(NAME, make_spec(source=source)), until)
+    boards = Path(job.tensorboard)
+    assert JobState.SUCCEEDED is job.state, job.reason
+    assert boards.is_symlink()
+    record = await backend.history.record(NAME, job.id)
+    await backend.history.remove_files(NAME, job.id)
+
+    assert [] == [one.path for one in record.artefacts]
+    assert not os.path.lexists(boards)
+    assert [] == list((ground / "state" / "jobs").iterdir())
+    assert "mine" == (precious / "of-root").read_text()
+    records = ground / "state" / "records"
+    assert (0o700, 0) == (records.stat().st_mode & 0o777, records.stat().st_uid)

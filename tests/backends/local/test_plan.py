@@ -59,6 +59,15 @@ def test_a_parameter_server_ends_with_its_chief(make_spec):
     assert "chief" == plan_of(make_spec(strategy="ps", roles=roles), "py")["success_role"]
 
 
+def test_when_a_job_counts_as_stalled(make_spec):
+    """After how long, and what follows; None is that nobody looks."""
+    wish = make_spec(stall_after=600, on_stall="relaunch")
+    found = [plan_of(spec, "py") for spec in (wish, make_spec(stall_after=None))]
+
+    assert [600, None] == [plan["stall_after"] for plan in found]
+    assert ["relaunch", "alert"] == [plan["on_stall"] for plan in found]
+
+
 def test_what_is_carried(make_spec):
     """The next launch goes on counting attempts and seconds, and has what is left of the limit."""
     job = TrainingJob(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dllab_hub.backends.local import readings
+from dllab_hub.backends.local.launch import Launcher
 from dllab_hub.backends.local.store import Store
 from dllab_hub.errors import StorageFull, Unavailable
 from dllab_hub.leases import LeaseDir
@@ -81,6 +83,23 @@ async def test_trouble_that_passes_fails_nobody(local, make_sleeper, until):
     assert JobState.PENDING is (await backend.get("ada", waiting.id)).state
     launcher._interpreter = interpreter
     await local.state(waiting, JobState.RUNNING)
+
+
+async def test_too_many_open_files_fail_nobody(local, make_sleeper, monkeypatch):
+    """A job whose start lacks what this process has none of just now waits, and starts later."""
+    launch, refusals = Launcher.launch, [OSError(errno.EMFILE, "Too many open files")]
+
+    def once(self, *args):
+        if refusals:
+            raise refusals.pop()
+        return launch(self, *args)
+
+    monkeypatch.setattr(Launcher, "launch", once)
+    job = await local.backend.submit("ada", make_sleeper("job", 0))
+
+    assert not refusals
+    assert JobState.FAILED is not job.state
+    await local.state(job, JobState.RUNNING)
 
 
 async def test_a_damaged_job_holds_up_nobody(local, make_sleeper):

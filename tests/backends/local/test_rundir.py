@@ -75,7 +75,11 @@ def test_planted_files(run, plant, name):
     with pytest.raises(Unreadable):
         run.read_json(name)
     assert Status() == Status.of(run)
-    assert (None, None, None) == (readings.end(run), readings.progress(run), readings.identity(run))
+    assert (None, None, None) == (
+        readings.end(run),
+        readings.report(run, "report.json"),
+        readings.identity(run),
+    )
 
 
 def test_a_link_on_the_way(run):
@@ -158,6 +162,6 @@ def test_progress_without_the_impossible(run):
     (run.path / "report.json").write_text(
         '{"step": 7, "total": 9, "metrics": {"loss": NaN, "rate": 1}, "time": 3}'
     )
-    progress = readings.progress(run)
+    progress = readings.report(run, "report.json")
 
     assert (7, 9, {"rate": 1.0}) == (progress.step, progress.total, progress.metrics)

@@ -9,9 +9,11 @@ import time
 
 import pytest
 
-from dllab_hub.backends.local.store import JOB_ID, Store
+from dllab_hub.backends.local import index
+from dllab_hub.backends.local.index import JOB_ID
+from dllab_hub.backends.local.store import Store
 from dllab_hub.errors import InvalidRequest, StorageFull
-from dllab_hub.specs import Code, JobState, TrainingJob
+from dllab_hub.specs import Code, JobFilter, JobState, TrainingJob
 
 
 @pytest.fixture
@@ -112,16 +114,17 @@ def test_ten_thousand_jobs(store, make_job):
     with store._db:
         for number in range(10_000):
             state = JobState.FAILED if number % 1000 == 0 else JobState.SUCCEEDED
-            store._put(make_job(number, state=state).model_copy(update={"spec": spec}))
+            job = make_job(number, state=state).model_copy(update={"spec": spec})
+            index.put(store._db, job)
 
     def timed(*args):
         start = time.perf_counter()
         jobs, following = store.page("ada", *args)
         return time.perf_counter() - start, jobs, following
 
-    first, jobs, following = timed(frozenset(), 50, None)
-    later, more, _ = timed(frozenset(), 50, following)
-    failed, bad, _ = timed(frozenset({JobState.FAILED}), 50, None)
+    first, jobs, following = timed(JobFilter(), 50, None)
+    later, more, _ = timed(JobFilter(), 50, following)
+    failed, bad, _ = timed(JobFilter(states=(JobState.FAILED,)), 50, None)
 
     assert max(first, later, failed) <= 0.1
     assert "digits-0009999" == jobs[0].id
@@ -138,7 +141,7 @@ def test_a_page_is_bounded_in_bytes(store, make_job):
         store.add(job.model_copy(update={"spec": large}))
     found, after = [], None
     for _ in range(3):
-        page, after = store.page("ada", frozenset(), 50, after)
+        page, after = store.page("ada", JobFilter(), 50, after)
         found += [job.id for job in page]
 
         assert 1 == len(page)
@@ -150,8 +153,8 @@ def test_a_page_of_the_same_moment(store, make_job):
     """Jobs with the same time are each on one page."""
     for number in range(5):
         store.add(make_job(number).model_copy(update={"created": 7.0}))
-    first, following = store.page("ada", frozenset(), 3, None)
-    second, end = store.page("ada", frozenset(), 3, following)
+    first, following = store.page("ada", JobFilter(), 3, None)
+    second, end = store.page("ada", JobFilter(), 3, following)
 
     assert 5 == len({job.id for job in (*first, *second)})
     assert None is end
@@ -161,7 +164,7 @@ def test_a_page_of_the_same_moment(store, make_job):
 def test_wrong_cursors(store, cursor):
     """A cursor that is not one is refused, also one whose time is not a number."""
     with pytest.raises(InvalidRequest):
-        store.page("ada", frozenset(), 3, cursor)
+        store.page("ada", JobFilter(), 3, cursor)
 
 
 @pytest.mark.parametrize("id", ["digits-0000001\n", "Digits-0000001", "digits", "a/-0000001"])

@@ -16,8 +16,8 @@ from ....errors import Conflict, InvalidRequest
 from ....names import slug
 from ....specs import DeploymentSpec, Event
 from ..account import Account
+from ..disk import disk_errors
 from ..shimdir import read_events, replace_file, say, sync_folder, write_file
-from ..store import disk_errors
 
 __all__ = ("BALANCER", "DeploymentDir", "Wish", "found")
 

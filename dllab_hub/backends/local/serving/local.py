@@ -28,8 +28,8 @@ from ....specs import (
 from ....state import StateDir
 from ...serving import Call, Reply, Serving
 from ..account import account_of, known_account
+from ..disk import disk_errors
 from ..shims import Shims
-from ..store import disk_errors
 from .controller import Controller
 from .deploymentdir import DeploymentDir, Wish, found
 from .haproxy import binary

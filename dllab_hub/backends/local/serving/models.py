@@ -20,8 +20,8 @@ from ....errors import InvalidRequest
 from ....names import slug
 from ....specs import Model, ModelPage, ModelVersion
 from ..account import Account
+from ..disk import disk_errors
 from ..shimdir import sync_folder, write_file
-from ..store import disk_errors
 from .page import page
 
 __all__ = ("Draft", "Models")

@@ -1,8 +1,4 @@
-"""The pending doctor: why a lab, a training worker or a replica waits or has failed on one machine.
-
-Pure functions from what was seen to a `Diagnosis`. A cluster's causes come from elsewhere and are
-the same class, so that pages, notebooks and terminals show both alike.
-"""
+"""Why a lab or a replica of a deployment waits, or has failed."""
 
 from __future__ import annotations
 
@@ -11,17 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .errors import Conflict, DLLabError, NoCapacity, StorageFull, Unavailable
-from .specs import (
+from ..errors import Conflict, DLLabError, NoCapacity, StorageFull, Unavailable
+from ..specs import (
     Cause,
     DeploymentReplica,
     Diagnosis,
     Forecast,
     Image,
-    JobState,
     Remedy,
     ReplicaState,
-    TrainingJob,
 )
 
 __all__ = (
@@ -31,9 +25,10 @@ __all__ = (
     "missing",
     "no_free_gpu",
     "of_error",
-    "of_job",
     "of_replica",
     "port_taken",
+    "sentence",
+    "starting",
     "to_error",
 )
 
@@ -98,7 +93,7 @@ def no_free_gpu(wanted: int, forecast: Forecast) -> Diagnosis:
     what = "one GPU" if wanted == 1 else f"{wanted} GPUs"
     return Diagnosis(
         cause=Cause.NO_FREE_GPU,
-        message=f"You asked for {what}. {_sentence(forecast.message)}",
+        message=f"You asked for {what}. {sentence(forecast.message)}",
         hint="Choose fewer." if never else "Choose fewer, or wait until some are given back.",
         final=never,
         remedies=(*remedies, Remedy.CANCEL),
@@ -163,7 +158,7 @@ def crashed(
     if cause is Cause.OUT_OF_MEMORY:
         return Diagnosis(
             cause=cause,
-            message=_sentence(f"{ended}: there was not enough memory"),
+            message=sentence(f"{ended}: there was not enough memory"),
             hint="Close other labs and jobs, or use less data at once, then try again.",
             final=True,
             remedies=_AGAIN,
@@ -173,7 +168,7 @@ def crashed(
         known = disk_full("its files") if cause is Cause.DISK_FULL else None
         return Diagnosis(
             cause=cause,
-            message=known.message if known else _sentence(f"{ended}: its port was taken"),
+            message=known.message if known else sentence(f"{ended}: its port was taken"),
             hint=known.hint if known else "Try again: another port is chosen.",
             final=True,
             remedies=_AGAIN,
@@ -181,32 +176,12 @@ def crashed(
         )
     return Diagnosis(
         cause=Cause.CRASHED,
-        message=_sentence(f"{ended}: {last or reason.rstrip('.') or 'it said nothing'}"),
+        message=sentence(f"{ended}: {last or reason.rstrip('.') or 'it said nothing'}"),
         hint="Its last lines say more.",
         final=True,
         remedies=_AGAIN,
         log=tuple(lines[-_KEPT:]),
     )
-
-
-def of_job(job: TrainingJob, forecast: Forecast | None = None) -> Diagnosis | None:
-    """Why a job waits or has failed; None when it does neither.
-
-    Args:
-        job: As its backend tells it.
-        forecast: For its GPUs, while it is PENDING.
-    """
-    if job.state is JobState.PENDING:
-        if forecast is not None and job.spec.gpus and forecast.answer != "now":
-            return no_free_gpu(job.spec.gpus, forecast)
-        return _starting(job.reason)
-    if job.state not in (JobState.FAILED, JobState.LOST):
-        return None
-    first = next((r for r in job.replicas if r.state is JobState.FAILED), None)
-    log = first.traceback.splitlines() if first else []
-    signal = f"was ended by {first.signal}" if first and first.signal else ""
-    what = first.name if first else f"job {job.spec.name}"
-    return crashed(what, log, {"reason": signal or job.reason})
 
 
 def of_replica(replica: DeploymentReplica, log: Sequence[str] = ()) -> Diagnosis | None:
@@ -217,7 +192,7 @@ def of_replica(replica: DeploymentReplica, log: Sequence[str] = ()) -> Diagnosis
         log: Its last lines, oldest first.
     """
     if replica.state is ReplicaState.STARTING:
-        return _starting(replica.reason)
+        return starting(replica.reason)
     if replica.state in (ReplicaState.FAILED, ReplicaState.RESTARTING):
         return crashed(replica.name, log, {"reason": replica.reason})
     return None
@@ -230,10 +205,11 @@ def to_error(diagnosis: Diagnosis) -> DLLabError:
     return kind(diagnosis.message, hint=diagnosis.hint, field=field)
 
 
-def _starting(reason: str) -> Diagnosis:
+def starting(reason: str) -> Diagnosis:
+    """It waits, for the reason given."""
     said = reason.rstrip(".") or "it is being started"
     return Diagnosis(
-        cause=Cause.STARTING, message=_sentence(said), remedies=(Remedy.WAIT, Remedy.CANCEL)
+        cause=Cause.STARTING, message=sentence(said), remedies=(Remedy.WAIT, Remedy.CANCEL)
     )
 
 
@@ -247,6 +223,7 @@ def _cause(lines: Sequence[str], reason: str) -> Cause:
     return Cause.OUT_OF_MEMORY if killed else Cause.CRASHED
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

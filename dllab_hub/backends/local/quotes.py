@@ -1,0 +1,105 @@
+"""`quote_of`: what a wish would cost on this machine, and when it would start."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ...names import new_id
+from ...specs import QUOTA_DAYS, Capacity, Holder, JobState, Quote, TrainingJob, TrainingSpec
+from ..base import Backend
+from ..quoting import Ahead, Busy, ahead_of, ends_in, first_start, quote
+from ..room import Room, cpu_wish
+from .place import Place
+
+__all__ = ("hours_of", "quote_of")
+
+_AT_WORK = (JobState.RUNNING, JobState.RESTARTING)
+
+
+async def quote_of(place: Place, backend: Backend, owner: str, spec: TrainingSpec) -> Quote:
+    """The price tag of a wish; nothing is reserved.
+
+    Args:
+        place: Where jobs lie.
+        backend: Whose capacity it is.
+        owner: Whose the wish is.
+        spec: The wish.
+    """
+    now = time.time()
+    capacity = await backend.capacity(owner, spec.gpus)
+    live: list[TrainingJob] = await place.keep(_live, place)
+    waiting = [job for job in live if job.state is JobState.PENDING]
+    running = [job for job in live if job.state in _AT_WORK]
+    before = ahead_of(owner, spec.priority, waiting)
+    room = Room(
+        capacity.total,
+        capacity.holders,
+        backend.cpus,
+        [(_holder(job), cpu_wish(job.spec, backend.cpus)) for job in running],
+    )
+    # Each that waits may keep what it lacks from those behind it.
+    for job in before:
+        room.refusal(job, now - job.created)
+    mine = TrainingJob(
+        id=new_id(spec.name), owner=owner, spec=spec, state=JobState.PENDING, created=now
+    )
+    return quote(
+        spec,
+        capacity=capacity,
+        ahead=len(before),
+        used=await asyncio.to_thread(hours_of, place, owner, live, now),
+        at_once=not room.refusal(mine, 0.0),
+        wait=_wait(backend, capacity, mine, running, before, now),
+        now=now,
+    )
+
+
+def hours_of(place: Place, owner: str, live: list[TrainingJob], now: float) -> float:
+    """GPU-hours that a person has used in the last `QUOTA_DAYS` days, what runs included.
+
+    Args:
+        place: Where jobs lie.
+        owner: The person.
+        live: Jobs that wait or run.
+        now: Seconds since the epoch.
+    """
+    since = now - QUOTA_DAYS * 86400
+    seconds = place.store.gpu_seconds(owner, since)
+    for job in live:
+        if job.owner != owner:
+            continue
+        seconds += job.gpu_seconds  # Of its launches before.
+        if job.state in _AT_WORK and job.started is not None:
+            seconds += job.spec.gpus * max(now - max(job.started, since), 0.0)
+    return seconds / 3600
+
+
+def _holder(job: TrainingJob) -> Holder:
+    return Holder(kind="job", owner=job.owner, name=job.spec.name, id=job.id)
+
+
+def _live(place: Place) -> list[TrainingJob]:
+    """On the thread of decisions."""
+    return [place.queue.find(job.id) or job for job in place.store.live()]
+
+
+def _wait(
+    backend: Backend,
+    capacity: Capacity,
+    mine: TrainingJob,
+    running: list[TrainingJob],
+    before: list[TrainingJob],
+    now: float,
+) -> float | None:
+    def cpus(job: TrainingJob) -> float:
+        return cpu_wish(job.spec, backend.cpus)
+
+    def ahead(job: TrainingJob) -> Ahead:
+        limit = job.spec.time_limit
+        lasts = None if limit is None else max(limit - job.ran, 0.0)
+        return Ahead(job.spec.gpus, cpus(job), lasts)
+
+    busy = [Busy(job.spec.gpus, cpus(job), ends_in(job, now)) for job in running]
+    free = (capacity.free, backend.cpus - sum(each.cpus for each in busy))
+    return first_start(ahead(mine), free, busy, [ahead(job) for job in before])
