@@ -70,8 +70,25 @@ test('what is typed becomes the wish that the server takes', () => {
     checkpoint_every: 50,
     time_limit: null,
     priority: 0,
-    resume_after_reboot: false
+    resume_after_reboot: false,
+    tags: [],
+    stall_after: 1800,
+    on_stall: 'alert'
   });
+});
+
+test('tags and silence are read as people type them', () => {
+  const draft = { ...EMPTY, tags: ' a, b/0.1 ', silence: '90 s', relaunch: 'yes' };
+  const { tags, stall_after, on_stall } = toSpec(draft, 'here', CODE);
+  assert.deepEqual([tags, stall_after, on_stall], [['a', 'b/0.1'], 90, 'relaunch']);
+  const problems = (more: Partial<IDraft>) =>
+    Object.keys(problemsOf({ ...EMPTY, path: 'a.py', name: 'a', ...more }, null, trans));
+  assert.deepEqual(problems({}), []);
+  assert.deepEqual(problems({ tags: 'a a' }), ['tags']);
+  assert.deepEqual(problems({ tags: '<img>' }), ['tags']);
+  assert.deepEqual(problems({ silence: '5 s' }), ['silence']);
+  assert.deepEqual(problems({ silence: '', relaunch: 'yes' }), ['silence']);
+  assert.deepEqual(problems({ silence: '' }), []);
 });
 
 const CODE = { source: 'pass', filename: 'a.py', args: [], files: {} };
@@ -109,6 +126,8 @@ test('a wish in a form that nobody touches is the same wish', () => {
   const [role] = spec.roles;
   for (const more of [
     {},
+    { tags: ['a', 'b'], stall_after: null },
+    { stall_after: 45, on_stall: 'relaunch' as const },
     { time_limit: 90061, priority: -3, resume_after_reboot: true, max_restarts: 0 },
     { code: { ...spec.code, args: ['--note', "it's", ''], files: { 'm.py': '1' } } },
     { roles: [{ ...role, processes: 3, cpus: 0.5, memory: 1234567890 }] },
@@ -164,6 +183,8 @@ test('an error of the server belongs to the field it is about', () => {
     ['roles.0.replicas', { ...EMPTY, strategy: 'custom' }, null],
     ['time_limit', EMPTY, 'limit'],
     ['resume_after_reboot', EMPTY, 'reboot'],
+    ['tags.0', EMPTY, 'tags'],
+    ['stall_after', EMPTY, 'silence'],
     ['env', EMPTY, null],
     ['', EMPTY, null]
   ] as const) {

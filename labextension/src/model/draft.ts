@@ -34,6 +34,12 @@ export interface IDraft {
   restarts: string;
   /** `yes`: it is started again after a reboot. */
   reboot: string;
+  /** Words that it is found by, with spaces or commas between them; may be empty. */
+  tags: string;
+  /** Silence after which it counts as stalled, with its unit; empty: it never does. */
+  silence: string;
+  /** `yes`: it is relaunched then. */
+  relaunch: string;
   /** For the script, as in a shell. */
   args: string;
 }
@@ -61,6 +67,9 @@ export const EMPTY: IDraft = {
   every: '100',
   restarts: '3',
   reboot: '',
+  tags: '',
+  silence: '30 min',
+  relaunch: '',
   args: ''
 };
 
@@ -72,7 +81,10 @@ export const RARE: readonly DraftField[] = [
   'priority',
   'every',
   'restarts',
-  'reboot'
+  'reboot',
+  'tags',
+  'silence',
+  'relaunch'
 ];
 
 const LONGEST_NAME = 40;
@@ -81,6 +93,13 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 const SCRIPT = /\.py$/;
 /** Seconds: 90 days. */
 const LONGEST = 90 * 86400;
+const TAG = /^[\p{L}\p{N}_][\p{L}\p{N}_.:/=+-]{0,39}$/u;
+const MOST_TAGS = 20;
+
+/** Tags as somebody types them. */
+export function tagsIn(text: string): string[] {
+  return text.split(/[\s,]+/).filter(tag => tag !== '');
+}
 
 /** A name for the job that runs this file: what a name may not hold becomes a hyphen. */
 export function nameFor(path: string): string {
@@ -167,8 +186,26 @@ export function problemsOf(
     text => text === '' || within(secondsIn(text), 1, LONGEST),
     trans.__('Give a time such as 2 h or 90 min, up to 90 d, or nothing.')
   );
+  check(
+    'tags',
+    text => areTags(tagsIn(text)),
+    trans.__('Give up to 20 different words of letters, digits and _.:/=+-')
+  );
+  check(
+    'silence',
+    text => (text === '' ? draft.relaunch === '' : within(secondsIn(text), 10, LONGEST)),
+    trans.__('Give a time of 10 s or more, such as 30 min.')
+  );
   check('args', text => splitWords(text) !== null, trans.__('A quotation mark is not closed.'));
   return problems;
+}
+
+function areTags(tags: string[]): boolean {
+  return (
+    tags.length <= MOST_TAGS &&
+    new Set(tags).size === tags.length &&
+    tags.every(tag => TAG.test(tag))
+  );
 }
 
 function within(value: number | null, least: number, most: number): boolean {

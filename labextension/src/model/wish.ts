@@ -2,7 +2,7 @@ import { JSONExt } from '@lumino/coreutils';
 import { bytesIn, bytesText, secondsIn, secondsText } from '../amounts';
 import { joinWords, splitWords } from '../words';
 import type { ICode, IRole, ISpec, ITrainingSpec, Strategy } from '../trainspec';
-import { type DraftField, EMPTY, type IDraft, isShown } from './draft';
+import { type DraftField, EMPTY, type IDraft, isShown, tagsIn } from './draft';
 
 /** The roles that are meant; what no field is for is as it was in the wish that is run again. */
 export function rolesOf(draft: IDraft, old: ISpec | null): IRole[] {
@@ -55,7 +55,10 @@ export function toSpec(
     checkpoint_every: Number(draft.every),
     time_limit: secondsIn(draft.limit),
     priority: Number(draft.priority),
-    resume_after_reboot: draft.reboot !== ''
+    resume_after_reboot: draft.reboot !== '',
+    tags: tagsIn(draft.tags),
+    stall_after: secondsIn(draft.silence),
+    on_stall: draft.relaunch === '' ? 'alert' : 'relaunch'
   };
 }
 
@@ -82,6 +85,9 @@ export function draftOf(spec: ISpec): IDraft {
     every: String(spec.checkpoint_every),
     restarts: String(spec.max_restarts),
     reboot: spec.resume_after_reboot ? 'yes' : '',
+    tags: spec.tags.join(' '),
+    silence: spec.stall_after === null ? '' : secondsText(spec.stall_after),
+    relaunch: spec.on_stall === 'relaunch' ? 'yes' : '',
     args: joinWords(spec.code.args)
   };
 }
@@ -126,6 +132,12 @@ function known(spec: string, { code, strategy }: IDraft): DraftField | null {
       return 'limit';
     case 'resume_after_reboot':
       return 'reboot';
+    case 'tags':
+      return 'tags';
+    case 'stall_after':
+      return 'silence';
+    case 'on_stall':
+      return 'relaunch';
     default:
       return null;
   }

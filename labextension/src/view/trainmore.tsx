@@ -18,6 +18,17 @@ export function TrainMore({ form, fields, trans }: IProps) {
   const [open, setOpen] = React.useState(() => RARE.some(field => draft[field] !== EMPTY[field]));
   const isWrong = RARE.some(field => problems[field]);
   React.useEffect(() => setOpen(open || isWrong), [form.refusals]);
+  const check = (field: 'reboot' | 'relaunch', label: string) => (
+    <label className="jp-dllab-Form-check" htmlFor={`${id}-${field}`}>
+      <input
+        id={`${id}-${field}`}
+        type="checkbox"
+        checked={draft[field] !== ''}
+        onChange={event => fields.set(field, event.target.checked ? 'yes' : '')}
+      />
+      {label}
+    </label>
+  );
   return (
     <details
       className="jp-dllab-Form-more"
@@ -72,16 +83,23 @@ export function TrainMore({ form, fields, trans }: IProps) {
         >
           {fields.whole('restarts', 0, 100)}
         </Field>
+        <Field
+          {...fields.props('silence')}
+          label={trans.__('Stalled after')}
+          hint={trans.__('Of silence: no line, no step. Empty: never.')}
+        >
+          {fields.text('silence', { placeholder: '30 min' })}
+        </Field>
+        <Field
+          {...fields.props('tags')}
+          label={trans.__('Tags')}
+          hint={trans.__('Words to find the run by.')}
+        >
+          {fields.text('tags', { placeholder: 'baseline lr/0.1' })}
+        </Field>
       </div>
-      <label className="jp-dllab-Form-check" htmlFor={id}>
-        <input
-          id={id}
-          type="checkbox"
-          checked={draft.reboot !== ''}
-          onChange={event => fields.set('reboot', event.target.checked ? 'yes' : '')}
-        />
-        {trans.__('Start it again when the machine was rebooted')}
-      </label>
+      {check('relaunch', trans.__('Relaunch it from its checkpoint when it has stalled'))}
+      {check('reboot', trans.__('Start it again when the machine was rebooted'))}
     </details>
   );
 }
