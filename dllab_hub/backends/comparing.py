@@ -15,6 +15,8 @@ __all__ = ("compare",)
 
 #: Lines of one file that are compared, and rows that are shown of it.
 _MOST_LINES, _MOST_ROWS = 5000, 2000
+#: Rows of all files: of those that come later it is only said how long they are.
+_ALL_ROWS = 20_000
 #: Points of all curves together.
 _POINTS = 60_000
 #: Pairs of equal lines beyond which frequent ones are not compared with each other.
@@ -44,7 +46,7 @@ def compare(records: Sequence[JobRecord], texts: Mapping[str, str] = _NONE) -> C
             *_differences("environment", [_environment(record) for record in records]),
             *_differences("result", [_result(record) for record in records]),
         ),
-        code=tuple(diff for record in records[1:] for diff in _code(records[0], record, texts)),
+        code=tuple(_code(records, texts)),
         curves=tuple(
             Curves(curves=thinned(_metrics(record), _POINTS // len(records))) for record in records
         ),
@@ -134,18 +136,25 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield from _flat(inner, f"{path}.{key}" if path else str(key))
 
 
-def _code(first: JobRecord, other: JobRecord, texts: Mapping[str, str]) -> Iterator[CodeDiff]:
-    before, after = _sources(first, texts), _sources(other, texts)
-    left, right = _unread(first, before), _unread(other, after)
-    for path in dict.fromkeys((*before, *after, *left, *right)):
-        if path in left or path in right:
-            if left.get(path) != right.get(path):
-                yield CodeDiff(job=other.job.id, path=path, binary=True)
-            continue
-        old, new = before.get(path, ""), after.get(path, "")
-        if old != new:
-            lines, more = _beside(old.splitlines(), new.splitlines())
-            yield CodeDiff(job=other.job.id, path=path, lines=lines, more=more)
+def _code(records: Sequence[JobRecord], texts: Mapping[str, str]) -> Iterator[CodeDiff]:
+    before, room = _sources(records[0], texts), _ALL_ROWS
+    left = _unread(records[0], before)
+    for other in records[1:]:
+        id, after = other.job.id, _sources(other, texts)
+        right = _unread(other, after)
+        for path in dict.fromkeys((*before, *after, *left, *right)):
+            if path in left or path in right:
+                if left.get(path) != right.get(path):
+                    yield CodeDiff(job=id, path=path, binary=True)
+                continue
+            old, new = before.get(path, ""), after.get(path, "")
+            if old != new:
+                sides = old.splitlines(), new.splitlines()
+                if sides[0] == sides[1]:  # They end their lines in another way.
+                    sides = old.split("\n"), new.split("\n")
+                lines, more = _beside(*sides) if room > 0 else ((), max(map(len, sides)))
+                room -= len(lines)
+                yield CodeDiff(job=id, path=path, lines=lines, more=more)
 
 
 def _sources(record: JobRecord, texts: Mapping[str, str]) -> dict[str, str]:

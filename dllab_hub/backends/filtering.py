@@ -31,10 +31,12 @@ def words_of(where: JobFilter) -> list[str]:
 
 def search_text(job: TrainingJob) -> str:
     """What the words of a search are looked for in."""
-    code = job.spec.code
+    code, cause = job.spec.code, job.diagnosis
+    # Of marked cells the source is what runs them, and the files are what the person wrote.
+    written = code.source[:_CODE], "\n".join(code.files.values())[:_CODE]
     parts = (
-        *(job.id, *job.tags, job.notes, job.reason, job.spec.image, job.spec.strategy),
-        *(code.module, *code.args, code.filename, code.source[:_CODE]),
+        *(job.id, *job.tags, job.notes, job.reason, cause.message if cause else ""),
+        *(job.spec.image, job.spec.strategy, code.module, *code.args, code.filename, *written),
     )
     return "\n".join(parts).casefold()
 

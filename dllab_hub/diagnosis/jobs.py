@@ -20,7 +20,16 @@ _MUCH = 0.8
 _GIB, _MIB = 2**30, 2**20
 _FRAME = re.compile(r'^\s+File "([^"]+)", line (\d+), in ', re.MULTILINE)
 _OVER = re.compile(r"[\w.-]+ used [\d.]+ \w+, more than the [\d.]+ \w+ it may use")
-_TOLD = ("KeyboardInterrupt", "SystemExit")
+#: What Python writes between two tracebacks of which the first led to the second.
+_LINK = re.compile(
+    r"\n(?:During handling of the above exception, another exception occurred"
+    r"|The above exception was the direct cause of the following exception):\n"
+)
+#: Lines at the end of a log that say why a process ended which had no exception.
+_LAST_WORDS = 5
+_TOLD = ("KeyboardInterrupt", "SystemExit", "SignalException", "SIGTERMException")
+#: Of these no other replica is the peer.
+_ELSEWHERE = re.compile(r"(requests|urllib3?|http|aiohttp|botocore|huggingface_hub)\.")
 #: Whom the supervisor found furthest behind when a job was silent for too long.
 _LAST = re.compile(r"; (\S+) was last, at step ")
 _NAME = re.compile(r"[a-z0-9.-]+-\d+(?:\.\d+)? ")
@@ -84,10 +93,11 @@ def first_failed(job: TrainingJob) -> ReplicaStatus | None:
         one
         for one in job.replicas
         if one.state is JobState.CANCELLED
-        and (one.oom or _exception(one.traceback).partition(":")[0] not in ("", *_TOLD))
+        and (one.oom or _name(_exception(one.traceback)) not in ("", *_TOLD))
     ]
     for one in (*failed, *others):
-        if not is_of_peer(_exception(one.traceback)):
+        error = _exception(one.traceback)
+        if _ELSEWHERE.match(error) or not is_of_peer(error):
             return one
     return failed[0] if failed else None
 
@@ -98,7 +108,7 @@ def _of_end(job: TrainingJob) -> Diagnosis | None:
     if job.state is JobState.LOST:
         hint = f"Resume it: it goes on{step or ', from the beginning'}."
         return _made(Cause.LOST, job.reason, hint)
-    if "reached its time limit" in job.reason:
+    if job.reason.startswith("it reached its time limit"):
         hint = f"Run it again with more time; it can go on{step}." if step else "Give it more time."
         return _made(Cause.TIME_LIMIT, job.reason, hint)
     if job.reason.startswith("nothing was heard of"):
@@ -110,9 +120,7 @@ def _of_end(job: TrainingJob) -> Diagnosis | None:
 def _of_replica(
     job: TrainingJob, one: ReplicaStatus, lines: Sequence[str], memory: int | None
 ) -> Diagnosis:
-    if over := re.search(
-        r"[\w.-]+ used [\d.]+ \w+, more than the [\d.]+ \w+ it may use", job.reason
-    ):
+    if over := _OVER.search(job.reason):
         hint = "Use a smaller batch or fewer data loader workers, or ask for more memory."
         return _made(Cause.OUT_OF_MEMORY, over[0], hint)
     if one.oom or one.signal == "SIGKILL":
@@ -120,18 +128,25 @@ def _of_replica(
     if one.signal:
         why = _SIGNALS.get(one.signal, "")
         said = f"{one.name} was ended by {one.signal}" + (f": {why}" if why else "")
-        reading = read("\n".join(lines))
+        # Native code that gives up says why first, then where, at length.
+        reading = read("\n".join(lines if one.signal == "SIGABRT" else lines[-_LAST_WORDS:]))
         hint = reading.hint if reading else "PYTHONFAULTHANDLER=1 prints where it was."
         return _made(reading.cause if reading else Cause.CRASHED, said, hint)
     exception = _exception(one.traceback)
-    reading = read(exception) or (None if exception else read("\n".join(lines)))
+    # What was said long before the end, such as what is not installed, did not end it.
+    reading = read(exception or "\n".join(lines[-_LAST_WORDS:]))
+    if exception and (reading is None or reading.cause is Cause.PEER):
+        reading = read(_exceptions(one.traceback)) or reading
+    alone = len(job.replicas) == 1 or _ELSEWHERE.match(exception)
+    if exception and alone and reading is not None and reading.cause is Cause.PEER:
+        reading = None  # Of a server, for example.
     at = _where(one.traceback, job.workspace)
     if reading is not None:
         return _made(*_told(one, reading, at, job))
     if exception:
-        name, _, message = exception.split("\n")[0].partition(":")
+        message = exception.split("\n")[0].partition(":")[2]
         # ``torch.cuda.Error`` is as long as it has to be.
-        said = f"{one.name} failed with {name.rpartition('.')[2]}{at}"
+        said = f"{one.name} failed with {_name(exception)}{at}"
         said += f": {message.strip()}" if message.strip() else ""
         return _made(Cause.EXCEPTION, said[:600], "Its traceback says where.")
     last = lines[-1].strip() if lines else ""
@@ -194,12 +209,25 @@ def _behind(job: TrainingJob) -> str:
 
 
 def _exception(traceback: str) -> str:
-    """What is below the frames of a traceback: name and message, which may have several lines."""
-    lines = traceback.split("\n")
+    """What is below the frames of a traceback: name and message, which may have several lines.
+
+    Of several that led to each other it is the last, which ended the program.
+    """
+    lines = _LINK.split(traceback)[-1].strip("\n").split("\n")
     for number, line in enumerate(lines):
         if number and line and not line.startswith((" ", "\t")):
             return "\n".join(lines[number:]).strip()
     return ""
+
+
+def _name(exception: str) -> str:
+    """``OutOfMemoryError`` of ``torch.OutOfMemoryError: …``."""
+    return exception.split("\n")[0].partition(":")[0].rpartition(".")[2]
+
+
+def _exceptions(traceback: str) -> str:
+    """The messages of all that led to each other."""
+    return "\n".join(map(_exception, _LINK.split(traceback)))
 
 
 def _where(traceback: str, workspace: str) -> str:

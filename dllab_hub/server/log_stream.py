@@ -20,6 +20,8 @@ __all__ = ("ROUTES",)
 
 #: Logs that one socket follows at a time.
 _MOST = 16
+#: Frames that wait for being taken; who asks for more and takes none is let go.
+_MOST_ANSWERS = 200
 #: Seconds somebody has for taking one frame. What is written meanwhile is left out of the next.
 _PATIENCE = 30.0
 #: Bytes of a frame from outside.
@@ -63,6 +65,7 @@ class Logs(Socket):
         self.query()
         self.check_asked()
         self._follows: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()  # One frame is under way at a time, however many wait.
         await self.begin()
 
@@ -77,12 +80,15 @@ class Logs(Socket):
                 self._begin(_Follow.from_wire(data))
         except DLLabError as exc:
             key = data.get("follow", data.get("unfollow"))
+            if len(self._tasks) > _MOST_ANSWERS:
+                self.finish_with(TRY_AGAIN_LATER, "too many frames")
+                return
             self._soon(self._tell(key if _is_key(key) else "", exc.to_wire()))
 
     def on_close(self) -> None:
         """Follow nothing more."""
         super().on_close()
-        for task in self._follows.values():
+        for task in list(self._tasks):
             task.cancel()
         self._follows.clear()
 
@@ -134,7 +140,8 @@ class Logs(Socket):
 
     def _soon(self, doing: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(doing)
-        self._tasks = {other for other in getattr(self, "_tasks", ()) if not other.done()} | {task}
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_look)
         return task
 

@@ -17,6 +17,7 @@ __all__ = (
     "ATTEMPTS",
     "CHECKPOINTS",
     "EVENTS",
+    "EVENT_FOLDERS",
     "EXIT_RECORD",
     "LOGS",
     "MARKER",
@@ -54,6 +55,8 @@ USAGE = "usage.jsonl"
 SHIM_LOG = "shim.log"
 #: Directory the code of a job runs in, unless the plan names another.
 WORKSPACE = "workspace"
+#: Folders in it that TensorBoard's writers and Lightning choose where nobody names another.
+EVENT_FOLDERS = ("runs", "lightning_logs")
 #: Directory of a job's checkpoints, the same for all attempts.
 CHECKPOINTS = "checkpoints"
 #: ``<n>/<role>-<index>.log`` below it are the logs of attempt n, ``<role>-<index>.<process>.log``

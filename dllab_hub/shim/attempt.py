@@ -21,7 +21,7 @@ from .record import Events
 from .replica import Replica, replicas_of
 from .signals import signal
 from .strategy import asked_first, is_over, ports_needed, saving, strategy_of
-from .tracebacks import exception_of, is_collateral
+from .tracebacks import exception_of, is_collateral, was_told
 from .verdict import out_of_memory
 
 __all__ = ("Attempt",)
@@ -244,7 +244,7 @@ class Attempt:
             and first is not replica
             and replica.state == "CANCELLED"
             and self._collateral
-            and exception_of(replica.traceback) not in ("", "KeyboardInterrupt")
+            and not was_told(replica.traceback)
             and not is_collateral(replica.traceback)
         )
 

@@ -235,9 +235,14 @@ class Gang:
             attempt.kill(self._memory.look(attempt.gang))
         elif self._usage.due is not None and time.monotonic() >= self._usage.due:
             self._usage.look(attempt.gang)
-        elif self._stall.look() and self._stall.relaunches:
+        elif self._stall.look(follows=self._after_a_stall(attempt)) and self._stall.relaunches:
             self._give_up(attempt)
         return True
+
+    def _after_a_stall(self, attempt: Attempt) -> str:
+        if not self._stall.relaunches:
+            return "its processes still run"
+        return "it is relaunched" if self._goes_on(attempt) else "no restarts are left"
 
     def _give_up(self, attempt: Attempt) -> None:
         """The attempt has stalled: it has failed, by whoever seems to hold up the others."""

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import CHECKPOINTS, REPORTS
+from . import CHECKPOINTS, EVENT_FOLDERS, REPORTS
+from .environment import workspace_of
 from .limits import duration
 from .record import Events
 
@@ -20,6 +21,8 @@ __all__ = ("Stall",)
 _PART, _SHORTEST, _LONGEST = 1 / 20, 1.0, 15.0
 #: Entries that are looked at in one directory, with those one level below it.
 _MOST = 200
+#: The same, and levels, when nothing else was heard for so long that the job counts as stalled.
+_MOST_OF_ALL, _DEEPEST = 5000, 6
 
 
 class Stall:
@@ -46,9 +49,12 @@ class Stall:
         self.relaunches = plan.get("on_stall") == "relaunch"
         self.silent_since: float | None = None
         self.due: float | None = None
+        workspace = workspace_of(plan, run)
         self._folders = [run / REPORTS, run / CHECKPOINTS, Path(plan.get("tensorboard") or run)]
+        self._folders += [workspace / name for name in EVENT_FOLDERS]
         self._events = events
         self._last = 0.0
+        self._last_newest = 0
         self._seen: object = None
 
     @property
@@ -63,6 +69,7 @@ class Stall:
         self.silent_since = None
         self._last = time.monotonic()
         self._seen = self._look_at_files()
+        self._last_newest = self._newest()
         self._wait()
 
     def heard(self) -> bool:
@@ -75,8 +82,11 @@ class Stall:
         self._last = now
         return before is not None
 
-    def look(self) -> bool:
+    def look(self, *, follows: str = "its processes still run") -> bool:
         """Look for signs in its files, when it is time to.
+
+        Args:
+            follows: What is done when it has stalled.
 
         Returns:
             Whether the job has stalled just now.
@@ -86,12 +96,21 @@ class Stall:
         self._wait()
         if (seen := self._look_at_files()) != self._seen:
             self._seen = seen
+            self._last_newest = max(self._last_newest, *(newest for _, _, newest in seen))
             self.heard()
         silent = time.monotonic() - self._last
-        if self.silent_since is not None or self.after is None or silent < self.after:
+        if self.after is None or silent < self.after:
             return False
-        self.silent_since = time.time() - silent
-        follows = "it is relaunched" if self.relaunches else "its processes still run"
+        # Before that is said all is looked at, also what was left out for its number.
+        since, newest = time.time() - silent, self._newest()
+        if newest > max(self._last_newest, since * 1e9):
+            self._last_newest = newest
+            self.heard()
+            return False
+        if self.silent_since is not None:
+            self.due = time.monotonic() + _LONGEST  # Such a look costs more.
+            return False
+        self.silent_since = since
         self._events.add("Stalled", f"{self.words}; {follows}.")
         return True
 
@@ -102,22 +121,26 @@ class Stall:
     def _look_at_files(self) -> list[tuple[int, int, int]]:
         return [_state_of(folder) for folder in self._folders]
 
+    def _newest(self) -> int:
+        return max(_state_of(folder, _MOST_OF_ALL, _DEEPEST)[2] for folder in self._folders)
 
-def _state_of(folder: Path) -> tuple[int, int, int]:
-    """Count, size and newest change of what lies in a directory and one level below."""
+
+def _state_of(folder: Path, most: int = _MOST, deep: int = 1) -> tuple[int, int, int]:
+    """Count, size and newest change of what lies in a directory and so many levels below."""
     count = size = newest = 0
-    waiting = [(os.fspath(folder), True)]
-    for path, goes_down in waiting:
+    waiting = [(os.fspath(folder), deep)]
+    for path, deeper in waiting:
         try:
+            newest = max(newest, os.stat(path, follow_symlinks=False).st_mtime_ns)
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if (count := count + 1) > _MOST:
+                    if (count := count + 1) > most:
                         return count, size, newest
                     about = entry.stat(follow_symlinks=False)
                     size += about.st_size
                     newest = max(newest, about.st_mtime_ns)
-                    if goes_down and stat.S_ISDIR(about.st_mode):
-                        waiting.append((entry.path, False))
+                    if deeper and stat.S_ISDIR(about.st_mode):
+                        waiting.append((entry.path, deeper - 1))
         except OSError:  # It is not there, or changes meanwhile: the next look sees it.
             continue
     return count, size, newest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ("exception_of", "is_collateral", "last_traceback")
+__all__ = ("exception_of", "is_collateral", "last_traceback", "was_told")
 
 _HEADER = "Traceback (most recent call last):"
 #: What Python writes between two tracebacks of which the first led to the second.
@@ -41,6 +41,10 @@ _COLLATERAL = re.compile(
     r"|coordination service|UnavailableError",
     re.IGNORECASE,
 )
+#: They come from elsewhere, whatever a peer is called in them.
+_ELSEWHERE = re.compile(r"^(requests|urllib3?|http|aiohttp|botocore|huggingface_hub)\.")
+#: How those end that were asked to.
+_TOLD = re.compile(r"^(?:\S*\.)?(KeyboardInterrupt|SystemExit|SignalException|SIGTERMException)\b")
 #: Python reads a file before it runs it; that there is no word of a traceback is usual.
 _SYNTAX = re.compile(
     r'(?m)^  File "[^\n]*", line \d+\n(?:    [^\n]*\n){0,2}'
@@ -82,7 +86,15 @@ def exception_of(traceback: str) -> str:
 def is_collateral(traceback: str) -> bool:
     """Whether it says no more than that another process is gone."""
     message = "\n".join(_lines_of_message(traceback))
+    if _ELSEWHERE.match(message):
+        return False
     return bool(_COLLATERAL.search(message)) and not _TELLING.search(message)
+
+
+def was_told(traceback: str) -> bool:
+    """Whether it says no more than that the process was asked to end; so it is without one."""
+    first = _lines_of_message(traceback)[0]
+    return not first or _TOLD.match(first) is not None
 
 
 def _last(text: str) -> str:

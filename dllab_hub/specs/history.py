@@ -38,8 +38,8 @@ class JobFilter(Value):
         name: Of the job, without the end of its id.
         image: Name of its image.
         tag: One that it has.
-        text: Words that are all in its id, name, tags, notes, reason, image, arguments or code;
-            case does not matter.
+        text: Words that are all in its id, name, tags, notes, reason, diagnosis, image, arguments
+            or the first 8192 characters of its code; case does not matter.
         since: Created then or later, seconds since the epoch.
         until: Created before.
         favourite: Only favourites.

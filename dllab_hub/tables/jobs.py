@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from ..plaintext import inert
-from ..specs import JobState, Preflight, ReplicaStatus, TrainingJob
+from ..specs import Cause, JobState, Preflight, ReplicaStatus, TrainingJob
 from .amounts import age, columns, cut, size, speed
 
 __all__ = (
@@ -91,7 +91,7 @@ def cause(job: TrainingJob, now: float | None = None) -> list[str]:
     """What is wrong with it, and what to do, a sentence each; nothing where nothing is."""
     found = job.diagnosis
     said = [found.message, found.hint] if found is not None else []
-    if job.silent_since is not None:
+    if job.silent_since is not None and (found is None or found.cause is not Cause.STALLED):
         now = time.time() if now is None else now
         said.append(f"Nothing was heard of it for {age(now - job.silent_since)}.")
     slow = [replica.name for replica in job.replicas if replica.straggler]

@@ -195,3 +195,30 @@ def test_a_cell_that_replaced_a_file(make):
     (diff,) = compare([saved, unsaved], {"1" * 64: "x = 1"}).code
 
     assert [("changed", 1, "x = 1", 1, "x = 2")] == shown(diff)
+
+
+def test_two_programs_that_have_nothing_in_common(make):
+    """Of many large files that all differ as many lines are compared as somebody can look at."""
+    texts: dict[str, str] = {}
+
+    def program(side: str) -> JobRecord:
+        files = []
+        for n in range(200):
+            sha = f"{side}{n:063x}"
+            texts[sha] = "\n".join(f"{side}{n}-{i}" for i in range(1000))
+            files.append(WorkspaceFile(path=f"{n}.py", sha256=sha, size=5000))
+        return make(record={"files": tuple(files)})
+
+    code = compare([program("a"), program("b")], texts).code
+
+    assert 200 == len(code)
+    assert 20_000 == sum(len(diff.lines) for diff in code)
+    assert 200 * 1000 == sum(len(diff.lines) + diff.more for diff in code)
+
+
+@pytest.mark.parametrize(("old", "new"), [("a\nb\n", "a\r\nb\r\n"), ("a", "a\n")])
+def test_ends_of_lines(make, old, new):
+    """Texts that differ in nothing but the ends of their lines do not look equal."""
+    (code,) = compare([make(old), make(new)]).code
+
+    assert {"changed", "added"} & {line.kind for line in code.lines}

@@ -19,7 +19,7 @@ BAD: list[tuple[Any, str]] = [
     ({"gpus": "-1"}, "gpus: must be 0 or more."),
     ({"gpus": "1.5"}, "gpus: must be a whole number, such as 1."),
     ({"gpus": GPUS + 1}, f"gpus: this machine has {GPUS} GPUs. Choose from 0 to {GPUS}."),
-    ({"image": "tensorflow"}, "image: there is no such image. Choose one of: pytorch."),
+    ({"image": "nonesuch"}, "image: there is no such image. Choose one of: pytorch"),
     ({"volumes": ["imagenet"]}, "volumes: there is no such volume. Choose from: digits."),
     ({"volumes": "digits"}, "volumes: should be a valid array."),
     ({"image": ["pytorch"]}, "image: takes one value, not several."),

@@ -264,3 +264,20 @@ def test_through_a_lab(
     assert {"key": "k", "end": True} == line.hear()
     line.socket.close()
     jupyter.loop.call(remote.close())
+
+
+def test_who_only_asks_is_let_go(host: Host, call: Opening) -> None:
+    """Answers that nobody takes do not pile up: the socket ends before all are written."""
+    line = call(host)
+    line.socket.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with contextlib.suppress(ConnectionError, websocket.WebSocketException):
+        for _ in range(30_000):
+            line.say(follow="k" * 60, job=7)
+
+    def read() -> None:
+        while line.socket.recv():
+            pass
+
+    with contextlib.suppress(websocket.WebSocketConnectionClosedException, ConnectionError):
+        read()
+    assert host.ask("GET", "jobs").status_code == 200

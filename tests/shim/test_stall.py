@@ -42,7 +42,7 @@ def test_a_silent_job_is_said_to_be(job: MakeJob) -> None:
     (made.run / "workspace" / "go").touch()
     end = made.end()
 
-    assert abs(stalled["silent_since"] - spoke) < 1.5
+    assert abs(stalled["silent_since"] - spoke) < 5  # A busy machine hears late.
     assert "no line, step or event file for 2 s or longer." == stalled["reason"]
     assert "RUNNING" == stalled["state"]
     assert ("SUCCEEDED", None, "") == (
@@ -79,6 +79,10 @@ def test_a_job_that_only_stalls_fails(job: MakeJob) -> None:
     assert end["reason"].startswith("nothing was heard of the job for 1 s; worker-1 was last")
     assert ["CANCELLED", "FAILED"] == [one["state"] for one in made.replicas]
     assert made.state["silent_since"] is None
+    assert made.story[1] == (
+        "Stalled",
+        "no line, step or event file for 1 s; no restarts are left.",
+    )
 
 
 def test_a_stopped_replica_lets_the_time_pass(job: MakeJob) -> None:
@@ -125,6 +129,9 @@ class Clock:
         "checkpoints/step-00000010/model.pt",
         "tb/events.out.tfevents.1",
         "tb/validation/events.out.tfevents.1",
+        "tb/a/b/c/events.out.tfevents.1",
+        "workspace/runs/first/events.out.tfevents.1",
+        "workspace/lightning_logs/version_0/events.out.tfevents.1",
     ],
 )
 def test_files_are_signs_of_life(
@@ -144,6 +151,28 @@ def test_files_are_signs_of_life(
     assert not clock.wait(10_000)
     (tmp_path / sign).unlink()
     clock.wait(20)
+    assert clock.stall.silent_since is None
+
+
+@pytest.mark.parametrize("folder", ["checkpoints", "tb"])
+def test_a_sign_among_many_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """Who has more files than are looked at each time is not taken for silent, or heard again."""
+    for number in range(400):
+        (tmp_path / folder / f"step-{number}").mkdir(parents=True)
+        (tmp_path / folder / f"step-{number}" / "part").touch()
+    clock = Clock(tmp_path, monkeypatch)
+    for number in range(390, 400):
+        assert not clock.wait(590)
+        with (tmp_path / folder / f"step-{number}" / "part").open("a") as file:
+            file.write("more")
+
+    assert not clock.wait(40)
+    assert clock.wait(1200)
+    assert not clock.wait(10_000)
+    (tmp_path / folder / "step-399" / "part").write_text("other")
+    clock.wait(40)
     assert clock.stall.silent_since is None
 
 

@@ -25,6 +25,7 @@ from dllab_hub.specs import (
     TrainingSpec,
 )
 from dllab_hub.tables import (
+    cause,
     comparison_text,
     curves_text,
     job_text,
@@ -100,6 +101,14 @@ def test_progress_replicas_and_notes() -> None:
         "its files were removed",
     ):
         assert part in said, said
+
+
+def test_a_silence_is_told_once() -> None:
+    """The diagnosis says it already."""
+    said = "Nothing was heard of the job for 31 min: worker-0 is at train.py line 4."
+    found = Diagnosis(cause=Cause.STALLED, message=said)
+
+    assert [said] == cause(job(silent_since=NOW - 1900, diagnosis=found), NOW)
 
 
 def test_a_job_gives_a_terminal_no_orders() -> None:

@@ -7,11 +7,9 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import Conflict, DLLabError, NotFound, StorageFull, Unavailable
-from ...names import slug
+from ...errors import Conflict, DLLabError, NotFound, StorageFull
 from ...specs import (
     Annotation,
     Comparison,
@@ -27,15 +25,14 @@ from ...specs import (
 from ..comparing import compare
 from ..history import History
 from . import leftovers
+from .clearing import Clearing
 from .curves import LocalCurves
 from .disk import disk_errors
 from .index import cursor_of
 from .logs import find_log
-from .look import has_shim
 from .place import Place
 from .recorder import Recorder
 from .records import Records
-from .removal import remove
 from .retention import Retention
 
 if TYPE_CHECKING:
@@ -46,8 +43,6 @@ __all__ = ("LocalHistory",)
 _LOG = logging.getLogger(__name__)
 #: A page of records ends when it has so many bytes.
 _PAGE_BYTES = 4 * 1024 * 1024
-#: A job that has just ended has a shim for a moment more, or is killed.
-_LAST_MOMENTS = 20.0
 #: Seconds between two looks at what is to be removed.
 _HOUR = 3600.0
 _OVER = tuple(state for state in JobState if state.is_terminal)
@@ -75,6 +70,7 @@ class LocalHistory(History):
         self._curves = curves
         self._records_kept = Records(place.state.records)
         self._recorder = Recorder(place, self._records_kept, curves, backend.workspaces.texts)
+        self._clearing = Clearing(place)
         self._retention = Retention(place, self.clear)
         self._task: asyncio.Task[None] | None = None
 
@@ -105,8 +101,9 @@ class LocalHistory(History):
             StorageFull: its record could not be written.
         """
         await self._recorder.kept(await self._backend.get(owner, id))
-        job = await self._set_aside(owner, id)
-        await asyncio.to_thread(self._sweep, owner, id)
+        job = await self._clearing.set_aside(owner, id)
+        self._curves.forget(id)
+        await asyncio.to_thread(self._clearing.sweep, owner, id)
         event = Event(time=time.time(), reason="FilesRemoved", message=why)
         try:
             await self._recorder.tell(job, event)
@@ -153,10 +150,10 @@ class LocalHistory(History):
 
     async def _delete(self, owner: str, id: str) -> None:
         # In this order: cut short, it leaves a job without files that can be deleted again.
-        await self._set_aside(owner, id)
-        await asyncio.to_thread(self._records_kept.remove, owner, id)
-        await self._place.keep(self._place.store.delete, owner, id)
-        await asyncio.to_thread(self._sweep, owner, id)
+        await self._clearing.set_aside(owner, id)
+        self._curves.forget(id)
+        await self._recorder.forget(owner, id)
+        await asyncio.to_thread(self._clearing.sweep, owner, id)
 
     async def _records(
         self, owner: str, where: JobFilter, limit: int, after: str | None
@@ -199,50 +196,6 @@ class LocalHistory(History):
             for record in reversed(records):  # Of two with one id the first counts.
                 self._records_kept.write(record)
 
-    async def _set_aside(self, owner: str, id: str) -> TrainingJob:
-        """Have the job's directory out of the way, at once, and know that its files are gone."""
-        give_up = time.monotonic() + _LAST_MOMENTS
-        while (job := await self._place.keep(self._without_files, owner, id)) is None:
-            if time.monotonic() > give_up:
-                raise Unavailable("the job is still ending.", hint="Try again in a moment.")
-            await asyncio.sleep(0.05)
-        self._curves.forget(id)
-        return _there(job)
-
-    def _without_files(self, owner: str, id: str) -> TrainingJob | None:
-        """On the thread of decisions; None while a shim is still there."""
-        job = _there(self._place.store.find(owner, id))
-        if not job.state.is_terminal or self._place.queue.find(id):
-            raise Conflict(f"the job is {job.state.value}.", hint="Cancel it first.")
-        if not job.files:
-            return job
-        folder = self._place.folder(id)
-        if has_shim(folder):
-            return None
-        aside = leftovers.aside(folder.path)
-        with suppress(FileNotFoundError):
-            folder.path.rename(aside)
-        try:
-            return self._place.queue.note(owner, id, {"files": False, "checkpoint": None})
-        except BaseException:
-            with suppress(FileNotFoundError):
-                aside.rename(folder.path)
-            raise
-
-    def _sweep(self, owner: str, id: str) -> None:
-        """Remove what was set aside, and event files. What is left is tried again every hour."""
-        state = self._place.state
-        aside = leftovers.aside(state.jobs / id)
-        places: tuple[tuple[Path, tuple[str, ...]], ...] = (
-            (state.tensorboard, (slug(owner), id)),
-            (state.jobs, (aside.name,)),
-        )
-        for root, parts in places:
-            try:
-                remove(root, *parts)
-            except OSError as exc:
-                _LOG.error("%s cannot be removed yet: %s", root.joinpath(*parts), exc)
-
     def _unrecorded(self) -> list[tuple[str, str]]:
         ended = self._place.store.ended()
         has = self._records_kept.has
@@ -255,8 +208,8 @@ class LocalHistory(History):
             try:
                 for owner, id in await asyncio.to_thread(self._unrecorded):
                     self._recorder.expect(owner, id)
-                for id, owner in await asyncio.to_thread(leftovers.aside_now, self._place):
-                    await asyncio.to_thread(self._sweep, owner, id)
+                for id, owner in await self._clearing.go_on():
+                    await asyncio.to_thread(self._clearing.sweep, owner, id)
                 await self._retention.apply()
                 await self._place.keep(self._place.store.erase)
             except DLLabError as exc:
@@ -272,10 +225,6 @@ class LocalHistory(History):
             if lost:
                 _LOG.warning("%d records are of jobs that the index had lost.", len(lost))
                 await self._place.keep(self._place.store.take_in, lost)
-            half = await asyncio.to_thread(leftovers.aside_now, self._place)
-            gone = {"files": False, "checkpoint": None}
-            for id, owner in half:
-                await self._place.keep(self._place.queue.note, owner, id, gone)
         except DLLabError as exc:
             _LOG.error("What was cut short cannot be gone on with: %s", exc)
         except Exception:

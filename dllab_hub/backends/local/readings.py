@@ -134,6 +134,8 @@ def report(run: RunDir, *parts: str) -> Progress | None:
                 if isinstance(value, int | float) and math.isfinite(value) and key.isprintable()
             }
         told = {key: data.get(key) for key in ("step", "total", "metrics", "time")}
+        if type(total := told["total"]) is int and not 0 < total < _MAX_STEP:
+            told["total"] = None  # Somebody's word for not knowing it.
         found = Progress.from_wire({key: v for key, v in told.items() if v is not None})
     except (Unreadable, ValueError, OverflowError, RecursionError):
         return None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from ...errors import DLLabError
+from ...errors import DLLabError, NotFound
 from ...specs import Curve, Event, JobRecord, TrainingJob, WorkspaceFile
 from .curves import LocalCurves
 from .disk import disk_errors
@@ -83,16 +83,30 @@ class Recorder:
         """The record of a job that has ended, with the job as it is now.
 
         Raises:
+            NotFound: it was deleted meanwhile.
             StorageFull: it had to be written, and there is no room.
         """
         record = await asyncio.to_thread(self._found, job)
         if record is None:
             async with self._one_at_a_time:
+                job = await asyncio.to_thread(self._still_there, job)
                 record = await asyncio.to_thread(self._found, job)
                 if record is None:
                     record = await self.made(job)
-                    await asyncio.to_thread(self._write_all, record)
+                    # Without its files it is empty: one that cannot be read now is worth more.
+                    if job.files:
+                        await asyncio.to_thread(self._write_all, record)
         return record.model_copy(update={"job": job})
+
+    async def forget(self, owner: str, id: str) -> None:
+        """Remove the record of a job, then the job; a record that is being written comes first.
+
+        Raises:
+            StorageFull: there is no room to write that down.
+        """
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._records.remove, owner, id)
+            await self._place.keep(self._place.store.delete, owner, id)
 
     async def made(self, job: TrainingJob) -> JobRecord:
         """The record of a job as it is now; nothing is written."""
@@ -104,14 +118,16 @@ class Recorder:
         return await asyncio.to_thread(self._made, job, curves)
 
     async def tell(self, job: TrainingJob, event: Event) -> None:
-        """Add an event to the record of a job whose directory is gone.
+        """Add an event to the record of a job whose directory is gone, if there is a record.
 
         Raises:
             StorageFull: there is no room.
         """
-        record = await self.kept(job)
-        record = record.model_copy(update={"events": (*record.events, event)})
-        await asyncio.to_thread(self.write, record)
+        async with self._one_at_a_time:
+            record = await asyncio.to_thread(self._records.read, job.owner, job.id)
+            if record is not None:
+                told = {"job": job, "events": (*record.events, event)}
+                await asyncio.to_thread(self.write, record.model_copy(update=told))
 
     def write(self, record: JobRecord) -> None:
         """Keep a record. Blocks.
@@ -129,6 +145,12 @@ class Recorder:
             with disk_errors():
                 self._records.write_texts(job, texts)
         self.write(record)
+
+    def _still_there(self, job: TrainingJob) -> TrainingJob:
+        now = self._place.store.find(job.owner, job.id)
+        if now is None:
+            raise NotFound("there is no such job.")
+        return now
 
     def _found(self, job: TrainingJob) -> JobRecord | None:
         # Without its files nothing better can be made.
@@ -148,7 +170,8 @@ class Recorder:
             try:
                 job = await asyncio.to_thread(self._place.store.find, owner, id)
                 if job is not None and job.state.is_terminal:
-                    await self.kept(job)
+                    with suppress(NotFound):
+                        await self.kept(job)
             except DLLabError as exc:  # Tried again every hour, and at the next start.
                 _LOG.error("The record of %s cannot be written: %s", id, exc)
             except Exception:

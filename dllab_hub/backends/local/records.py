@@ -8,11 +8,13 @@ import logging
 import os
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ...names import slug
 from ...specs import JobRecord, TrainingJob
 from .index import JOB_ID
+from .shimdir import sync_folder
 
 __all__ = ("Records", "moment_of")
 
@@ -101,6 +103,8 @@ class Records:
         """Forget a record, if there is one."""
         for suffix in (_TEXTS, _SUFFIX):
             self._path(owner, id, suffix).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            sync_folder(self._root / slug(owner))
 
     def strangers(self, known: dict[str, str]) -> Iterator[JobRecord]:
         """Records of jobs that are not known: what an index without a journal has lost.
@@ -135,6 +139,7 @@ class Records:
         except OSError:
             beside.unlink(missing_ok=True)
             raise
+        sync_folder(path.parent)
 
     def _path(self, owner: str, id: str, suffix: str = _SUFFIX) -> Path:
         if not JOB_ID.fullmatch(id):

@@ -20,13 +20,14 @@ from contextlib import suppress
 
 from pydantic import Field
 
-from ...errors import Conflict, DLLabError, InvalidRequest, NotFound, Unavailable
+from ...errors import Conflict, DLLabError, InvalidRequest, NotFound
 from ...names import slug
 from ...settings import only, read
 from ...specs import TrainingJob
 from ...specs.wire import Value
 from ...state import StateDir
 from .place import Place
+from .records import moment_of
 from .removal import size_of
 
 __all__ = ("Policy", "Retention", "policy_of")
@@ -96,36 +97,40 @@ class Retention:
             return ()
         due = await asyncio.to_thread(self._due, policy, time.time() if now is None else now)
         done = []
-        for owner, id, why in due:
-            with suppress(Conflict, NotFound):  # Somebody was quicker: it goes on, or is gone.
-                try:
+        for owner, id, moment, why in due:
+            # The ones before may have taken hours.
+            job = await asyncio.to_thread(self._place.store.find, owner, id)
+            if job is None or job.favourite or moment_of(job) != moment:
+                continue
+            try:
+                with suppress(Conflict, NotFound):  # Somebody was quicker: it goes on, or is gone.
                     await self._clear(owner, id, why)
                     done.append(id)
-                except Unavailable as exc:
-                    _LOG.warning("The files of %s are kept for now: %s", id, exc)
+            except (DLLabError, OSError) as exc:  # Those of the others are to go.
+                _LOG.warning("The files of %s are kept for now: %s", id, exc)
         return tuple(done)
 
-    def _due(self, policy: Policy, now: float) -> list[tuple[str, str, str]]:
-        """Owner and id of what is to go, oldest first, and why."""
+    def _due(self, policy: Policy, now: float) -> list[tuple[str, str, float, str]]:
+        """Owner, id and end of what is to go, oldest first, and why."""
         ended = [
             (owner, id, moment)
             for owner, id, moment, favourite in self._place.store.ended()
             if not favourite
         ]
-        due: list[tuple[str, str, str]] = []
+        due: list[tuple[str, str, float, str]] = []
         if (days := policy.keep_files_days) is not None:
             why = f"The lab keeps the files of a job for {days:g} days after its end."
-            due += [(o, id, why) for o, id, moment in ended if now - moment > days * _DAY]
+            due += [(*one, why) for one in ended if now - one[2] > days * _DAY]
         if (limit := policy.keep_files_gb) is not None:
             why = f"The lab keeps {limit:g} GB of files of the ended jobs of one person."
-            old = {id for _, id, _ in due}
+            old = {id for _, id, _, _ in due}
             used: dict[str, float] = defaultdict(float)
             for owner, id, moment in reversed(ended):
                 if id in old:
                     continue
                 used[owner] += self._size(owner, id, moment)
                 if used[owner] > limit * _GB:
-                    due.append((owner, id, why))
+                    due.append((owner, id, moment, why))
         return due
 
     def _size(self, owner: str, id: str, moment: float) -> int:

@@ -118,13 +118,11 @@ class _Search:
             return offset
         if back[-1:] in (b"\n", b"\r"):
             return offset
-        at = offset
-        while at < self.size:
-            data = os.pread(self.fd, min(_PIECE, self.size - at), at)
-            if (end := _BREAK.search(data)) or not data:
-                return at + (end.end() if end else 0)
-            at += len(data)
-        return self.size
+        data = os.pread(self.fd, min(_PIECE, self.size - offset), offset)
+        if end := _BREAK.search(data):
+            return offset + end.end()
+        # What goes on for longer than a piece is a long line too.
+        return self.size if offset + len(data) >= self.size else offset
 
     def _piece(self, data: bytes, at: int, begin: int) -> int | None:
         """Look through a piece that was read at ``at``; its first line begins at ``begin``.

@@ -80,7 +80,7 @@ async def started(backend, job, until, count: int = 2):
         path = Path(job.workspace) / "starts"
         return path.exists() and len(path.read_text().split()) >= count
 
-    await until(all_started)
+    await until(all_started, 60)
     return await backend.get(job.owner, job.id)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from dllab_hub.backends.local.account import Account
 from dllab_hub.backends.local.curves.reports import Reports
+from dllab_hub.backends.local.readings import report
 from dllab_hub.backends.local.rundir import RunDir
 
 
@@ -55,6 +56,29 @@ def test_too_many_metrics(run):
 
     assert 500 == len(read(reports))
     assert ["Only the first 500 metrics that were reported are kept."] == list(reports.notes)
+
+
+def test_more_processes_than_one_look_takes(run):
+    """Each is heard in its turn: the first ones do not keep the others waiting for ever."""
+    names = [f"worker-{n}" for n in range(50)]
+    for name in names:
+        said = {"step": 3, "total": None, "metrics": {}, "time": 10.0}
+        (run.path / "reports" / f"{name}.json").write_text(json.dumps(said))
+        write(run, name, (1, 10.0, {"loss": 1.0}))
+    reports = Reports(run, names)
+
+    assert any(reports.read(0.0) for _ in range(200))
+    assert set(names) == set(reports.paces) == {replica for _, replica, _ in reports.snapshots()}
+
+
+@pytest.mark.parametrize("total", [10**400, -1, 0])
+def test_a_total_that_is_none(run, total):
+    """A number of steps that there cannot be is not known."""
+    said = {"step": 3, "total": total, "metrics": {}, "time": 10.0}
+    (run.path / "reports" / "worker-0.json").write_text(json.dumps(said))
+    found = report(run, "reports", "worker-0.json")
+
+    assert (3, None) == (found.step, found.total)
 
 
 def plant_fifo(path):

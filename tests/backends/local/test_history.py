@@ -11,7 +11,7 @@ import pytest
 from workspace_files import archive, sha, workspace
 
 from dllab_hub.backends.local.leftovers import aside
-from dllab_hub.errors import Conflict, NotFound, StorageFull
+from dllab_hub.errors import Conflict, NotFound
 from dllab_hub.specs import Annotation, Code, JobState, TrainingSpec
 
 LEAVES = """
@@ -238,19 +238,3 @@ async def test_a_resume_meanwhile(local):
         await history.clear("ada", job.id, "test")
 
     assert Path((await local.backend.get("ada", job.id)).workspace).is_dir()
-
-
-async def test_no_room_for_the_note(local, monkeypatch, a_state):
-    """When it cannot be written down that the files go, they stay."""
-    job = await local.over(await local.submit("ada"))
-
-    def full(*args):
-        raise StorageFull("the disk is full.")
-
-    monkeypatch.setattr(local.backend.place.store, "note", full)
-    with pytest.raises(StorageFull):
-        await local.backend.history.remove_files("ada", job.id)
-    monkeypatch.undo()
-
-    assert (await local.backend.get("ada", job.id)).files
-    assert (a_state.jobs / job.id / "run").is_dir()

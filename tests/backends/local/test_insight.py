@@ -91,6 +91,17 @@ def test_a_search_that_must_stop_goes_on(run, log):
     assert asked > 1
 
 
+def test_in_the_middle_of_a_line_without_an_end(run, log):
+    """A search that starts within a line of gigabytes ends in time too."""
+    with log.open("wb") as file:
+        file.truncate(1024**3)
+    began = time.monotonic()
+    found = search(run, OVER, "x", 10, 5, 0.1)
+
+    assert found.next_offset is not None
+    assert time.monotonic() - began < 1.0
+
+
 def test_a_sparse_log_of_10_gb(run, log):
     """A search says after about a second how far it is; what is near the end is found at once."""
     with log.open("wb") as file:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from dllab_hub.backends.local.retention import policy_of
-from dllab_hub.errors import DLLabError
+from dllab_hub.errors import DLLabError, InvalidRequest
 from dllab_hub.specs import Annotation, JobState
 
 DAY = 24 * 3600
@@ -95,3 +95,41 @@ async def test_a_policy_that_is_wrong(local, a_state, say, apply, text, key):
         await apply(1000 * DAY)
 
     assert (await local.backend.get("ada", job.id)).files
+
+
+async def test_one_that_cannot_be_removed(local, say, apply, monkeypatch):
+    """A job whose files cannot be removed keeps nobody else's."""
+    say("keep_files_days = 30")
+    first, second = [await local.over(await local.submit("ada")) for _ in range(2)]
+    retention = local.backend.history._retention
+    clear = retention._clear
+
+    async def fails(owner: str, id: str, why: str):
+        if id == first.id:
+            raise InvalidRequest("its record cannot be made.")
+        return await clear(owner, id, why)
+
+    monkeypatch.setattr(retention, "_clear", fails)
+
+    assert (second.id,) == await apply(31 * DAY)
+    assert (await local.backend.get("ada", first.id)).files
+
+
+async def test_a_favourite_while_others_are_removed(local, say, apply, monkeypatch):
+    """A job that becomes a favourite, or goes on, while others are removed keeps its files."""
+    say("keep_files_days = 30")
+    jobs = [await local.over(await local.submit("ada", code=3)) for _ in range(3)]
+    retention = local.backend.history._retention
+    clear = retention._clear
+
+    async def slow(owner: str, id: str, why: str):
+        await local.backend.history.annotate("ada", jobs[1].id, Annotation(favourite=True))
+        await local.backend.resume("ada", jobs[2].id)
+        await local.over(jobs[2])
+        return await clear(owner, id, why)
+
+    monkeypatch.setattr(retention, "_clear", slow)
+
+    assert (jobs[0].id,) == await apply(31 * DAY)
+    for kept in jobs[1:]:
+        assert (await local.backend.get("ada", kept.id)).files

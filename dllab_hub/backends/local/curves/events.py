@@ -47,6 +47,7 @@ class Events:
         self._folder = folder
         self._files: dict[tuple[str, ...], _File] = {}
         self._scalars: dict[tuple[str, ...], Scalars] = {}  # By folder.
+        self._kinds: set[int] = set()
         self._series: dict[tuple[str, str], Series] = {}  # By run and tag.
         self._notes: dict[str, None] = {}
         self._looked = 0.0
@@ -67,21 +68,17 @@ class Events:
             total += file.size
         return done, total
 
-    @property
-    def furthest(self) -> Series | None:
-        """The series with the largest step."""
-        best: Series | None = None
-        for series in self._series.values():
-            if (last := series.last) and (not best or not best.last or last > best.last):
-                best = series
-        return best
+    def furthest(self, since: float) -> Series | None:
+        """The series with the largest step, among those that were written to since then."""
+        found = [(last, n) for n, last in enumerate(self._lasts()) if last and last[1] >= since]
+        return list(self._series.values())[max(found)[1]] if found else None
 
     def lasts(self) -> dict[str, tuple[int, float, float]]:
         """The newest point of each curve, by its name with the run before it."""
         return {
             f"{run}/{tag}" if run else tag: last
-            for (run, tag), series in self._series.items()
-            if (last := series.last)
+            for (run, tag), last in zip(self._series, self._lasts(), strict=True)
+            if last
         }
 
     def read(self, deadline: float) -> bool:
@@ -100,6 +97,9 @@ class Events:
         return [
             (run, tag, series.snapshot()) for (run, tag), series in sorted(self._series.items())
         ]
+
+    def _lasts(self) -> list[tuple[int, float, float] | None]:
+        return [series.last for series in self._series.values()]
 
     def _look(self) -> None:
         """See which files there are."""
@@ -127,8 +127,8 @@ class Events:
             return True
 
     def _take(self, parts: tuple[str, ...], file: _File, fd: int, deadline: float) -> bool:
-        scalars = self._scalars.setdefault(parts[:-1], Scalars())
-        run, begin = shown("/".join(parts[:-1])), begun(parts[-1])
+        scalars = self._scalars.setdefault(parts[:-1], Scalars(self._kinds, parts[:-1]))
+        run, begin = _shown(parts[:-1]), begun(parts[-1])
         for record, crc in file.records.read(fd, file.size):
             said = scalars.of(record) if record else None
             if record and said is None and crc is not None:
@@ -146,7 +146,7 @@ class Events:
             if time.monotonic() > deadline:
                 return False
         if file.records.damage:
-            self._note(f"{shown('/'.join(parts))} {file.records.damage}; what follows is left out.")
+            self._note(f"{_shown(parts)} {file.records.damage}; what follows is left out.")
         return True
 
     def _add(self, run: str, tag: str, begin: str, point: tuple[int, float, float]) -> None:
@@ -176,3 +176,7 @@ class Events:
     def _note(self, text: str) -> None:
         if len(self._notes) < 20:
             self._notes[text] = None
+
+
+def _shown(parts: tuple[str, ...]) -> str:
+    return shown("/".join(part for part in parts if part))

@@ -14,7 +14,7 @@ from ....specs.curve import MAX_POINTS
 from ...replicas import replica_names
 from ..jobdir import JobDir
 from ..readings import leader
-from .eventdir import EventDir
+from .eventdir import EventDirs
 from .events import Events
 from .pace import Pace, stragglers
 from .reports import Reports
@@ -51,7 +51,7 @@ class Followed:
         }
         self._reports = Reports(folder.run, replica_names(job.spec))
         self._usage = Usage(folder.run, stems)
-        self._events = Events(EventDir(Path(job.tensorboard), folder.account))
+        self._events = Events(EventDirs(Path(job.tensorboard), folder.run, job.created))
         self._pace = Pace(_FLUSHED)  # By event files.
 
     @property
@@ -68,7 +68,7 @@ class Followed:
             done = self._usage.read(deadline) and done
             done = self._events.read(deadline) and done
             self.caught_up = done
-            furthest = self._events.furthest
+            furthest = self._events.furthest(_begun(self.job))
             if furthest and (last := furthest.last):
                 for moment, step in zip(
                     furthest.times[-_RECENT:], furthest.steps[-_RECENT:], strict=True
@@ -108,7 +108,7 @@ class Followed:
         now = time.time()
         with self._lock:
             self.job = job
-            begun = max((one.started or 0.0 for one in job.replicas), default=0.0)
+            begun = _begun(job)
             paces = self._paces(job, begun)
             slow = self._slow(job, paces, now)
             replicas = tuple(
@@ -163,7 +163,7 @@ class Followed:
     def _progress(self, job: TrainingJob, now: float) -> Progress | None:
         progress = job.progress
         if progress is None or progress.source == "tensorboard":
-            progress, pace = self._by_events() or progress, self._pace
+            progress, pace = self._by_events(_begun(job)) or progress, self._pace
         else:
             pace = self._reports.paces.setdefault(leader(job.spec), Pace())
             pace.add(progress.time, progress.step)
@@ -175,12 +175,14 @@ class Followed:
         eta = left / rate if rate and left is not None else None
         return progress.model_copy(update={"rate": rate, "eta": eta})
 
-    def _by_events(self) -> Progress | None:
+    def _by_events(self, begun: float) -> Progress | None:
         lasts = self._events.lasts()
         if not lasts:
             return None
+        # A curve that this attempt has not come to again is as far as the one before was.
+        steps = [step for step, when, _ in lasts.values() if when >= begun]
         return Progress(
-            step=max(step for step, _, _ in lasts.values()),
+            step=max(steps or [step for step, _, _ in lasts.values()]),
             time=max(when for _, when, _ in lasts.values()),
             metrics={
                 name: value
@@ -189,3 +191,8 @@ class Followed:
             },
             source="tensorboard",
         )
+
+
+def _begun(job: TrainingJob) -> float:
+    """When its newest attempt was started, seconds since the epoch."""
+    return max((one.started or 0.0 for one in job.replicas), default=0.0)

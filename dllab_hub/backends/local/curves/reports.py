@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -38,6 +39,7 @@ class Reports:
         self._names = frozenset(names)
         self._lines: dict[str, Lines] = {}
         self._series: dict[tuple[str, str], Series] = {}  # By metric and replica.
+        self._waiting: deque[str] = deque()  # Names of files that this round has not read yet.
         self._left_out = False
 
     @property
@@ -56,16 +58,18 @@ class Reports:
         Args:
             deadline: On the monotonic clock.
         """
-        for name in self._run.names(_FOLDER):
-            stem, _, kind = name.rpartition(".")
-            if stem not in self._names:
-                continue
-            if kind == "json":
-                self.hear(stem)
-            elif kind == "jsonl" and not self._series_of(stem, deadline):
-                return False
+        if not self._waiting:
+            self._waiting.extend(self._run.names(_FOLDER))
+        while self._waiting:  # Of many processes it takes several times to hear all.
+            stem, _, kind = self._waiting[0].rpartition(".")
+            if stem in self._names:
+                if kind == "json":
+                    self.hear(stem)
+                elif kind == "jsonl" and not self._series_of(stem, deadline):
+                    return False
+            self._waiting.popleft()
             if time.monotonic() > deadline:
-                return False
+                return not self._waiting
         return True
 
     def hear(self, replica: str) -> None:

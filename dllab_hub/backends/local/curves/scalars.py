@@ -43,10 +43,16 @@ class Said(NamedTuple):
 
 
 class Scalars:
-    """Finds scalars. In TensorFlow 2 only the first event of a tag need say that it is one."""
+    """Finds scalars. In TensorFlow 2 only the first event of a tag need say that it is one.
 
-    def __init__(self) -> None:
-        self._known: set[str] = set()
+    Args:
+        known: Of all folders of a job: hashes of a folder and a tag that is one.
+        folder: Whose these are.
+    """
+
+    def __init__(self, known: set[int] | None = None, folder: object = None) -> None:
+        self._known: set[int] = set() if known is None else known
+        self._folder = folder
 
     def of(self, record: bytes) -> Said | None:
         """What a record says; None when it is no event.
@@ -78,10 +84,11 @@ class Scalars:
             return float(value.simple_value)
         if kind != "tensor":
             return None
+        key = hash((self._folder, value.tag))
         if value.metadata.plugin_data.plugin_name == _SCALARS:
             if len(self._known) < _MOST_KINDS:
-                self._known.add(value.tag)
-        elif value.tag not in self._known:
+                self._known.add(key)
+        elif key not in self._known:
             return None
         return _of_tensor(value.tensor)
 

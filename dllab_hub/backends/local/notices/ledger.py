@@ -171,13 +171,20 @@ class Ledger:
             db.execute("UPDATE letters SET due = NULL WHERE id = ?", (number,))
         return Letter(number, owner, by, 0, body)
 
-    def due(self, now: float, most: int) -> tuple[list[Letter], float | None]:
-        """Letters that are to be sent now, oldest first, and when there is another."""
+    def due(self, now: float, most: int, each: int) -> tuple[list[Letter], float | None]:
+        """Letters that are to be sent now, oldest first, and when there is another.
+
+        Args:
+            now: Seconds since the epoch.
+            most: Letters.
+            each: Letters of one person.
+        """
         with self._use() as db:
             rows = db.execute(
-                "SELECT id, owner, by, tries, body FROM letters"
-                " WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?",
-                (now, most),
+                "SELECT id, owner, by, tries, body FROM (SELECT *, row_number()"
+                " OVER (PARTITION BY owner ORDER BY due, id) AS place FROM letters"
+                " WHERE due IS NOT NULL AND due <= ?) WHERE place <= ? ORDER BY due LIMIT ?",
+                (now, each, most),
             ).fetchall()
             (following,) = db.execute(
                 "SELECT min(due) FROM letters WHERE due > ?", (now,)
@@ -244,6 +251,12 @@ class Ledger:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.executescript(_SCHEMA)
+            with db:
+                db.execute(  # Of a test, which nobody sends again.
+                    "UPDATE letters SET state = 'failed', message = ?"
+                    " WHERE due IS NULL AND state = 'retrying'",
+                    ("the lab was stopped meanwhile.",),
+                )
             with closing(db.execute("SELECT 1 FROM letters LIMIT 1")) as look:
                 look.fetchone()
         except BaseException:

@@ -28,8 +28,10 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 #: Seconds before each further try.
 _PAUSES = (5.0, 30.0, 120.0, 600.0, 3600.0)
-#: Letters under way at once; letters of one person in an hour.
-_AT_ONCE, _MOST = 4, 100
+#: Letters under way at once, and those of one person: a receiver of theirs may be slow.
+_AT_ONCE, _EACH = 8, 2
+#: Letters of one person in an hour.
+_MOST = 100
 #: Seconds between two tries to write down what was heard.
 _AGAIN = 5.0
 
@@ -222,7 +224,7 @@ class LocalNotices(Notices):
     async def _post(self) -> float | None:
         """Begin to send what is due; seconds until something else is, None for never."""
         now = time.time()
-        letters, following = await self._write(self._ledger.due, now, _AT_ONCE)
+        letters, following = await self._write(self._ledger.due, now, _AT_ONCE, _EACH)
         for letter in letters:
             if letter.id not in self._under_way and len(self._under_way) < _AT_ONCE:
                 task = asyncio.create_task(self._deliver(letter))
@@ -234,6 +236,9 @@ class LocalNotices(Notices):
             await self._send(letter, again=True)
         except (StorageFull, Unavailable) as exc:
             _LOG.error("What became of a notice cannot be written down: %s", exc)
+            await asyncio.sleep(_AGAIN)
+        except Exception:  # It is still due: without a pause it would be tried without end.
+            _LOG.exception("A notice of %s cannot be sent now.", letter.owner)
             await asyncio.sleep(_AGAIN)
         finally:
             del self._under_way[letter.id]

@@ -15,6 +15,7 @@ import ssl
 import threading
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
 from ...._version import __version__
@@ -114,16 +115,21 @@ class _Door(http.client.HTTPConnection):
         self._places = places
 
     def connect(self) -> None:
-        """To the first place that answers."""
+        """To the first place that answers; the limit is for all of them together."""
         trouble: OSError | None = None
+        give_up = monotonic() + _PATIENCE
         for place in self._places:
             try:
-                self.sock = socket.create_connection((place, self.port), self.timeout)
+                left = max(give_up - monotonic(), 0.01)
+                self.sock = socket.create_connection((place, self.port), left)
                 break
             except OSError as exc:
                 trouble = exc
+            if monotonic() > give_up:
+                raise TimeoutError("none answers in time") from trouble
         else:
             raise trouble or OSError("no place")
+        self.sock.settimeout(_PATIENCE)
         if self._tls:
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self._name)
