@@ -92,6 +92,8 @@ def click_through(hub: RunningHub, shots: Path, step: Callable[..., object]) -> 
         act("click: Start", lambda: _start(page), "lab")
         act("click: the sidebar", lambda: _sidebar(page), "sidebar")
         act("click: a new training", lambda: _train(page, hub, shoot), "training")
+        act("click: its curves", lambda: _curves(page), "curves")
+        act("click: all runs", lambda: _runs(page), "runs")
         act("click: a new deployment", lambda: _deploy(page, shoot), "deployment")
         act("click: try a prediction", lambda: _predict(page), "prediction")
         act("click: the dark theme", lambda: _dark(page), "dark")
@@ -134,6 +136,24 @@ def _train(page: Page, hub: RunningHub, shoot: Callable[[str], None]) -> str:
     log = page.get_by_role("log", name=re.compile("Log of train-"))
     expect(log).to_contain_text("saved", timeout=90_000)
     row = page.locator("[data-job^=train-]")
+    expect(row).to_contain_text("Succeeded")
+    return " ".join(row.inner_text().split())
+
+
+def _curves(page: Page) -> str:
+    tab = page.locator(".jp-dllab-JobTab:visible")
+    tab.get_by_role("tab", name="Curves", exact=True).click()
+    plot = tab.get_by_role("img", name=re.compile("^loss, "))
+    expect(plot.locator("canvas")).to_be_visible()
+    return str(plot.get_attribute("aria-label"))
+
+
+def _runs(page: Page) -> str:
+    sidebar = page.get_by_role("region", name="DL Lab", exact=True)
+    sidebar.get_by_role("button", name="All runs", exact=True).click()
+    tab = page.locator(".jp-dllab-HistoryTab:visible")
+    tab.get_by_label("Words in id, tags").fill("cross_entropy")  # It is in the code.
+    row = tab.locator("[data-run^=train-]")
     expect(row).to_contain_text("Succeeded")
     return " ".join(row.inner_text().split())
 
