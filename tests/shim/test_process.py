@@ -73,7 +73,9 @@ def test_a_sweep_finds_what_is_marked_and_what_it_started() -> None:
         env = {"PATH": os.environ["PATH"]}  # Without the mark: found by descent.
         inner = subprocess.Popen(["sleep", "61"], env=env, start_new_session=True)
         lost = subprocess.Popen(["sh", "-c", "sleep 62 & echo $!"], stdout=subprocess.PIPE)
-        print(inner.pid, lost.stdout.readline().decode().strip(), flush=True)
+        said = lost.stdout.readline().decode().strip()
+        lost.wait()  # The shell; its child stays.
+        print(inner.pid, said, flush=True)
         inner.wait()
         """
     )

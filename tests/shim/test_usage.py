@@ -167,7 +167,7 @@ def test_state_is_not_written_for_each_sample(
         now[0] = moment
         measured.look([one])
         shown.append(one.memory)
-        held.append(b"x" * (8 * MIB))  # So that each sample differs.
+        held.append(b"x" * (64 * MIB))  # So that each sample differs: always new memory.
 
     assert shown[0] == shown[1] == shown[2] < (shown[3] or 0)
     assert 4 == len(samples(tmp_path))
