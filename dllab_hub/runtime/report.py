@@ -26,9 +26,11 @@ __all__ = ("report", "tensorboard_dir")
 
 #: Seconds between two writes; calls in between cost nothing but a look at the clock.
 _INTERVAL = 0.2
-#: Points of a curve become rarer, so that those of a month are a few MB: the time between two is at
-#: least this part of the time since the first.
-_SHARE = 1 / 2000
+#: Points of a curve are all kept at first. Then they become rarer, so that those of a month are a
+#: few MB: the time between two is at least this part of the time since the first.
+_ALL, _SHARE = 1000, 1 / 2000
+#: Points that wait for a write; of more every other one is left out.
+_MOST_WAITING = 64
 
 
 class _Reporter:
@@ -41,16 +43,23 @@ class _Reporter:
         self._pid = os.getpid()
         self._began: float | None = None  # With the first point of the curves.
         self._next_point = 0.0
+        self._drawn = 0  # Points of the curves.
         self._torn: bool | None = None  # Whether the last line lacks its end; None: not known yet.
-        self._waiting: str | None = None  # The newest point that is not in the curves yet.
+        self._points: list[tuple[int, dict[str, Any], float]] = []  # Since the last write,
+        self._calls, self._stride = 0, 1  # which keeps one of so many calls.
+        self._waiting: list[str] = []  # Lines of the curves that are not written yet.
         atexit.register(self.flush, last=True)
 
     def take(self, step: int, total: int | None, metrics: dict[str, Any]) -> None:
-        # A tensor that waits must not keep the graph alive that computed it.
-        light = {
-            key: getattr(value, "detach", lambda v=value: v)() for key, value in metrics.items()
-        }
-        self._pending = (step, total, light, time.time())
+        light = {key: _still(value) for key, value in metrics.items()}
+        now = time.time()
+        self._pending = (step, total, light, now)
+        if self._drawn < _ALL and self._calls % self._stride == 0:
+            self._points.append((step, light, now))
+            if len(self._points) == _MOST_WAITING:
+                del self._points[1::2]
+                self._stride *= 2
+        self._calls += 1
         if time.monotonic() >= self._next:
             self.flush()
 
@@ -66,7 +75,8 @@ class _Reporter:
         try:
             if self._pending is not None:
                 self._write(path, *self._pending)
-            if self._waiting is not None and (last or time.monotonic() >= self._next_point):
+            due = last or self._drawn < _ALL or time.monotonic() >= self._next_point
+            if self._waiting and due:
                 self._draw(f"{path.removesuffix('.json')}.jsonl", self._waiting)
         except OSError as exc:
             # Training is worth more than its progress bar.
@@ -79,11 +89,16 @@ class _Reporter:
     ) -> None:
         self._pending = None
         self._next = time.monotonic() + _INTERVAL
+        points, self._points = self._points, []
+        self._calls, self._stride = 0, 1
+        if not points or points[-1][0] != step:
+            points.append((step, metrics, when))
+        self._waiting = [
+            json.dumps({"step": at, "time": then, "metrics": _numbers(values)})
+            for at, values, then in points
+        ]
         # A value that is not a finite number has no JSON.
-        numbers = {key: float(value) for key, value in metrics.items()}
-        finite = {key: value for key, value in numbers.items() if math.isfinite(value)}
-        gaps = {key: finite.get(key) for key in numbers}
-        self._waiting = json.dumps({"step": step, "time": when, "metrics": gaps})
+        finite = {k: v for k, v in _numbers(metrics).items() if v is not None}
         text = json.dumps({"step": step, "total": total, "metrics": finite, "time": when})
         try:
             _replace(path, text)
@@ -91,18 +106,19 @@ class _Reporter:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             _replace(path, text)
 
-    def _draw(self, path: str, line: str) -> None:
-        """Append a point to the curves; after a torn line it starts on one of its own."""
+    def _draw(self, path: str, lines: list[str]) -> None:
+        """Append points to the curves; after a torn line they start on one of their own."""
         now = time.monotonic()
         self._began = now if self._began is None else self._began
         self._next_point = now + max(_INTERVAL, (now - self._began) * _SHARE)
-        self._waiting = None
+        self._waiting = []
+        self._drawn += len(lines)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             if self._torn is None:  # The attempt before may have been killed while it wrote.
                 size = os.fstat(fd).st_size
                 self._torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-            data = f"{chr(10) if self._torn else ''}{line}\n".encode()
+            data = "\n".join(["", *lines, ""] if self._torn else [*lines, ""]).encode()
             self._torn = os.write(fd, data) < len(data)
         finally:
             os.close(fd)
@@ -114,9 +130,10 @@ _reporter: _Reporter | None = None
 def report(step: int, total: int | None = None, **metrics: Any) -> None:
     """Report progress; cheap enough for every step.
 
-    Every process of the job writes its own, at most five times a second; the last call is written
-    when the program ends. What the lab shows of the whole job is what rank 0 reports, or the chief.
-    Of processes that the program itself has started, as with ``torchrun``, only rank 0 writes.
+    Every process of the job writes its own, at most five times a second: what was reported since,
+    as far as its curves need it. The last call is written when the program ends. What the lab shows
+    of the whole job is what rank 0 reports, or the chief. Of processes that the program itself has
+    started, as with ``torchrun``, only rank 0 writes.
 
     Args:
         step: Steps done.
@@ -150,6 +167,21 @@ def _has_a_say(env: Mapping[str, str]) -> bool:
     by_the_lab = env.get("TORCHELASTIC_RUN_ID") == env.get("DLLAB_JOB_ID")
     first = env.get("DLLAB_RANK", "0") if by_the_lab else "0"
     return env.get("RANK", first) == first
+
+
+def _still(value: Any) -> Any:
+    """The value as it is now. Nothing is waited for: a GPU may still be computing it."""
+    if hasattr(value, "detach"):  # PyTorch: without the graph that computed it, and a copy.
+        return value.detach().clone()
+    if hasattr(value, "read_value"):  # A variable of TensorFlow.
+        return value.read_value()
+    return float(value) if type(value).__module__ == "numpy" else value
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """None for what is not a finite number."""
+    numbers = {key: float(value) for key, value in metrics.items()}
+    return {key: value if math.isfinite(value) else None for key, value in numbers.items()}
 
 
 def _replace(path: str, text: str) -> None:

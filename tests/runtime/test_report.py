@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,17 @@ def points(path: Path) -> list[dict[str, Any]]:
 class Tensor:
     """What a tensor with one element offers."""
 
+    def __init__(self, value: float = 0.5) -> None:
+        self.value = value
+
     def detach(self) -> "Tensor":
         return self
 
+    def clone(self) -> "Tensor":
+        return Tensor(self.value)
+
     def __float__(self) -> float:
-        return 0.5
+        return self.value
 
 
 def test_a_report_is_a_progress(path: Path) -> None:
@@ -78,8 +85,8 @@ def test_the_last_call_is_always_written(path: Path) -> None:
     assert 100 == json.loads(path.read_text())["step"]
 
 
-def test_the_curves_are_the_points_that_were_written(path: Path) -> None:
-    """Each write is a point, the last one in any case; what JSON cannot say is a gap."""
+def test_the_curves_have_what_was_reported(path: Path) -> None:
+    """Each call is a point, the last one in any case; what JSON cannot say is a gap."""
     script = (
         "import time\nfrom dllab_hub.runtime.report import report\n"
         "for step in range(5): report(step, 5, loss=1 / (step + 1), bad=float('nan')); "
@@ -89,11 +96,39 @@ def test_the_curves_are_the_points_that_were_written(path: Path) -> None:
     subprocess.run([sys.executable, "-c", script], env=env, check=True)
     found = points(path)
 
-    assert [0, 2, 4, 5] == [point["step"] for point in found]
-    assert {"loss": 1 / 3, "bad": None} == found[1]["metrics"]
+    assert [0, 1, 2, 3, 4, 5] == [point["step"] for point in found]
+    assert {"loss": 1 / 3, "bad": None} == found[2]["metrics"]
     assert {"loss": 0.0} == found[-1]["metrics"]
     assert abs(found[-1]["time"] - time.time()) < 5
     assert 5 == json.loads(path.read_text())["step"]
+
+
+def test_a_quick_training_has_a_curve(path: Path) -> None:
+    """Hundreds of steps between two writes are a curve all the same, up to its last step."""
+    script = (
+        "from dllab_hub.runtime.report import report\n"
+        "for step in range(300): report(step, loss=1 / (step + 1))"
+    )
+    env = {**os.environ, "PYTHONPATH": PACKAGE}
+    subprocess.run([sys.executable, "-c", script], env=env, check=True)
+    steps = [point["step"] for point in points(path)]
+
+    assert 20 < len(steps) < 70
+    assert (0, 299) == (steps[0], steps[-1])
+    assert sorted(set(steps)) == steps
+    assert max(b - a for a, b in pairwise(steps)) <= 16
+
+
+def test_a_tensor_that_is_changed_in_place(path: Path) -> None:
+    """A point has the value of its step, whatever becomes of the tensor afterwards."""
+    total = Tensor(0.0)
+    for step in range(3):
+        total.value = float(step)
+        report(step, total=3, loss=total)
+    time.sleep(0.21)
+    report(3, loss=total)
+
+    assert [0.0, 1.0, 2.0, 2.0] == [point["metrics"]["loss"] for point in points(path)]
 
 
 def test_a_month_of_points_is_a_few_megabytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
