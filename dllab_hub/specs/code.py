@@ -63,6 +63,22 @@ class Code(Value):
             )
         return self
 
+    def program(self, python: str) -> list[str]:
+        """The words that every replica runs in the workspace; no shell reads them.
+
+        >>> Code(source="1", args=("--lr", "0.1")).program("/env/bin/python")
+        ['/env/bin/python', 'train.py', '--lr', '0.1']
+        """
+        # A name that begins with a dash would be an option.
+        filename = f"./{self.filename}" if self.filename.startswith("-") else self.filename
+        start = {
+            "script": [python, filename],
+            "module": [python, "-m", self.module],
+            "shell": ["bash", filename],
+            "command": [],
+        }[self.kind]
+        return [*start, *self.args]
+
 
 def check_path(path: str, field: str) -> None:
     """Refuse what is no relative POSIX path that stays below where it starts.

@@ -4,26 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...specs import Code, TrainingSpec
+from ...specs import TrainingSpec
 
-__all__ = ("plan_of", "program")
-
-
-def program(code: Code, python: str) -> list[str]:
-    """The words that every replica runs in the workspace; no shell reads them.
-
-    >>> program(Code(source="1", args=("--lr", "0.1")), "/env/bin/python")
-    ['/env/bin/python', 'train.py', '--lr', '0.1']
-    """
-    # A name that begins with a dash would be an option.
-    filename = f"./{code.filename}" if code.filename.startswith("-") else code.filename
-    start = {
-        "script": [python, filename],
-        "module": [python, "-m", code.module],
-        "shell": ["bash", filename],
-        "command": [],
-    }[code.kind]
-    return [*start, *code.args]
+__all__ = ("plan_of",)
 
 
 def plan_of(spec: TrainingSpec, python: str) -> dict[str, Any]:
@@ -37,7 +20,7 @@ def plan_of(spec: TrainingSpec, python: str) -> dict[str, Any]:
         "name": spec.name,
         "strategy": spec.strategy,
         "python": python,
-        "program": program(spec.code, python),
+        "program": spec.code.program(python),
         "env": spec.env,
         "roles": [
             {

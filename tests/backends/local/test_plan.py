@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dllab_hub.backends.local.carried import Carried
-from dllab_hub.backends.local.plan import plan_of, program
+from dllab_hub.backends.local.plan import plan_of
 from dllab_hub.specs import Code, JobState, Role, TrainingJob
 
 
@@ -22,7 +22,7 @@ from dllab_hub.specs import Code, JobState, Role, TrainingJob
 )  # fmt: skip
 def test_programs(code, words):
     """Each kind of code is a list of words that no shell reads; a file is never an option."""
-    assert words == program(Code(**code), "py")
+    assert words == Code(**code).program("py")
 
 
 def test_roles_are_resolved(make_spec):

@@ -1,0 +1,206 @@
+"""What a training becomes on a cluster: pure, told by examples, and checked against schemas."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from fake_cluster import CATALOG
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trainings import CLUSTER, ID, WISHES
+
+from dllab_hub.catalog import assemble
+from dllab_hub.errors import InvalidRequest
+from dllab_hub.manifests.cluster import Cluster
+from dllab_hub.manifests.gang import set_name
+from dllab_hub.manifests.training import jobset
+from dllab_hub.names import new_id
+from dllab_hub.specs import Catalog, Code, Role, TrainingSpec
+
+OFFERED = assemble(CATALOG, (), "cluster").for_person("ada")
+GOLDEN = Path(__file__).parent / "golden"
+CRDS = os.environ.get("DLLAB_CRD_DIR")
+#: What a person may type.
+_TEXTS = st.sampled_from(["$(HOME)", "$$(HOME)", "$"]) | st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40
+)
+
+
+def made(spec: TrainingSpec, cluster: Cluster = CLUSTER, catalog: Catalog = OFFERED) -> Any:
+    return jobset(ID, "Ada@example.org", spec, catalog, cluster, "a-token")
+
+
+def pods(made: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pods' specs, by role."""
+    return [role["template"]["spec"]["template"]["spec"] for role in made["spec"]["replicatedJobs"]]
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_a_wish_is_this_jobset(name: str) -> None:
+    """The whole object is as it was looked at once; Kubernetes' own schemas accept its Jobs."""
+    found = made(WISHES[name])
+
+    assert yaml.safe_load((GOLDEN / f"jobset-{name}.yaml").read_text()) == found
+    for role in found["spec"]["replicatedJobs"]:
+        job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "one"}}
+        for version in ("1.32", "1.37"):
+            kubernetes_validate.validate({**job, **role["template"]}, version, strict=True)
+
+
+@pytest.mark.skipif(not CRDS, reason="DLLAB_CRD_DIR names no directory of CRDs")
+@pytest.mark.parametrize("name", WISHES)
+def test_the_jobset_schema_accepts_it(name: str) -> None:
+    """JobSet's own schema knows every field there is, and each is of its type."""
+    path = Path(CRDS or "") / "jobset.x-k8s.io_jobsets.yaml"
+    (version,) = yaml.safe_load(path.read_text())["spec"]["versions"]
+    schema = _closed(version["schema"]["openAPIV3Schema"])
+
+    jsonschema.validate(made(WISHES[name]), schema)
+    wrong = copy.deepcopy(made(WISHES[name]))
+    wrong["spec"]["failurePolicy"]["maxRestart"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="maxRestart"):
+        jsonschema.validate(wrong, schema)
+
+
+def _closed(schema: Any, *, top: bool = True) -> Any:
+    """The schema, but an unknown field is an error, as it is for the API server."""
+    if isinstance(schema, list):
+        return [_closed(one, top=False) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+    done = {key: _closed(value, top=False) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and not top:
+        done.setdefault("additionalProperties", False)
+    return done
+
+
+def test_the_chief_ends_parameter_servers() -> None:
+    """It is over when the chief has succeeded; elsewhere when all have."""
+    assert ["chief"] == made(WISHES["ps"])["spec"]["successPolicy"]["targetReplicatedJobs"]
+    assert "successPolicy" not in made(WISHES["allreduce"])["spec"]
+
+
+def test_a_failure_is_one_of_the_whole_gang() -> None:
+    """No Job tries again alone: the JobSet recreates all, as often as was asked for."""
+    found = made(WISHES["ps"])["spec"]
+
+    assert {"maxRestarts": 3} == found["failurePolicy"]
+    assert [0, 0, 0] == [
+        role["template"]["spec"]["backoffLimit"] for role in found["replicatedJobs"]
+    ]
+    assert {"Never"} == {pod["restartPolicy"] for pod in pods(made(WISHES["ps"]))}
+
+
+def test_kueue_lets_it_go() -> None:
+    """With a queue it begins suspended and carries the queue's label; without one it starts."""
+    waits = made(WISHES["single"], CLUSTER.model_copy(update={"queue": "team"}))
+
+    assert waits["spec"]["suspend"]
+    assert "team" == waits["metadata"]["labels"]["kueue.x-k8s.io/queue-name"]
+    starts = made(WISHES["single"])
+    assert not starts["spec"]["suspend"]
+    assert "kueue.x-k8s.io/queue-name" not in starts["metadata"]["labels"]
+
+
+def test_only_the_first_container_has_the_token() -> None:
+    """The token is not in the environment of the code, nor anywhere else."""
+    found = made(WISHES["custom"])
+    for pod in pods(found):
+        env = {one["name"]: one["value"] for one in pod["initContainers"][0].pop("env")}
+        assert "a-token" == env["DLLAB_FETCH_TOKEN"]
+    assert "a-token" not in json.dumps(found)
+
+
+def test_names_fit() -> None:
+    """The longest names and the most replicas make pod names that Kubernetes takes."""
+    roles = tuple(Role(name="r" * 39 + str(n), replicas=1024) for n in range(2))
+    spec = TrainingSpec(
+        name="3" * 40, image="torch", code=Code(source="1"), strategy="custom", roles=roles
+    )
+    id = new_id(spec.name)
+    found = jobset(id, "ada", spec, OFFERED, CLUSTER, "t")
+
+    assert set_name(id) == found["metadata"]["name"]
+    names = {role["name"] for role in found["spec"]["replicatedJobs"]}
+    assert 2 == len(names)
+    assert all(len(f"{set_name(id)}-{name}-0-1023-abcde") <= 63 for name in names)
+    assert found["metadata"]["name"][0].isalpha()
+
+
+def test_mig_is_another_resource() -> None:
+    """Where the catalog's GPUs are parts of one, those are asked for, on nodes that have them."""
+    catalog = OFFERED.model_copy(update={"gpu_types": (OFFERED.gpu_type("mig"),)})
+    pod = pods(made(WISHES["allreduce"], catalog=catalog))[0]
+
+    assert "2" == pod["containers"][0]["resources"]["limits"]["nvidia.com/mig-1g.10gb"]
+    assert {"gpu": "mig"} == pod["nodeSelector"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"lab": "ada"}, "lab"),
+        ({"image": "none"}, "image"),
+    ],
+)
+def test_what_a_cluster_cannot_do(change: dict[str, Any], field: str) -> None:
+    """It is refused with the name of the field before anything is created."""
+    bare = OFFERED.images[0].model_copy(update={"name": "none", "container": ""})
+    catalog = OFFERED.model_copy(update={"images": (*OFFERED.images, bare)})
+
+    with pytest.raises(InvalidRequest) as refused:
+        made(WISHES["single"].model_copy(update=change), catalog=catalog)
+    assert field == refused.value.field
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    args=st.lists(_TEXTS, max_size=4),
+    env=st.dictionaries(st.from_regex(r"[A-Z]{3,8}X", fullmatch=True), _TEXTS, max_size=4),
+    strategy=st.sampled_from(["single", "allreduce"]),
+    replicas=st.integers(1, 1024),
+    gpus=st.integers(0, 8),
+    volumes=st.sets(st.sampled_from([volume.name for volume in OFFERED.volumes])),
+    owner=_TEXTS,
+)
+def test_no_wish_leaves_the_policy(
+    args: list[str],
+    env: dict[str, str],
+    strategy: Any,
+    replicas: int,
+    gpus: int,
+    volumes: set[str],
+    owner: str,
+) -> None:
+    """Whatever is typed: no root, no token of the cluster, no path of the node, literal words."""
+    role = Role(replicas=1 if strategy == "single" else replicas, gpus=gpus, processes=1)
+    spec = TrainingSpec(
+        name="x", image="torch", code=Code(source="1", args=tuple(args)), strategy=strategy,
+        roles=(role,), env=env, volumes=tuple(volumes),
+    )  # fmt: skip
+    found = jobset(new_id("x"), owner, spec, OFFERED, CLUSTER, "t")
+
+    (pod,) = pods(found)
+    assert pod["automountServiceAccountToken"] is False
+    assert {"runAsNonRoot", "runAsUser"} <= set(pod["securityContext"])
+    assert not {"hostNetwork", "hostPID", "hostIPC", "serviceAccountName"} & set(pod)
+    assert all("hostPath" not in source for source in pod["volumes"])
+    for container in (*pod["initContainers"], *pod["containers"]):
+        security = container["securityContext"]
+        assert {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}} == security
+        for one in container["env"]:
+            if one["name"] == "DLLAB_RESTARTS":
+                continue
+            assert "valueFrom" not in one
+            assert "$(" not in one["value"].replace("$$", "")
+        assert all("$(" not in word.replace("$$", "") for word in container["command"])

@@ -1,0 +1,156 @@
+"""The replica of a pod, started here as the pod would: real processes, no cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trainings import ID, WISHES
+
+from dllab_hub.manifests.gang import gang
+from dllab_hub.runtime.gang import Gang, environment
+from dllab_hub.specs import Role
+
+MODULE = [sys.executable, "-m", "dllab_hub.runtime.launcher"]
+
+
+def pod(tmp_path: Path, name: str, role: str, **more: Any) -> dict[str, str]:
+    """The environment of a container, as the manifest and Kubernetes make it."""
+    workspace = tmp_path / "workspace"
+    workspace.mkdir(exist_ok=True)
+    return {
+        "PATH": os.environ["PATH"],
+        "DLLAB_GANG": json.dumps(gang(ID, WISHES[name])),
+        "DLLAB_ROLE": role,
+        "DLLAB_RUN": str(tmp_path / "run"),
+        "DLLAB_WORKSPACE": str(workspace),
+        "JOB_COMPLETION_INDEX": "0",
+        "DLLAB_RESTARTS": "0",
+        **more,
+    }
+
+
+def test_all_reduce_over_pods(tmp_path: Path) -> None:
+    """Every process has torchrun's words: ranks over all pods, local ranks within its own."""
+    env = pod(tmp_path, "allreduce", "worker", JOB_COMPLETION_INDEX="3", DLLAB_RESTARTS="2")
+    found = environment(Gang.of(env), 1, env)
+
+    assert ("7", "8", "1", "2", "3", "3") == tuple(
+        found[name]
+        for name in (
+            "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "DLLAB_ATTEMPT"
+        )
+    )  # fmt: skip
+    assert "t-digits-b2c3d4f-worker-0-0.t-digits-b2c3d4f" == found["MASTER_ADDR"]
+    assert "nccl" == found["DLLAB_BACKEND"]
+    assert str(tmp_path / "run" / "reports" / "worker-3.1.json") == found["DLLAB_REPORT"]
+
+
+def test_parameter_servers_over_pods(tmp_path: Path) -> None:
+    """TF_CONFIG has the address of every replica, and who this one is."""
+    env = pod(tmp_path, "ps", "worker", JOB_COMPLETION_INDEX="2")
+    config = json.loads(environment(Gang.of(env), 0, env)["TF_CONFIG"])
+
+    assert {"type": "worker", "index": 2} == config["task"]
+    assert {"chief": 1, "ps": 2, "worker": 3} == {
+        role: len(hosts) for role, hosts in config["cluster"].items()
+    }
+    assert "t-digits-b2c3d4f-ps-0-1.t-digits-b2c3d4f:29510" == config["cluster"]["ps"][1]
+
+
+def test_a_single_process_has_no_coordinates(tmp_path: Path) -> None:
+    """Scripts take RANK for a word of torchrun, so there is none."""
+    env = pod(tmp_path, "single", "worker")
+
+    assert "RANK" not in environment(Gang.of(env), 0, env)
+
+
+def run(env: dict[str, str], code: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MODULE, sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60,
+        cwd=env["DLLAB_WORKSPACE"], **more,
+    )  # fmt: skip
+
+
+def test_the_first_failure_is_the_pods(tmp_path: Path) -> None:
+    """When one process fails the others are ended at once, and its code is that of the replica."""
+    began = time.monotonic()
+    code = "import os, time; time.sleep(0.2 if os.environ['LOCAL_RANK'] == '1' else 60); exit(7)"
+    done = run(pod(tmp_path, "custom", "learner"), code)
+
+    assert 7 == done.returncode
+    assert time.monotonic() - began < 15
+
+
+def test_a_signal_is_named_as_by_a_shell(tmp_path: Path) -> None:
+    """A process that a signal ended makes its replica end with 128 and its number."""
+    done = run(pod(tmp_path, "single", "worker"), "import os; os.kill(os.getpid(), 9)")
+
+    assert 137 == done.returncode
+
+
+def test_it_passes_sigterm_on(tmp_path: Path) -> None:
+    """The code hears of the pod's end and has the time to save."""
+    code = (
+        "import signal, sys, time\n"
+        "def save(*_): print('saved', flush=True); sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, save); print('ready', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [*MODULE, sys.executable, "-c", code], env=pod(tmp_path, "single", "worker"),
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+
+        assert "saved\n" == process.stdout.read()
+        assert 143 == process.wait(30)
+
+
+def test_a_missing_program_is_said(tmp_path: Path) -> None:
+    """The code is 127, and the reason is one line."""
+    env = pod(tmp_path, "single", "worker")
+    done = subprocess.run([*MODULE, "no-such"], env=env, capture_output=True, text=True, timeout=60)
+
+    assert (127, "dllab: no-such cannot be started: No such file or directory.\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+def test_volumes_appear_where_they_do_on_one_machine(tmp_path: Path) -> None:
+    """What is mounted at an absolute path is at data/<name> too; a file of the code is not lost."""
+    (tmp_path / "sets").mkdir()
+    about = {"sets": {"path": str(tmp_path / "sets"), "place": "/data/sets"}}
+    env = pod(tmp_path, "single", "worker", DLLAB_VOLUMES=json.dumps(about))
+
+    assert 0 == run(env, "import os; os.listdir('data/sets')").returncode
+    link = tmp_path / "workspace" / "data" / "sets"
+    link.unlink()
+    link.write_text("mine")
+    refused = run(env, "pass")
+    assert 1 == refused.returncode
+    assert "rename data/sets" in refused.stderr
+    assert "mine" == link.read_text()
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_ranks_are_those_of_one_machine(name: str, tmp_path: Path) -> None:
+    """Over all pods every rank is there once, counted by role, replica and process."""
+    found = []
+    roles: tuple[Role, ...] = WISHES[name].roles
+    for role in roles:
+        for index in range(role.replicas):
+            env = pod(tmp_path, name, role.name, JOB_COMPLETION_INDEX=str(index))
+            mine = Gang.of(env)
+            found += [int(environment(mine, n, env)["DLLAB_RANK"]) for n in range(mine.processes)]
+
+    assert list(range(WISHES[name].processes)) == found
