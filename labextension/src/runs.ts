@@ -1,5 +1,6 @@
 import { ILayoutRestorer, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { bellIcon } from '@jupyterlab/ui-components';
 import { ILab } from './lab';
 import { MOST_COMPARED } from './model/runs';
 import { CommandIDs, PluginIDs } from './tokens';
@@ -25,13 +26,19 @@ export const historyPlugin: JupyterFrontEndPlugin<void> = {
     });
     const notices = new WidgetTracker<MainAreaWidget<NoticesTab>>({ namespace: 'dllab-notices' });
 
-    const show = (tab: MainAreaWidget, id: string, label: string, caption: string) => {
+    const show = (
+      tab: MainAreaWidget,
+      id: string,
+      label: string,
+      caption: string,
+      icon = historyIcon
+    ) => {
       if (!tab.isAttached) {
         tab.id = id;
         tab.toolbar.hide();
         tab.title.label = label;
         tab.title.caption = caption;
-        tab.title.icon = historyIcon;
+        tab.title.icon = icon;
         shell.add(tab, 'main');
       }
       shell.activateById(tab.id);
@@ -105,7 +112,8 @@ export const historyPlugin: JupyterFrontEndPlugin<void> = {
           tab,
           'dllab-notices',
           trans.__('Notifications'),
-          trans.__('How you are told of what became of your jobs')
+          trans.__('How you are told of what became of your jobs'),
+          bellIcon
         );
         if (found === undefined) {
           void notices.add(tab);

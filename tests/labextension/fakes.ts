@@ -1,5 +1,6 @@
 /** What the tests of the front end share: words, jobs and a lab without a server. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { ReactElement } from 'react';
 import type { LabApi } from '../../labextension/src/api';
 import type { IJob, JobState } from '../../labextension/src/specs';
 
@@ -96,4 +97,18 @@ export async function settle(): Promise<void> {
 export async function moment(): Promise<void> {
   await new Promise(resolve => setTimeout(resolve, 20));
   await settle();
+}
+
+/** What a person reads of a view that is made of elements without state of their own. */
+export function wordsOf(node: unknown): string {
+  if (Array.isArray(node)) {
+    return node.map(wordsOf).join('');
+  }
+  if (typeof node === 'object' && node !== null) {
+    const { type, props } = node as ReactElement;
+    return typeof type === 'function'
+      ? wordsOf((type as (props: unknown) => unknown)(props))
+      : wordsOf(props.children);
+  }
+  return typeof node === 'string' || typeof node === 'number' ? String(node) : '';
 }

@@ -15,16 +15,17 @@ const many = (from: number, to: number): IJob[] =>
 type Ask = [Partial<IJobFilter>, number, string | null];
 
 async function aHistory(
-  t: TestContext
+  t: TestContext,
+  older = many(50, 60)
 ): Promise<[RunsModel, Ask[], (ms: number) => Promise<void>]> {
-  t.mock.timers.enable({ apis: ['setTimeout'] });
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const asked: Ask[] = [];
   const model = new RunsModel({
     jobs: async (where, limit, next = null) => {
       asked.push([where, limit, next]);
       return next === null
         ? { jobs: many(0, limit), next: 'second' }
-        : { jobs: many(limit, limit + 10), next: null };
+        : { jobs: [...older], next: null };
     }
   });
   const watch = model.watch();
@@ -41,20 +42,83 @@ async function aHistory(
   return [model, asked, pass];
 }
 
-test('older runs come page by page, and both pages are read again', async t => {
-  const [model, asked, pass] = await aHistory(t);
+test('older runs come page by page, and a page is read again while it may change', async t => {
+  const older = many(50, 60);
+  const [model, asked, pass] = await aHistory(t, older);
+  const read = () => asked.splice(0).map(([, , next]) => next);
   assert.equal(model.jobs?.length, 50);
   assert.ok(model.hasMore);
   model.showMore();
   await pass(0);
   assert.equal(model.jobs?.length, 60);
   assert.ok(!model.hasMore);
+  assert.deepEqual(read(), [null, null, 'second']);
+  // All of the second page has ended: only now and then is it looked at.
+  for (let ten = 0; ten < 5; ten++) {
+    await pass(10_000);
+    assert.deepEqual(read(), [null]);
+    assert.equal(model.jobs?.length, 60);
+  }
+  older[3] = aJob('run-53', 'RUNNING');
   await pass(10_000);
-  assert.equal(model.jobs?.length, 60);
+  assert.deepEqual(read(), [null, 'second']);
+  for (let ten = 0; ten < 2; ten++) {
+    older[3] = aJob('run-53', 'RUNNING', { attempt: ten });
+    await pass(10_000);
+    assert.deepEqual(read(), [null, 'second']);
+    assert.equal(model.jobs?.[53].attempt, ten);
+  }
+  older[3] = aJob('run-53', 'SUCCEEDED');
+  await pass(10_000);
+  await pass(10_000);
+  assert.deepEqual(read(), [null, 'second', null]);
+  // Something was done with one of them.
+  older.pop();
+  model.refresh();
+  await pass(0);
+  assert.deepEqual(read(), [null, 'second']);
+  assert.equal(model.jobs?.length, 59);
+});
+
+test('a run that comes moves the others to the next page; none is lost', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const runs = many(0, 120);
+  let count = 0;
+  const model = new RunsModel({
+    jobs: async (_, limit, next = null) => {
+      count += 1;
+      const from = next === null ? 0 : runs.findIndex(({ id }) => id === next) + 1;
+      const jobs = runs.slice(from, from + limit);
+      return { jobs, next: from + limit < runs.length ? jobs[limit - 1].id : null };
+    }
+  });
+  const watch = model.watch();
+  t.after(() => {
+    watch.dispose();
+    model.dispose();
+  });
+  for (let page = 0; page < 3; page++) {
+    await settle();
+    model.showMore();
+    t.mock.timers.tick(0);
+    await settle();
+  }
+  const ids = () => model.jobs?.map(({ id }) => id);
   assert.deepEqual(
-    asked.map(([, , next]) => next),
-    [null, null, 'second', null, 'second']
+    ids(),
+    runs.map(({ id }) => id)
   );
+  runs.unshift(aJob('new', 'RUNNING'));
+  t.mock.timers.tick(10_000);
+  await settle();
+  assert.deepEqual(
+    ids(),
+    runs.map(({ id }) => id)
+  );
+  count = 0;
+  t.mock.timers.tick(10_000);
+  await settle();
+  assert.equal(count, 1);
 });
 
 test('what is typed is looked for when nobody types any more', async t => {

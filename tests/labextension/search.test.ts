@@ -71,3 +71,19 @@ test('an answer to what is no longer typed is dropped', async () => {
   assert.deepEqual(search.matches, []);
   assert.equal(search.through, null);
 });
+
+test('a search that is no longer wanted does not move the place in what the next one finds', async () => {
+  const waiting: ((found: ILogMatches) => void)[] = [];
+  const search = new LogSearch({ search: () => new Promise(found => waiting.push(found)) }, 'a-1');
+  search.set('x');
+  const first = search.go(1, where);
+  search.set('other');
+  const second = search.go(1, where);
+  waiting[1]({ matches: [match(3), match(7), match(9)], next_offset: null, size: 9 });
+  await second;
+  await search.go(1, where);
+  assert.equal(search.match?.offset, 7);
+  waiting[0]({ matches: [match(1)], next_offset: null, size: 9 });
+  await first;
+  assert.equal(search.match?.offset, 7);
+});

@@ -1,6 +1,6 @@
 import type { HistoryApi } from '../historyapi';
 import type { IJobFilter } from '../history';
-import { type IJob, isTerminal, type JobState } from '../specs';
+import { type IJob, type IJobPage, isTerminal, type JobState } from '../specs';
 import { Live } from './live';
 
 /** Jobs of one page. */
@@ -8,6 +8,8 @@ const PAGE = 50;
 /** Milliseconds between two reads, and before what was typed is looked for. */
 const PACE = 10_000;
 const TYPING = 250;
+/** Milliseconds for which a page of what has ended is believed; only somebody who notes or removes changes it. */
+const ENDED = 60_000;
 /** Jobs that one comparison holds. */
 export const MOST_COMPARED = 8;
 
@@ -23,6 +25,13 @@ export interface IWanted {
 }
 
 export const ALL: IWanted = { text: '', state: '', name: '', tag: '', days: '', favourite: false };
+
+/** A page as it was answered, and what it was asked after. */
+interface IRead extends IJobPage {
+  after: string | null;
+  /** Milliseconds since the epoch. */
+  time: number;
+}
 
 /** Every job there was, newest first, as far as it fits a filter; and those that are marked. */
 export class RunsModel extends Live {
@@ -87,8 +96,15 @@ export class RunsModel extends Live {
   showMore(): void {
     if (this._next !== null) {
       this._pages += 1;
-      this.refresh();
+      super.refresh();
     }
+  }
+
+  /** Read all that is shown: somebody has done something with it, or looks again. */
+  override refresh(): void {
+    this._known = [];
+    this._wants += 1;
+    super.refresh();
   }
 
   override dispose(): void {
@@ -112,38 +128,49 @@ export class RunsModel extends Live {
     return this.watched ? PACE : null;
   }
 
+  /** Read the first page, and of the others those that may be another now. */
   private async _readPages(): Promise<void> {
     const asked = this._wants;
     const { filter } = this;
-    const jobs = new Map<string, IJob>();
-    let next: string | null = null;
+    const known = this._known;
+    const read: IRead[] = [];
+    let after: string | null = null;
     for (let page = 0; page < this._pages; page++) {
-      const answer: { jobs: IJob[]; next: string | null } = await this._api.jobs(
-        filter,
-        PAGE,
-        next
-      );
-      if (asked !== this._wants) {
-        return;
+      const old: IRead | undefined = page > 0 ? known[page] : undefined;
+      if (old !== undefined && old.after === after && hasEnded(old)) {
+        read.push(old);
+      } else {
+        const answer: IJobPage = await this._api.jobs(filter, PAGE, after);
+        if (asked !== this._wants) {
+          return;
+        }
+        read.push({ ...answer, after, time: Date.now() });
       }
-      // A job that came meanwhile moves the others down: they may be on two pages.
-      answer.jobs.forEach(job => jobs.set(job.id, job));
-      next = answer.next;
-      if (next === null) {
+      after = read[page].next;
+      if (after === null) {
         break;
       }
     }
-    this.jobs = [...jobs.values()];
-    this._next = next;
+    // A job that came meanwhile moves the others down: they may be on two pages.
+    this.jobs = [...new Map(read.flatMap(({ jobs }) => jobs.map(job => [job.id, job]))).values()];
+    this._next = after;
+    this._known = read;
   }
 
   private _wanted: IWanted = ALL;
   private _next: string | null = null;
   private _pages = 1;
-  /** Counts what was wanted, so that a late answer is told apart. */
+  /** Counts what was wanted and done, so that a late answer is told apart. */
   private _wants = 0;
   private _typing: ReturnType<typeof setTimeout> | undefined;
   private _seen = '';
+  /** What is shown, page by page; empty when all of it has to be read. */
+  private _known: readonly IRead[] = [];
+}
+
+/** Whether a page is still as it was read. */
+function hasEnded({ jobs, time }: IRead): boolean {
+  return Date.now() - time < ENDED && jobs.every(({ state }) => isTerminal(state));
 }
 
 /** Whether a job's files or the job itself can be removed. */

@@ -70,8 +70,12 @@ export class LogSearch extends Form {
     }
     const isLast = step === 1 && this.at === this.matches.length - 1;
     if (this.through === null || (isLast && this._next !== null)) {
+      const search = this._search;
       const before = this.at;
       await this._look(where);
+      if (search !== this._search) {
+        return; // Something else is looked for by now.
+      }
       this.at = Math.min(before + 1, this.matches.length - 1);
     } else if (this.matches.length > 0) {
       this.at = (this.at + step + this.matches.length) % this.matches.length;

@@ -22,7 +22,7 @@ interface IProps {
   attempts: readonly number[];
   /** Which charts move together. */
   together: string;
-  /** Said when there is nothing to draw. */
+  /** Said when nothing was reported. */
   empty: string;
   trans: TranslationBundle;
 }
@@ -102,7 +102,9 @@ export function Charts(props: IProps) {
           ))}
         </ul>
       ) : null}
-      {all.length === 0 && model.error === null ? <Notice message={empty} /> : null}
+      {all.every(({ isUse }) => isUse) && read >= 1 && model.error === null ? (
+        <Notice message={empty} />
+      ) : null}
       <div className="jp-dllab-Charts">
         {charts.slice(0, most).map(chart => (
           <Chart key={chart.key} {...{ chart, drawing, began, marks, together, trans }} />

@@ -12,10 +12,17 @@ interface IProps {
 /** A file of two jobs side by side. */
 export function CodeDiff({ diff, first, trans }: IProps) {
   const { binary, job, lines, more, path } = diff;
+  if (binary) {
+    // No text, gone, or too long to be compared.
+    return (
+      <p className="jp-dllab-dim">
+        {trans.__('%1 of %2 differs from that of %3.', path, job, first)}
+      </p>
+    );
+  }
   return (
     <details open className="jp-dllab-Diff">
       <summary>{trans.__('%1 of %2 and %3', path, first, job)}</summary>
-      {binary ? <p className="jp-dllab-dim">{trans.__('They differ, and are no text.')}</p> : null}
       {lines.length > 0 ? (
         <div className="jp-dllab-Wide" tabIndex={0}>
           <table>

@@ -112,7 +112,7 @@ function Part(props: {
         <tr key={field}>
           <th scope="row">{field}</th>
           {values.map((value, at) => (
-            <td key={at} data-differs={value !== values[0]}>
+            <td key={at} data-differs={columns > 2 && value !== values[0]}>
               {value ?? '–'}
             </td>
           ))}

@@ -108,7 +108,9 @@ export class JobTab extends Panel {
               ? trans.__(
                   'Nothing was reported yet. Curves come from TensorBoard’s event files and from report() of dllab_hub.runtime.'
                 )
-              : trans.__('This job reported nothing.')
+              : trans.__(
+                  'This job reported nothing. Curves come from TensorBoard’s event files and from report() of dllab_hub.runtime.'
+                )
         }
         trans={trans}
       />

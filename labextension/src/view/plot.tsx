@@ -143,12 +143,13 @@ function options(node: HTMLElement, latest: { readonly current: IProps }): uPlot
       }
     ],
     series: [
-      { label: along, value: (_, value) => (value === null ? '' : place(value)) },
+      { label: along, value: (_, value) => (value === null ? '–' : place(value)) },
       ...labels.map((label, at): uPlot.Series => ({
         label,
         stroke: colour(COLOURS[at % COLOURS.length]),
         dash: DASHES[Math.floor(at / COLOURS.length) % DASHES.length],
         width: 1.5,
+        points: { fill: colour('--jp-layout-color1') },
         value: (_, value) => (value === null || value === undefined ? '–' : text(value))
       }))
     ],

@@ -7,36 +7,29 @@ export function PriceTag({ model, trans }: { model: QuoteModel; trans: Translati
   const { error, quote } = model;
   if (quote === null) {
     // What is wrong with the wish itself is said at its field when it is sent.
-    return error?.code === 'access_denied' || error?.code === 'quota_exceeded' ? (
+    return error?.code === 'access_denied' ? (
       <p className="jp-dllab-Form-forecast" data-answer="never" role="status">
         {error.sentence} {error.hint}
       </p>
     ) : null;
   }
-  const { message, position, quota, refused, used } = quote;
-  const answer = refused ? 'never' : position > 0 ? 'wait' : 'now';
+  const { message, position, refused } = quote;
   return (
     <div
       className="jp-dllab-Form-forecast jp-dllab-PriceTag"
-      data-answer={answer}
+      data-answer={refused ? 'never' : position > 0 ? 'wait' : 'now'}
       role="status"
       aria-label={trans.__('Price')}
     >
       {refused ? (
+        // A cost and a start are those of something else.
         <p>
-          <strong>{trans.__('It would be refused:')}</strong> {refused}
+          <strong>{trans.__('It would be refused:')}</strong> {refused}{' '}
+          {trans.__('Ask the administrator for more.')}
         </p>
-      ) : null}
-      <p>{message.charAt(0).toUpperCase() + message.slice(1)}</p>
-      {quota === null ? null : (
-        <p className="jp-dllab-dim">
-          {trans.__('Of your %1 GPU-hours for 30 days %2 are used.', short(quota), short(used))}
-        </p>
+      ) : (
+        <p>{message.charAt(0).toUpperCase() + message.slice(1)}</p>
       )}
     </div>
   );
-}
-
-function short(hours: number): string {
-  return String(Number(hours.toFixed(hours < 10 ? 2 : 1)));
 }

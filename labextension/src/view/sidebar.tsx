@@ -1,10 +1,12 @@
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import {
   addIcon,
+  addToolbarButtonClass,
   PanelWithToolbar,
+  ReactWidget,
   refreshIcon,
   SidePanel,
-  ToolbarButton
+  ToolbarButtonComponent
 } from '@jupyterlab/ui-components';
 import type { AccordionPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
@@ -82,15 +84,15 @@ export class Sidebar extends SidePanel {
     panel.toolbar.node.setAttribute('aria-label', label);
     if (create !== undefined) {
       const { label: tooltip, execute: onClick } = create;
-      panel.toolbar.addItem('new', new ToolbarButton({ icon: addIcon, tooltip, onClick }));
+      panel.toolbar.addItem('new', toolButton({ icon: addIcon, tooltip, onClick }));
     }
     if (all !== undefined) {
       const { label: tooltip, execute: onClick } = all;
-      panel.toolbar.addItem('all', new ToolbarButton({ icon: historyIcon, tooltip, onClick }));
+      panel.toolbar.addItem('all', toolButton({ icon: historyIcon, tooltip, onClick }));
     }
     panel.toolbar.addItem(
       'refresh',
-      new ToolbarButton({
+      toolButton({
         icon: refreshIcon,
         tooltip: refresh,
         onClick: () => models.forEach(model => model.refresh())
@@ -100,6 +102,11 @@ export class Sidebar extends SidePanel {
     panel.addWidget(section);
     this.addWidget(panel);
   }
+}
+
+/** A button that does something. JupyterLab's `ToolbarButton` stays pressed after every other click. */
+function toolButton(props: ToolbarButtonComponent.IProps): Widget {
+  return addToolbarButtonClass(ReactWidget.create(<ToolbarButtonComponent {...props} />));
 }
 
 /** One section of the panel. */

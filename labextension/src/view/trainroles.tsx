@@ -94,10 +94,10 @@ function strategyHint({ draft, old }: TrainForm, trans: TranslationBundle): stri
 
 /** How many GPUs are asked for in all, and what that would meet. */
 function forecast({ forecast, gpus }: TrainForm, trans: TranslationBundle): string {
-  if (forecast === null) {
-    return '';
+  if (forecast === null || gpus === 0) {
+    return ''; // That no GPU is asked for is said with the price.
   }
-  return gpus === null || gpus === 0
+  return gpus === null
     ? forecast.message
     : `${trans._n('%1 GPU in all.', '%1 GPUs in all.', gpus)} ${forecast.message}`;
 }
