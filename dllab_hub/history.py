@@ -157,7 +157,7 @@ class HistoryClient:
         return self._transport.ask("PUT", "notices", NoticeSettings.from_wire, body=body)
 
     def test_notices(self) -> NoticeSettings:
-        """Send a test now; its outcome is the newest delivery."""
+        """Send a test now; its outcomes are the newest deliveries."""
         return self._transport.ask("POST", "notices/test", NoticeSettings.from_wire)
 
 

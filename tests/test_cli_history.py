@@ -148,3 +148,15 @@ def test_notices(dllab: _Dllab) -> None:
     assert "secret" not in then
     assert "sent" in dllab("notices", "--test").stdout
     assert "webhook: none" in dllab("notices", "--webhook", "none").stdout
+
+
+def test_a_test_of_two_ways(dllab: _Dllab, lab: Host) -> None:
+    """The exit code of a test says whether all that is set works, whichever was tried last."""
+    address = ("--webhook", "https://hooks.example.org/x", "--email", "ada@example.org")
+    codes = []
+    for broken in ({"webhook"}, {"email"}, set()):
+        lab.backend.notices.broken = broken
+        codes.append(dllab("notices", *address, "--test").returncode)
+    only = dllab("notices", "--webhook", "none", "--email", "ada@example.org", "--test")
+
+    assert ([1, 1, 0], 0) == (codes, only.returncode)

@@ -28,6 +28,7 @@ _POLICY = {
     "backends.foreign",
     "backends.order",
     "backends.pausing",
+    "backends.pieces",
     "backends.quoting",
     "backends.replicas",
     "backends.room",

@@ -35,6 +35,7 @@ from ..specs import (
     TrainingSpec,
 )
 from .changing import changed
+from .pieces import check_limit, check_piece
 from .room import check_room
 from .source import check_source
 
@@ -116,8 +117,7 @@ class Backend(ABC):
             limit: 1 to `MAX_PAGE`.
             after: ``next`` of the page before.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidRequest(f"must be from 1 to {MAX_PAGE}.", field="limit")
+        check_limit(limit, MAX_PAGE)
         if states:
             where = where.model_copy(update={"states": tuple(map(JobState, states))})
         return await self._list(owner, where, limit, after)
@@ -198,12 +198,8 @@ class Backend(ABC):
             offset: Where to start; negative counts from the end.
             limit: Most bytes, 1 to `MAX_LOG_BYTES`.
         """
-        if not 1 <= limit <= MAX_LOG_BYTES:
-            raise InvalidRequest(f"must be from 1 to {MAX_LOG_BYTES}.", field="limit")
-        if not -(2**62) <= offset <= 2**62:
-            raise InvalidRequest("is out of range.", field="offset")
-        if attempt is not None and attempt < 1:
-            raise InvalidRequest("counts from 1.", field="attempt")
+        check_limit(limit, MAX_LOG_BYTES)
+        check_piece(attempt, offset)
         return await self._logs(owner, id, replica, attempt, offset, limit)
 
     async def events(self, owner: str, id: str) -> tuple[Event, ...]:

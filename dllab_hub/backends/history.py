@@ -26,6 +26,7 @@ from ..specs import (
 from .base import MAX_PAGE
 from .comparing import compare
 from .foreign import foreign
+from .pieces import check_limit
 
 if TYPE_CHECKING:
     from .base import Backend
@@ -102,8 +103,7 @@ class History(ABC):
             limit: 1 to `MAX_PAGE`; a page of large records has fewer.
             after: ``next`` of the page before.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise InvalidRequest(f"must be from 1 to {MAX_PAGE}.", field="limit")
+        check_limit(limit, MAX_PAGE)
         return await self._records(owner, where, limit, after)
 
     async def take_in(self, owner: str, records: Sequence[JobRecord]) -> Imported:

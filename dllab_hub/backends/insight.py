@@ -2,7 +2,7 @@
 
 As with `base.Backend`, the public verbs own the policy and the private ones are the mechanism:
 
-    _curves  _stacks  _search  _follow  _download  _quote
+    _curves  _stacks  _search  _follow  _download  _quote  _used
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import InvalidRequest
 from ..specs import Curves, LogChunk, LogMatches, Quote, Stack, TrainingSpec
-from .quoting import limited
+from .pieces import check_limit, check_piece
+from .quoting import limited, refusal
 
 if TYPE_CHECKING:
     from .base import Backend
@@ -95,11 +96,8 @@ class Insight(ABC):
             raise InvalidRequest(
                 f"must be 1 to {_LONGEST_TEXT} printable characters.", field="text"
             )
-        if not 1 <= limit <= MAX_MATCHES:
-            raise InvalidRequest(f"must be from 1 to {MAX_MATCHES}.", field="limit")
-        if not 0 <= offset <= 2**62:
-            raise InvalidRequest("is out of range.", field="offset")
-        _check_attempt(attempt)
+        check_limit(limit, MAX_MATCHES)
+        check_piece(attempt, offset, from_end=False)
         await self._backend.get(owner, id)
         return await self._search(owner, id, text, replica, attempt, offset, limit)
 
@@ -124,9 +122,7 @@ class Insight(ABC):
             attempt: As in `Backend.logs`; None: the one that is newest now.
             offset: As in `Backend.logs`.
         """
-        if not -(2**62) <= offset <= 2**62:
-            raise InvalidRequest("is out of range.", field="offset")
-        _check_attempt(attempt)
+        check_piece(attempt, offset)
         await self._backend.get(owner, id)
         return self._follow(owner, id, replica, attempt, offset)
 
@@ -134,7 +130,7 @@ class Insight(ABC):
         self, owner: str, id: str, *, replica: str | None = None, attempt: int | None = None
     ) -> Download:
         """All of a log, as it lies there."""
-        _check_attempt(attempt)
+        check_piece(attempt)
         await self._backend.get(owner, id)
         return await self._download(owner, id, replica, attempt)
 
@@ -148,6 +144,20 @@ class Insight(ABC):
         """
         await self._backend.check(owner, spec)
         return limited(await self._quote(owner, spec), quota)
+
+    async def refusal(self, owner: str, gpus: int, quota: float | None) -> str:
+        """Why a person gets no GPU by what they have used already; empty when they do.
+
+        Args:
+            owner: Person.
+            gpus: That they wish for.
+            quota: As in `quote`.
+        """
+        if not gpus or quota is None:
+            return ""
+        used = await self._used(owner)
+        # Where that is counted elsewhere it is refused there too.
+        return "" if used is None else refusal(gpus, used, quota)
 
     @abstractmethod
     async def _curves(self, owner: str, id: str, kind: CurveKind) -> Curves: ...
@@ -180,7 +190,5 @@ class Insight(ABC):
     @abstractmethod
     async def _quote(self, owner: str, spec: TrainingSpec) -> Quote: ...
 
-
-def _check_attempt(attempt: int | None) -> None:
-    if attempt is not None and attempt < 1:
-        raise InvalidRequest("counts from 1.", field="attempt")
+    @abstractmethod
+    async def _used(self, owner: str) -> float | None: ...

@@ -26,7 +26,7 @@ class Notices(ABC):
 
     @abstractmethod
     async def test(self, owner: str) -> NoticeSettings:
-        """Send a test now, once; its outcome is the newest delivery.
+        """Send a test now, once; its outcomes are the newest deliveries.
 
         Raises:
             Conflict: nothing is set.

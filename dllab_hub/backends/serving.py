@@ -26,6 +26,7 @@ from ..specs import (
     ModelVersion,
 )
 from .base import MAX_LOG_BYTES, MAX_PAGE
+from .pieces import check_limit, check_piece
 
 __all__ = ("MAX_CALL_BYTES", "Call", "Reply", "Serving")
 
@@ -137,10 +138,8 @@ class Serving(ABC):
             offset: Where to start; negative counts from the end.
             limit: Most bytes, 1 to `base.MAX_LOG_BYTES`.
         """
-        if not 1 <= limit <= MAX_LOG_BYTES:
-            raise InvalidRequest(f"must be from 1 to {MAX_LOG_BYTES}.", field="limit")
-        if not -(2**62) <= offset <= 2**62:
-            raise InvalidRequest("is out of range.", field="offset")
+        check_limit(limit, MAX_LOG_BYTES)
+        check_piece(None, offset)
         return await self._logs(owner, _known(name), replica, offset, limit)
 
     async def events(self, owner: str, name: str) -> tuple[Event, ...]:
@@ -192,8 +191,7 @@ class Serving(ABC):
 
 
 def _limit(limit: int) -> int:
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"must be from 1 to {MAX_PAGE}.", field="limit")
+    check_limit(limit, MAX_PAGE)
     return limit
 
 

@@ -1,12 +1,27 @@
-"""`thinned`: fewer points of curves, so that a record or a comparison fits into an answer."""
+"""`thinned` and `evenly`: fewer points of curves, so that they fit into an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from ..specs import Curve
 
-__all__ = ("thinned",)
+__all__ = ("evenly", "thinned")
+
+_T = TypeVar("_T")
+
+
+def evenly(values: Sequence[_T], most: int) -> tuple[_T, ...]:
+    """At most ``most`` of the values (2 at least), evenly taken; the first and the last stay.
+
+    >>> evenly(range(10), 4)
+    (0, 3, 6, 9)
+    """
+    count = len(values)
+    if count <= most:
+        return tuple(values)
+    return tuple(values[round(n * (count - 1) / (most - 1))] for n in range(most))
 
 
 def thinned(curves: Sequence[Curve], most: int) -> tuple[Curve, ...]:
@@ -27,7 +42,7 @@ def _every(curve: Curve, most: int) -> Curve:
     count = len(curve.times)
     if count <= most:
         return curve
-    at = [round(n * (count - 1) / (most - 1)) for n in range(most)]
+    at = evenly(range(count), most)
     return curve.model_copy(
         update={
             "steps": tuple(curve.steps[n] for n in at) if curve.steps else (),

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..client import Client
 from ..errors import InvalidRequest
-from ..specs import NoticeSettings
+from ..specs import Delivery, NoticeSettings
 from ..tables import notices_text
 from .jobs import show
 
@@ -23,8 +23,13 @@ def notices(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     if options.test:
         seen = client.test_notices().model_copy(update={"secret": secret})
     show(options, seen, notices_text(seen))
-    failed = options.test and any(d.state == "failed" for d in seen.deliveries[:1])
-    return int(failed)
+    return int(options.test and any(one.state == "failed" for one in _tests(seen)))
+
+
+def _tests(seen: NoticeSettings) -> list[Delivery]:
+    """What the last test has sent: one by each way that is set."""
+    sent = [one for one in seen.deliveries if one.kind == "test"]
+    return sent[: sum(map(bool, (seen.webhook, seen.email)))]
 
 
 def _wish(options: argparse.Namespace, before: NoticeSettings) -> dict[str, Any]:

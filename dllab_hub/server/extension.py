@@ -133,8 +133,10 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
         async def kernel() -> bool:
             return kernels_busy(app.kernel_manager)
 
+        running = [state for state in JobState if state.is_running]
+
         async def job() -> bool:
-            page = await backend.list("", states=(JobState.RUNNING, JobState.RESTARTING), limit=1)
+            page = await backend.list("", states=running, limit=1)
             return bool(page.jobs)
 
         limit = int(os.environ.get("DLLAB_IDLE") or 0)

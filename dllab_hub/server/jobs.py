@@ -33,12 +33,9 @@ class Wishes(LabHandler):
 
     async def check_quota(self, spec: TrainingSpec, offered: Catalog) -> None:
         """Refuse a wish for GPUs of a person who has used up their GPU-hours."""
-        if spec.gpus and offered.max_gpu_hours is not None:
-            # Of one that was begun long ago what it began with may be gone.
-            asked = spec.model_copy(update={"checkpoint_from": None})
-            price = await self.backend.insight.quote(self.owner, asked, offered.max_gpu_hours)
-            if price.refused:
-                raise AccessDenied(price.refused, hint="Ask the administrator for more.")
+        refused = await self.backend.insight.refusal(self.owner, spec.gpus, offered.max_gpu_hours)
+        if refused:
+            raise AccessDenied(refused, hint="Ask the administrator for more.")
 
 
 class _Acts(LabHandler):

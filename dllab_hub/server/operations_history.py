@@ -121,7 +121,7 @@ HISTORY: dict[str, dict[str, Operation]] = {
     },
     "notices/test": {
         "post": Operation(
-            "Send a test now; its outcome is the newest delivery",
+            "Send a test now; its outcomes are the newest deliveries",
             "NoticeSettings",
             errors=(HTTPStatus.CONFLICT,),
         )

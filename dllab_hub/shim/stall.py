@@ -49,9 +49,11 @@ class Stall:
         self.relaunches = plan.get("on_stall") == "relaunch"
         self.silent_since: float | None = None
         self.due: float | None = None
-        workspace = workspace_of(plan, run)
-        self._folders = [run / REPORTS, run / CHECKPOINTS, Path(plan.get("tensorboard") or run)]
-        self._folders += [workspace / name for name in EVENT_FOLDERS]
+        self._folders: list[Path] = []
+        if self.after is not None:
+            workspace = workspace_of(plan, run)
+            self._folders = [run / REPORTS, run / CHECKPOINTS, Path(plan["tensorboard"])]
+            self._folders += [workspace / name for name in EVENT_FOLDERS]
         self._events = events
         self._last = 0.0
         self._last_newest = 0

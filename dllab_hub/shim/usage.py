@@ -33,6 +33,9 @@ _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _CHILD_KILLED, _END = "is killed by signal: Killed", 8192
 #: Seconds between two times that the samples are shown in ``state.json``.
 _SHOWN = 30.0
+#: Seconds that a process may take to end once the kernel has counted it as killed: its memory is
+#: given back first, and we hear of it only then.
+_LATE = 10.0
 
 
 @dataclass
@@ -77,19 +80,19 @@ class Usage:
         self._began = time.monotonic()
         self._meters: dict[int, _Meter] = {}  # By rank.
         self._shown = 0.0
-        self._kills: int | None = None
+        self._kills: list[tuple[float, int | None]] = []  # When they were counted, oldest first.
 
     def begin(self) -> None:
         """An attempt begins."""
         self._meters.clear()
-        self._kills = memory_kills()
+        self._kills = [(time.monotonic(), memory_kills())]
         if self._measures:
             self.due = time.monotonic() + _FIRST
 
     def look(self, gang: Sequence[Replica]) -> None:
         """Take a sample."""
         began = time.thread_time()
-        self._kills = memory_kills()
+        self._count()
         left: dict[int, list[int]] = {}
         for one, pid in adopted(gang):
             left.setdefault(one.rank, []).append(pid)
@@ -125,8 +128,16 @@ class Usage:
         self._show(replica)
         killed = code in _KILLED or (code != 0 and _CHILD_KILLED in tail[-_END:])
         if killed and not told and not replica.blame:
-            now, before = memory_kills(), self._kills
+            self._count()
+            now, before = self._kills[-1][1], self._kills[0][1]
             replica.oom = None if now is None or before is None else now > before
+
+    def _count(self) -> None:
+        """Count the kernel's kills; all counts stay that are needed to know those of late."""
+        now = time.monotonic()
+        self._kills.append((now, memory_kills()))
+        while now - self._kills[1][0] >= _LATE:
+            del self._kills[0]
 
     def _read(self, one: Replica, left: Sequence[int], now: float) -> _Meter:
         pids = tree([one.process, *left] if one.process else left)

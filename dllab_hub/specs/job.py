@@ -48,6 +48,11 @@ class JobState(StrEnum):
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.LOST)
 
     @property
+    def is_running(self) -> bool:
+        """Whether it holds what it asked for: a relaunch keeps it."""
+        return self in (JobState.RUNNING, JobState.RESTARTING)
+
+    @property
     def is_resumable(self) -> bool:
         """Whether `resume` has a meaning."""
         return self is JobState.PAUSED or (self.is_terminal and self is not JobState.SUCCEEDED)

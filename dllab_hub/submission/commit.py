@@ -13,8 +13,8 @@ from ..specs import GitCommit
 
 __all__ = ("commit_of", "without_secrets")
 
-#: Seconds for all that git is asked.
-_LIMIT = 2.0
+#: Seconds for each of the two things that git is asked.
+_LIMIT = 1.0
 #: Of a name and of an address: as of `GitCommit`.
 _BRANCH, _REMOTE = 255, 500
 #: No hook and no monitor of the repository is run, and nothing is written.
@@ -85,7 +85,7 @@ def _say(command: list[str], *, fails: bool = False) -> str:
         command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=_LIMIT / 2,
+        timeout=_LIMIT,
         check=not fails,
         env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
     )

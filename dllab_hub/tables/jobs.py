@@ -24,7 +24,6 @@ __all__ = (
     "why",
 )
 
-_AT_WORK = (JobState.RUNNING, JobState.RESTARTING)
 #: Characters of a reason in a list.
 _REASON = 72
 
@@ -40,7 +39,7 @@ def progress(job: TrainingJob) -> str:
 def pace(job: TrainingJob) -> str:
     """``2.54 steps/s, 4 min left``, as far as it is known and it runs; else an empty string."""
     done = job.progress
-    if done is None or job.state not in _AT_WORK:
+    if done is None or not job.state.is_running:
         return ""
     left = "" if done.eta is None else f"{age(done.eta)} left"
     return ", ".join(part for part in (speed(done.rate or 0), left) if part)
@@ -82,7 +81,7 @@ def time_left(job: TrainingJob, now: float) -> str:
     if limit is None or job.state.is_terminal:
         return ""
     ran = job.ran
-    if job.state in _AT_WORK and job.started is not None:
+    if job.state.is_running and job.started is not None:
         ran += max(0.0, now - job.started)
     return f"{age(limit - ran)} of {age(limit)} left"
 

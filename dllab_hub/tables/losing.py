@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 
-from ..specs import JobState, TrainingJob
+from ..specs import TrainingJob
 from .amounts import age
 
 __all__ = ("loss",)
-
-_AT_WORK = (JobState.RUNNING, JobState.RESTARTING)
 
 
 def loss(job: TrainingJob, now: float | None = None) -> tuple[float, str]:
@@ -18,7 +16,7 @@ def loss(job: TrainingJob, now: float | None = None) -> tuple[float, str]:
     The code may save when it is asked to end: that is known only afterwards.
     """
     now = time.time() if now is None else now
-    if job.state not in _AT_WORK:
+    if not job.state.is_running:
         return 0.0, "it does not run now: nothing is lost."
     started = min((r.started for r in job.replicas if r.started is not None), default=job.started)
     lost = max(0.0, now - (now if started is None else started))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..backends.history import History
 from ..backends.notices import Notices
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .memory import MemoryBackend
 
 __all__ = ("MemoryHistory", "MemoryNotices")
+
+By = Literal["webhook", "email"]
 
 
 class MemoryHistory(History):
@@ -105,10 +107,12 @@ class MemoryNotices(Notices):
 
     Attributes:
         sent: ``(owner, kind)`` of each test.
+        broken: Ways by which nothing arrives.
     """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
+        self.broken: set[By] = set()
         self._settings: dict[str, NoticeSettings] = {}
 
     async def settings(self, owner: str) -> NoticeSettings:
@@ -138,13 +142,16 @@ class MemoryNotices(Notices):
         if not now.webhook and not now.email:
             raise Conflict("nothing is set.", hint="Set a webhook or an e-mail address first.")
         self.sent.append((owner, "test"))
-        delivery = Delivery(
-            time=time.time(),
-            kind="test",
-            by="webhook" if now.webhook else "email",
-            state="sent",
+        ways: tuple[tuple[By, str | None], ...] = (("email", now.email), ("webhook", now.webhook))
+        told = tuple(
+            Delivery(
+                time=time.time(),
+                kind="test",
+                by=by,
+                state="failed" if by in self.broken else "sent",
+            )
+            for by, address in ways
+            if address
         )
-        self._settings[owner] = now.model_copy(
-            update={"deliveries": (delivery, *now.deliveries)[:20]}
-        )
+        self._settings[owner] = now.model_copy(update={"deliveries": (*told, *now.deliveries)[:20]})
         return self._settings[owner]

@@ -34,6 +34,7 @@ class MemoryInsight(Insight):
 
     Attributes:
         stacks_now: What `stacks` answers, by job.
+        used: GPU-hours that people have used, by name.
 
     Args:
         backend: Whose jobs they are.
@@ -46,6 +47,7 @@ class MemoryInsight(Insight):
         super().__init__(backend)
         self._all = records
         self.stacks_now: dict[str, tuple[Stack, ...]] = {}
+        self.used: dict[str, float] = {}
 
     async def _curves(self, owner: str, id: str, kind: CurveKind) -> Curves:
         curves: list[Curve] = self._all[id].curves
@@ -107,7 +109,11 @@ class MemoryInsight(Insight):
         page = await self._backend.list(owner, limit=500)
         waiting = [job for job in page.jobs if job.state is JobState.PENDING]
         capacity = await self._backend.capacity(owner, spec.gpus)
-        return quote(spec, capacity=capacity, ahead=len(waiting))
+        used = await self._used(owner)
+        return quote(spec, capacity=capacity, ahead=len(waiting), used=used)
+
+    async def _used(self, owner: str) -> float:
+        return self.used.get(owner, 0.0)
 
     def _log(self, id: str, replica: str | None, attempt: int | None) -> tuple[bytes, int]:
         record = self._all[id]

@@ -43,7 +43,7 @@ class Record:
     @property
     def runs(self) -> bool:
         """Whether it holds what it asked for."""
-        return self.job.state in (JobState.RUNNING, JobState.RESTARTING)
+        return self.job.state.is_running
 
     @property
     def holder(self) -> Holder:

@@ -97,6 +97,15 @@ async def test_a_wrong_search(place):
             await place.backend.insight.search("ada", job.id, text)
 
 
+async def test_a_quota_refuses_only_gpus(place):
+    """Who wishes for none, has no limit, or has used less than it, is not refused."""
+    insight = place.backend.insight
+
+    assert ["", "", ""] == [
+        await insight.refusal("ada", *asked) for asked in ((0, 0.0), (8, None), (8, 1.0))
+    ]
+
+
 async def test_other_peoples_logs(place):
     """Nobody looks into the logs of somebody else."""
     job = await place.submit("ada", prints="x\n")

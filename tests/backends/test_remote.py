@@ -70,6 +70,12 @@ async def test_every_verb_is_one_request(host: Host, remote: RemoteBackend, aske
     ]  # fmt: skip
 
 
+async def test_the_far_side_counts(remote: RemoteBackend, asked) -> None:
+    """Whoever has used up their GPU-hours is refused there; nothing is asked for that."""
+    assert "" == await remote.insight.refusal("x", 1, 0.0)
+    assert not asked
+
+
 async def test_the_token_says_who_one_is(host: Host, remote: RemoteBackend) -> None:
     """The owner that is passed here means nothing; a job belongs to whom the token belongs to."""
     job = await remote.submit("grace", SPEC)

@@ -53,3 +53,23 @@ def test_some_are_left(service: Host, limit) -> None:
     assert 5.0 == service.ask("POST", "jobs/quote", json=GPU.to_wire()).json()["quota"]
     assert 5.0 == service.ask("GET", "catalog").json()["max_gpu_hours"]
     assert 200 == service.ask("POST", f"jobs/{job.json()['id']}/resume").status_code
+
+
+def test_only_what_was_used_is_asked(service: Host, limit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resume within the quota goes on when its wish could not be submitted, or priced, now."""
+    limit(5.0)
+    monkeypatch.setattr(service.backend.insight, "used", {"ada": 4.9})
+    first = service.ask("POST", "jobs", json=GPU.to_wire()).json()["id"]
+    service.backend.finish(first, JobState.FAILED)
+    offered = service.backend._offered
+    none = offered.model_copy(update={"max_replicas": 0})
+    monkeypatch.setattr(service.backend, "_offered", none)
+    assert 400 == service.ask("POST", "jobs/quote", json=GPU.to_wire()).status_code
+    assert 200 == service.ask("POST", f"jobs/{first}/resume").status_code
+
+    monkeypatch.setattr(service.backend, "_offered", offered)
+    service.backend.finish(first, JobState.FAILED)
+    service.backend.insight.used["ada"] = 5.0
+    refused = service.ask("POST", f"jobs/{first}/resume")
+    assert 403 == refused.status_code
+    assert "you have used 5 of the 5 GPU-hours" in refused.json()["error"]["message"]

@@ -234,3 +234,11 @@ def test_who_is_furthest_behind(tmp_path: Path) -> None:
     assert (gang[2], 5) == reports.furthest_behind(tmp_path, gang)
     tell(2, "five")
     assert reports.furthest_behind(tmp_path, gang) is None
+
+
+def test_a_plan_without_event_files(tmp_path: Path) -> None:
+    """Where somebody looks, a plan says where; the run directory, which we change, is no sign."""
+    events = Events(tmp_path / "events.jsonl")
+    assert Stall(tmp_path, {"command": ["x"]}, events).due is None
+    with pytest.raises(KeyError, match="tensorboard"):
+        Stall(tmp_path, {"stall_after": 600}, events)

@@ -200,6 +200,28 @@ def test_whether_memory_ran_out(
     assert [found, None, None, None, found] == [one.oom for one in gang]
 
 
+@pytest.mark.parametrize(("ended", "found"), [(108.0, True), (111.0, True), (123.0, False)])
+def test_samples_while_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: float, found: bool
+) -> None:
+    """Who is counted as killed before a sample and ends after it was; who ends much later not."""
+    now, kills = [100.0], [3]
+    monkeypatch.setattr(usage.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(usage, "memory_kills", lambda: kills[0])
+    one = Replica("worker", 0, 0, 1)
+    measured = Usage(tmp_path, {})
+    measured.begin()
+    for sample in (101.0, 106.0, 110.0, 122.0):
+        if sample < ended:
+            now[0] = sample
+            measured.look([])
+            kills[0] = 4  # Just after the first.
+    now[0] = ended
+    measured.settle(one, -9, "", told=False)
+
+    assert found is one.oom
+
+
 def test_the_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a control group leaves of it, wherever it stands above; and who was killed in it."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

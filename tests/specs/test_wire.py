@@ -219,6 +219,7 @@ def test_totals_count_every_replica() -> None:
 def test_only_ended_states_are_terminal() -> None:
     """A job that may still change is not terminal."""
     assert {"SUCCEEDED", "FAILED", "CANCELLED", "LOST"} == {s for s in JobState if s.is_terminal}
+    assert {"RUNNING", "RESTARTING"} == {s for s in JobState if s.is_running}
 
 
 def test_a_replica_is_named_by_role_and_index() -> None:

@@ -12,16 +12,21 @@ from ...errors import StorageFull, Unavailable
 __all__ = ("disk_errors",)
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+#: What SQLite calls a "disk I/O error" while there is no room for the file beside an index in which
+#: its processes meet.
+_NO_ROOM_BESIDE = "SQLITE_IOERR_SHMSIZE"
 
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """A disk without room is `StorageFull`, and one that can only be read `Unavailable`."""
+    """A disk without room is `StorageFull`; one that fails or can only be read, `Unavailable`."""
     try:
         yield
     except sqlite3.OperationalError as exc:
-        if "full" in str(exc) or "disk I/O" in str(exc):
+        if "full" in str(exc) or getattr(exc, "sqlite_errorname", "") == _NO_ROOM_BESIDE:
             raise _full() from exc
+        if "disk I/O" in str(exc):
+            raise _failing(exc) from exc
         if "readonly" in str(exc):
             raise _read_only() from exc
         raise
@@ -36,6 +41,13 @@ def disk_errors() -> Iterator[None]:
 def _full() -> StorageFull:
     return StorageFull(
         "the disk that holds the lab's state is full.", hint="Delete what is not needed there."
+    )
+
+
+def _failing(exc: Exception) -> Unavailable:
+    return Unavailable(
+        f"the disk that holds the lab's state fails: {exc}.",
+        hint="An administrator has to look at it: the kernel's log says why.",
     )
 
 

@@ -72,6 +72,7 @@ class LocalHistory(History):
         self._recorder = Recorder(place, self._records_kept, curves, backend.workspaces.texts)
         self._clearing = Clearing(place)
         self._retention = Retention(place, self.clear)
+        self._importing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -168,7 +169,10 @@ class LocalHistory(History):
         records: list[JobRecord] = []
         room = _PAGE_BYTES
         for job in jobs:
-            record = await self._recorder.kept(job)
+            try:
+                record = await self._recorder.kept(job)
+            except NotFound:  # Deleted meanwhile: the others of the list are asked for too.
+                continue
             room -= len(await asyncio.to_thread(record.model_dump_json))
             if records and room < 0:
                 return RecordPage(records=tuple(records), next=cursor_of(records[-1].job))
@@ -176,20 +180,37 @@ class LocalHistory(History):
         return RecordPage(records=tuple(records), next=following)
 
     async def _take_in(self, owner: str, records: Sequence[JobRecord]) -> Imported:
-        there = await asyncio.to_thread(self._place.store.known)
-        for record in records:
-            if there.get(record.job.id, owner) != owner:
-                raise Conflict(f"{record.job.id} cannot be kept under its id.", field="records")
-        new = [record for record in records if record.job.id not in there]
-        await asyncio.to_thread(self._keep_all, new)
-        added: set[str] = await self._place.keep(
-            self._place.store.take_in, [record.job for record in new]
-        )
+        # One import after the other: what a refused one takes back must not be of another's.
+        async with self._importing:
+            there = await asyncio.to_thread(self._place.store.known)
+            for record in records:
+                if there.get(record.job.id, owner) != owner:
+                    raise Conflict(f"{record.job.id} cannot be kept under its id.", field="records")
+            added = await self._take_in_all([r for r in records if r.job.id not in there])
         ids = dict.fromkeys(record.job.id for record in records)
         return Imported(
             added=tuple(id for id in ids if id in added),
             known=tuple(id for id in ids if id not in added),
         )
+
+    async def _take_in_all(self, records: Sequence[JobRecord]) -> set[str]:
+        """Keep all, or none: a record that stays behind is a job to the next start."""
+        try:
+            await asyncio.to_thread(self._keep_all, records)
+            added: set[str] = await self._place.keep(
+                self._place.store.take_in, [record.job for record in records]
+            )
+        except Exception:
+            await asyncio.to_thread(self._take_back, records)
+            raise
+        return added
+
+    def _take_back(self, records: Sequence[JobRecord]) -> None:
+        for record in records:
+            try:
+                self._records_kept.remove(record.job.owner, record.job.id)
+            except OSError as exc:  # Why it was refused is what has to be told.
+                _LOG.error("The record of %s, not imported, is left: %s", record.job.id, exc)
 
     def _keep_all(self, records: Sequence[JobRecord]) -> None:
         with disk_errors():

@@ -18,7 +18,7 @@ from .curves import LocalCurves
 from .following import follow
 from .logs import Log, find_log
 from .place import Place
-from .quotes import quote_of
+from .quotes import quote_of, used_by
 from .rundir import RunDir, Unreadable
 from .searching import search, search_text
 from .stacks import stacks_of
@@ -31,8 +31,9 @@ __all__ = ("LocalInsight",)
 _LOG = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-#: Looks that take long, at a time: nobody else's short ones wait for them.
-_AT_ONCE = 4
+#: Searches at a time, and looks into the processes of a job. Apart, for a look may take as long as
+#: `stacks_of` says, and a search about a second.
+_SEARCHES, _LOOKS = 4, 4
 _PIECE = 256 * 1024
 
 
@@ -51,7 +52,8 @@ class LocalInsight(Insight):
         super().__init__(backend)
         self._place = place
         self._read_curves = curves
-        self._pool = ThreadPoolExecutor(_AT_ONCE, "dllab-insight")
+        self._searches = ThreadPoolExecutor(_SEARCHES, "dllab-search")
+        self._looks = ThreadPoolExecutor(_LOOKS, "dllab-look")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._silent: dict[str, float] = {}  # Jobs whose silence was seen, and since when.
         self._looking: set[asyncio.Task[None]] = set()
@@ -65,7 +67,8 @@ class LocalInsight(Insight):
         self._loop = None
         for task in self._looking:
             task.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._searches, self._looks):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def known(self, job: TrainingJob) -> TrainingJob:
         """A job as it was just seen, with what its curves say and what is wrong with it.
@@ -92,7 +95,7 @@ class LocalInsight(Insight):
         if await asyncio.to_thread(was_looked_at, folder, job):
             return  # By the service before this one.
         try:
-            stacks = await self._slowly(stacks_of, job, folder.account)
+            stacks = await _in(self._looks, stacks_of, job, folder.account)
             await asyncio.to_thread(keep_stacks, folder, job, stacks)
         except (Unavailable, OSError) as exc:
             _LOG.warning("%s is silent, and cannot be looked into: %s", job.id, exc)
@@ -107,7 +110,7 @@ class LocalInsight(Insight):
     async def _stacks(self, owner: str, id: str) -> tuple[Stack, ...]:
         job = await self._backend.get(owner, id)
         folder = await asyncio.to_thread(self._place.folder, id)
-        return await self._slowly(stacks_of, job, folder.account)
+        return await _in(self._looks, stacks_of, job, folder.account)
 
     async def _search(
         self,
@@ -123,8 +126,8 @@ class LocalInsight(Insight):
         log = find_log(job, replica, attempt)
         if not job.files:
             kept = await self._kept(owner, job, log)
-            return await self._slowly(search_text, kept.text, text, offset, limit)
-        return await self._slowly(search, self._run(id), log, text, offset, limit)
+            return await _in(self._searches, search_text, kept.text, text, offset, limit)
+        return await _in(self._searches, search, self._run(id), log, text, offset, limit)
 
     async def _follow(
         self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int
@@ -158,6 +161,9 @@ class LocalInsight(Insight):
     async def _quote(self, owner: str, spec: TrainingSpec) -> Quote:
         return await quote_of(self._place, self._backend, owner, spec)
 
+    async def _used(self, owner: str) -> float:
+        return await used_by(self._place, owner)
+
     async def _known(self, owner: str, id: str) -> TrainingJob:
         """The job as it was last seen: within the last second, while it lives."""
         job: TrainingJob | None = await self._place.keep(self._place.queue.find, id)
@@ -176,9 +182,12 @@ class LocalInsight(Insight):
     def _run(self, id: str) -> RunDir:
         return self._place.folder(id).run
 
-    async def _slowly(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: do(*args, **kwargs))
+
+async def _in(
+    pool: ThreadPoolExecutor, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool, lambda: do(*args, **kwargs))
 
 
 async def _whole(data: bytes) -> AsyncGenerator[bytes]:

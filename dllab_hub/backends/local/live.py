@@ -62,7 +62,7 @@ class Live:
     @property
     def runs(self) -> bool:
         """Whether it has what it asked for."""
-        return self.job.state in (JobState.RUNNING, JobState.RESTARTING)
+        return self.job.state.is_running
 
     @property
     def pausing(self) -> bool:
@@ -84,7 +84,7 @@ class Live:
     def look(self) -> TrainingJob:
         """The job as it is now; `job` is left as it was."""
         job = look(self.folder, self.job, self.asked)
-        if job.state in (JobState.RUNNING, JobState.RESTARTING):
+        if job.state.is_running:
             self.seen = time.time()
         elif not self.waits and self.seen is not None and readings.end(self.folder.run) is None:
             # Nobody has written down how long it ran; what was seen counts.

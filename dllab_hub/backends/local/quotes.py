@@ -12,9 +12,7 @@ from ..quoting import Ahead, Busy, ahead_of, ends_in, first_start, quote
 from ..room import Room, cpu_wish
 from .place import Place
 
-__all__ = ("hours_of", "quote_of")
-
-_AT_WORK = (JobState.RUNNING, JobState.RESTARTING)
+__all__ = ("hours_of", "quote_of", "used_by")
 
 
 async def quote_of(place: Place, backend: Backend, owner: str, spec: TrainingSpec) -> Quote:
@@ -30,7 +28,7 @@ async def quote_of(place: Place, backend: Backend, owner: str, spec: TrainingSpe
     capacity = await backend.capacity(owner, spec.gpus)
     live: list[TrainingJob] = await place.keep(_live, place)
     waiting = [job for job in live if job.state is JobState.PENDING]
-    running = [job for job in live if job.state in _AT_WORK]
+    running = [job for job in live if job.state.is_running]
     before = ahead_of(owner, spec.priority, waiting)
     room = Room(
         capacity.total,
@@ -55,6 +53,17 @@ async def quote_of(place: Place, backend: Backend, owner: str, spec: TrainingSpe
     )
 
 
+async def used_by(place: Place, owner: str) -> float:
+    """GPU-hours that a person has used, as `hours_of`, by what is known now.
+
+    Args:
+        place: Where jobs lie.
+        owner: The person.
+    """
+    live: list[TrainingJob] = await place.keep(_live, place)
+    return await asyncio.to_thread(hours_of, place, owner, live, time.time())
+
+
 def hours_of(place: Place, owner: str, live: list[TrainingJob], now: float) -> float:
     """GPU-hours that a person has used in the last `QUOTA_DAYS` days, what runs included.
 
@@ -70,7 +79,7 @@ def hours_of(place: Place, owner: str, live: list[TrainingJob], now: float) -> f
         if job.owner != owner:
             continue
         seconds += job.gpu_seconds  # Of its launches before.
-        if job.state in _AT_WORK and job.started is not None:
+        if job.state.is_running and job.started is not None:
             seconds += job.spec.gpus * max(now - max(job.started, since), 0.0)
     return seconds / 3600
 

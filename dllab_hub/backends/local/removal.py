@@ -23,6 +23,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST = 600.0
 #: What open says of a name that is no directory, and of a link.
 _NO_FOLDER = {errno.ELOOP, errno.ENOTDIR}
+#: What renaming a directory says of a name that is taken: by a directory, by a file or a link.
+_TAKEN = {errno.ENOTEMPTY, errno.ENOTDIR}
 _PIECE = 1000
 
 
@@ -131,7 +133,7 @@ def _lift(folder: int, name: str, top: int, fresh: Iterator[int]) -> None:
                 _allow(folder, name)
                 os.rename(name, target, src_dir_fd=folder, dst_dir_fd=top)
             except OSError as exc:
-                if exc.errno == errno.ENOTEMPTY:  # The name is taken.
+                if exc.errno in _TAKEN:
                     continue
                 raise
             return

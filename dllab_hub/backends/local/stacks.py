@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,8 +22,10 @@ from .account import Account
 
 __all__ = ("stacks_of",)
 
-#: Seconds for one process.
-_PATIENCE = 10.0
+#: Seconds for one process, and for all of a job: at the worst there is time for two after another.
+_PATIENCE, _IN_ALL = 10.0, 20.0
+#: With fewer seconds left no process is begun with: it would be said not to answer.
+_LEAST = 1.0
 #: Processes looked into at a time, and in all: a job of 1024 is told of its first ones.
 _AT_ONCE, _MOST = 4, 64
 _MOST_FRAMES, _OUTER = 60, 40
@@ -39,9 +42,9 @@ _ENDS = (
 
 
 def stacks_of(job: TrainingJob, account: Account) -> tuple[Stack, ...]:
-    """The stack of each replica that runs. Blocks for some seconds at the worst.
+    """The stack of each replica that runs. Blocks for `_IN_ALL` seconds at the worst.
 
-    Nothing is stopped for it.
+    Nothing is stopped for it. Of a process that was not reached in that time it is said.
 
     Args:
         job: As it is now.
@@ -54,8 +57,9 @@ def stacks_of(job: TrainingJob, account: Account) -> tuple[Stack, ...]:
     if not alive:
         return ()
     program = _program()
+    give_up = time.monotonic() + _IN_ALL
     with ThreadPoolExecutor(_AT_ONCE, "dllab-stacks") as pool:
-        return tuple(pool.map(lambda one: _stack(program, one, job, account), alive))
+        return tuple(pool.map(lambda one: _stack(program, one, job, account, give_up), alive))
 
 
 def _program() -> str:
@@ -69,7 +73,9 @@ def _program() -> str:
     return found
 
 
-def _stack(program: str, one: ReplicaStatus, job: TrainingJob, account: Account) -> Stack:
+def _stack(
+    program: str, one: ReplicaStatus, job: TrainingJob, account: Account, give_up: float
+) -> Stack:
     pid = one.pid or 0
     # What the job's files say of its processes is the job's; only its account's are looked into.
     if uid_of(pid) != account.uid:
@@ -77,12 +83,15 @@ def _stack(program: str, one: ReplicaStatus, job: TrainingJob, account: Account)
     if one.stopped:
         # A process that is stopped cannot be told from one that does not answer.
         return Stack(replica=one.name, pid=pid, error="the process is stopped by a signal.")
-    error = ""
+    error = f"there was no time for it: the others took {_IN_ALL:.0f} s."
     for _ in range(_TRIES):
+        patience = min(_PATIENCE, give_up - time.monotonic())
+        if patience < min(_LEAST, _PATIENCE):
+            break
         try:
-            done = _run(program, pid, account)
+            done = _run(program, pid, account, patience)
         except subprocess.TimeoutExpired:
-            error = f"it did not answer in {_PATIENCE:.0f} s."
+            error = f"it did not answer in {patience:.0f} s."
             break
         except OSError as exc:
             error = f"py-spy cannot be started: {exc.strerror}."
@@ -99,12 +108,14 @@ def _stack(program: str, one: ReplicaStatus, job: TrainingJob, account: Account)
     return Stack(replica=one.name, pid=pid, error=error)
 
 
-def _run(program: str, pid: int, account: Account) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    program: str, pid: int, account: Account, patience: float
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         # Not waiting for it to be stopped: what hangs in the kernel would never be.
         [program, "dump", "--json", "--nonblocking", "--pid", str(pid)],
         capture_output=True,
-        timeout=_PATIENCE,
+        timeout=patience,
         stdin=subprocess.DEVNULL,
         env={"PATH": os.defpath, "LANG": "C.UTF-8"},
         cwd="/",

@@ -148,7 +148,17 @@ class Store:
         ).fetchone()
         if row is None:
             return
-        entry = {"op": "delete", "id": id, "owner": owner, "ended": row[0], "gpu_seconds": row[1]}
+        ended, used = row
+        # Deleted before and imported since, by whomever: what it used here stays with whom it ran
+        # for. Else anybody's quota could be wiped by deleting a job twice.
+        buried = self._db.execute(
+            "SELECT owner, ended, gpu_seconds FROM deleted WHERE id = ?", (id,)
+        ).fetchone()
+        whose = owner
+        if buried is not None:
+            whose, before, seconds = buried
+            ended, used = max(before, ended) if used else before, used + seconds
+        entry = {"op": "delete", "id": id, "owner": whose, "ended": ended, "gpu_seconds": used}
         with self._both(entry):
             index.drop(self._db, id)
             self._bury(id, *(entry[key] for key in ("owner", "ended", "gpu_seconds")))

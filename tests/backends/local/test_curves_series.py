@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dllab_hub.backends.local.curves.lines import Lines
-from dllab_hub.backends.local.curves.series import Series, decimate, new_series, shown
+from dllab_hub.backends.local.curves.series import Series, new_series, shown
+from dllab_hub.backends.thinning import evenly
 from dllab_hub.specs.curve import MAX_POINTS
 
 
@@ -93,9 +94,9 @@ def test_many_curves():
 
 
 @given(st.lists(st.integers(), max_size=100), st.integers(2, 60))
-def test_decimate(values, most):
+def test_evenly(values, most):
     """At most so many, in order, the first and the last among them."""
-    found = decimate(values, most)
+    found = evenly(values, most)
 
     assert len(found) == min(len(values), most)
     assert (not values) or (values[0], values[-1]) == (found[0], found[-1])

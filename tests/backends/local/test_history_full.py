@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fault_machine import small_disk
 
+from dllab_hub.backends.local.leftovers import lost_records
 from dllab_hub.errors import NotFound, StorageFull
 from dllab_hub.specs import Code, TrainingSpec
 
@@ -45,6 +46,35 @@ async def test_room_is_made_on_a_full_disk(a_state, running, until, verb):
                     await backend.get("ada", job.id)
             else:
                 assert not (await backend.get("ada", job.id)).files
+
+
+@pytest.mark.parametrize("verb", ["take_in", "write"])
+async def test_a_refused_import(local, monkeypatch, a_state, verb):
+    """An import that there is no room for leaves nothing that the next start takes for jobs."""
+    backend = local.backend
+    jobs = [await local.over(await local.submit("ada")) for _ in range(2)]
+    records = (await backend.history.records("ada")).records
+    for job in jobs:
+        await backend.history.delete("ada", job.id)
+    kept = backend.history._records_kept
+    real, said = kept.write, []
+
+    def full(*args):
+        said.append(args)
+        if verb == "write" and len(said) == 1:
+            real(*args)  # The first of two fits.
+            return
+        raise OSError(28, "No space left on device")
+
+    owner, name = (backend.place.store._journal, "append") if verb == "take_in" else (kept, verb)
+    monkeypatch.setattr(owner, name, full)
+    with pytest.raises(StorageFull):
+        await backend.history.take_in("ada", records)
+    monkeypatch.undo()
+    assert [] == list(a_state.records.glob("*/*"))
+    assert [] == lost_records(backend.place, kept)
+    assert () == (await backend.list("ada")).jobs
+    assert 2 == len((await backend.history.take_in("ada", records)).added)
 
 
 async def test_there_is_no_room_even_then(local, monkeypatch, a_state):

@@ -43,6 +43,24 @@ async def test_deleted_while_its_record_is_made(local, monkeypatch, record_file)
         await local.backend.get("ada", job.id)
 
 
+async def test_deleted_during_an_export(local, monkeypatch):
+    """A job that is deleted after the page was found is left out; the others are exported."""
+    jobs = [await local.over(await local.submit("ada")) for _ in range(3)]
+    store, history = local.backend.place.store, local.backend.history
+    page = store.page
+    loop = asyncio.get_running_loop()
+
+    def then_deleted(*args):
+        found = page(*args)
+        asyncio.run_coroutine_threadsafe(history.delete("ada", jobs[1].id), loop).result(20)
+        return found
+
+    monkeypatch.setattr(store, "page", then_deleted)
+    records = (await history.records("ada")).records
+
+    assert [jobs[2].id, jobs[0].id] == [record.job.id for record in records]
+
+
 async def test_a_record_that_cannot_be_read_now(local, monkeypatch, record_file):
     """A disk that fails for a moment does not make an empty record of a good one."""
     job = await local.over(await local.submit("ada", prints="hello\n"))

@@ -69,4 +69,6 @@ async def test_a_quota_that_is_used_up(local, make_spec):
     await local.over(await local.submit("ada", gpus=2))
     seen = await local.backend.insight.quote("ada", make_spec("asked", gpus=1), 1e-6)
     assert "you have used" in seen.refused
+    assert seen.refused == await local.backend.insight.refusal("ada", 1, 1e-6)
+    assert "" == await local.backend.insight.refusal("grace", 1, 1e-6)
     assert "" == (await local.backend.insight.quote("ada", make_spec("asked"), 1e-6)).refused

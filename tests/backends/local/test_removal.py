@@ -90,6 +90,25 @@ def test_a_deep_tree(root):
     assert before == len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_names_that_are_used_for_moving(root, outside, kind):
+    """A tree goes whose names are those that a removal itself would give, whatever they are of."""
+    tree = root / "tree"
+    for number in range(40):  # Many, for no order of names is promised.
+        (tree / f"a{number}" / "b" / "c").mkdir(parents=True)
+        name = tree / f".lifted-{number}"
+        if kind == "file":
+            name.touch()
+        elif kind == "link":
+            name.symlink_to(outside)
+        else:
+            (name / "d" / "e").mkdir(parents=True)
+    remove(root, "tree")
+
+    assert [] == os.listdir(root)
+    assert "mine" == (outside / "precious").read_text()
+
+
 def test_somebody_writes_meanwhile(root, outside):
     """A process that goes on putting files and links there for a while does not save the tree."""
     tree = root / "tree"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -91,6 +92,29 @@ async def test_a_program_that_fails(job, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(Unavailable, match="py-spy"):
         stacks_of(job, ME)
+
+
+async def test_many_that_do_not_answer(local, job, monkeypatch, tmp_path):
+    """All take one time together, who was not reached is named, and no search waits for them."""
+    program = tmp_path / "py-spy"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(stacks_module, "_PATIENCE", 2.0)
+    monkeypatch.setattr(stacks_module, "_IN_ALL", 3.5, raising=False)
+    many = job.model_copy(update={"replicas": job.replicas * 12})
+    began = time.monotonic()
+    errors = [one.error for one in stacks_of(many, ME)]
+
+    assert time.monotonic() - began < 8
+    assert ["it did not answer in 2 s."] * 4 == errors[:4]
+    assert ["there was no time for it: the others took 4 s."] * 16 == errors[8:]
+    looks = [asyncio.create_task(local.backend.insight.stacks("ada", job.id)) for _ in range(6)]
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    await local.backend.insight.search("ada", job.id, "x")
+    assert time.monotonic() - began < 1
+    await asyncio.gather(*looks)
 
 
 def test_who_waits():

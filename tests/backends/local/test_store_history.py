@@ -114,6 +114,23 @@ def test_an_import_after_a_deletion(store, make_job, tmp_path):
     assert 7.0 == store.gpu_seconds("ada", 0)
 
 
+@pytest.mark.parametrize("who", ["ada", "grace"])
+def test_a_deletion_after_an_import(store, make_job, tmp_path, who):
+    """What a job used counts for whom it ran, whoever imports and deletes it again."""
+    id = make_job(1).id
+    store.add(make_job(1, gpu_seconds=7.0))
+    store.delete("ada", id)
+    for ended in (1.0, 9e9):  # What an import says of its end does not count either.
+        store.take_in([make_job(1, owner=who, gpu_seconds=5.0, ended=ended)])
+        store.delete(who, id)
+    store.erase()
+
+    assert 7.0 == store.gpu_seconds("ada", 2000)
+    assert 0.0 == store.gpu_seconds("ada", 2002) == store.gpu_seconds("grace", 0)
+    assert 7.0 == rebuilt(store, tmp_path).gpu_seconds("ada", 2000)
+    assert 0.0 == store.gpu_seconds("ada", 2002)
+
+
 def test_nothing_is_half_written(store, make_job, monkeypatch, tmp_path):
     """What the index refuses is not in the journal either."""
     store.add(make_job(1))

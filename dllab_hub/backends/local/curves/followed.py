@@ -57,7 +57,7 @@ class Followed:
     @property
     def lives(self) -> bool:
         """Whether more may come."""
-        return self.job.state in (JobState.RUNNING, JobState.RESTARTING)
+        return self.job.state.is_running
 
     def refresh(self, seconds: float) -> bool:
         """Read for about so many seconds what is new; whether that was all."""

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from ....specs import Curve
 from ....specs.curve import MAX_POINTS
+from ...thinning import evenly
 
-__all__ = ("LONGEST_NAME", "Series", "Snapshot", "decimate", "new_series", "shown")
+__all__ = ("LONGEST_NAME", "Series", "Snapshot", "new_series", "shown")
 
 #: Characters of a curve's name.
 LONGEST_NAME = 200
 
 #: Curves of one job that have all points there may be.
 _LARGE = 100
-_T = TypeVar("_T")
 Source = Literal["report", "tensorboard", "usage", "gpu"]
 
 
@@ -130,22 +129,10 @@ class Snapshot:
             source=source,
             replica=replica,
             run=run,
-            steps=decimate(self.steps, most) if stepped else (),
-            times=decimate(self.times, most),
-            values=tuple(v if math.isfinite(v) else None for v in decimate(self.values, most)),
+            steps=evenly(self.steps, most) if stepped else (),
+            times=evenly(self.times, most),
+            values=tuple(v if math.isfinite(v) else None for v in evenly(self.values, most)),
         )
-
-
-def decimate(values: Sequence[_T], most: int) -> tuple[_T, ...]:
-    """At most ``most`` of the values (2 at least), evenly taken; the first and the last stay.
-
-    >>> decimate(range(10), 4)
-    (0, 3, 6, 9)
-    """
-    count = len(values)
-    if count <= most:
-        return tuple(values)
-    return tuple(values[round(i * (count - 1) / (most - 1))] for i in range(most))
 
 
 def shown(text: str) -> str:

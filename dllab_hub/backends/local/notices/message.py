@@ -48,7 +48,7 @@ def kind_of(before: Seen, job: TrainingJob) -> NoticeKind | None:
             return "paused"
         if job.state is JobState.RESTARTING:
             return "restarted"
-    at_work = job.state in (JobState.RUNNING, JobState.RESTARTING)
+    at_work = job.state.is_running
     if at_work and job.silent_since is not None and not before.silent:
         return "stalled"
     # A relaunch can be quicker than a look.
