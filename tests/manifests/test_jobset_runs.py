@@ -27,9 +27,10 @@ from kubernetes_asyncio.client.rest import ApiException
 from dllab_hub.catalog import assemble
 from dllab_hub.manifests.cluster import Cluster
 from dllab_hub.manifests.gang import set_name
+from dllab_hub.manifests.status import Observed, observed
 from dllab_hub.manifests.training import ID_LABEL, jobset
 from dllab_hub.names import new_id
-from dllab_hub.specs import Code, Role, TrainingSpec
+from dllab_hub.specs import Code, JobState, Role, TrainingSpec
 
 KUBECONFIG, IMAGE, HOST = map(os.environ.get, ("KUBECONFIG", "DLLAB_TEST_IMAGE", "DLLAB_TEST_HOST"))
 pytestmark = [
@@ -154,6 +155,13 @@ class Place:
         found = await self.core.list_namespaced_pod(self.name, label_selector=f"{ID_LABEL}={id}")
         return sorted(found.items, key=lambda pod: str(pod.metadata.name))
 
+    async def seen(self, id: str, spec: TrainingSpec) -> Observed:
+        """What `observed` makes of the real objects."""
+        found = await self.core.list_namespaced_pod(
+            self.name, label_selector=f"{ID_LABEL}={id}", _preload_content=False
+        )
+        return observed(await self.set_of(id), (await found.json())["items"], spec)
+
     async def log(self, pod: Any) -> str:
         try:
             return str(await self.core.read_namespaced_pod_log(pod.metadata.name, self.name))
@@ -228,6 +236,7 @@ async def test_a_lost_pod_is_a_new_attempt_of_all(place: Place) -> None:
     )
     id = await place.submit(spec)
     await place.said(id, "attempt 1 sum 6 from step 0", 4)
+    assert JobState.RUNNING is (await place.seen(id, spec)).state
     await asyncio.sleep(1)  # Rank 0 saves after it has said so.
     victim = (await place.pods(id))[2]
     await place.core.delete_namespaced_pod(victim.metadata.name, place.name)
@@ -235,6 +244,9 @@ async def test_a_lost_pod_is_a_new_attempt_of_all(place: Place) -> None:
     await place.said(id, "attempt 2 sum 6 from step 30", 4)
     status = await place.until(id, complete)
     assert 1 == status["restarts"]
+    found = await place.seen(id, spec)
+    assert (JobState.SUCCEEDED, 2, 4) == (found.state, found.attempt, len(found.replicas))
+    assert {0} == {replica.exit_code for replica in found.replicas}
 
 
 async def test_the_chief_ends_the_servers(place: Place) -> None:
@@ -251,6 +263,7 @@ async def test_the_chief_ends_the_servers(place: Place) -> None:
     )
     id = await place.submit(spec)
     await place.until(id, complete)
+    assert JobState.SUCCEEDED is (await place.seen(id, spec)).state
 
     give_up = time.monotonic() + 60
     while any(pod.status.phase == "Running" for pod in await place.pods(id)):
@@ -284,6 +297,7 @@ async def test_a_suspended_set_has_no_pods_and_goes_on(place: Place) -> None:
     while await place.pods(id):
         assert time.monotonic() < give_up
         await asyncio.sleep(0.3)
+    assert JobState.PENDING is (await place.seen(id, spec)).state  # Nobody has marked it paused.
     await suspend(False)
     await place.said(id, "from step 30", 2)
     await place.until(id, complete)
@@ -302,6 +316,9 @@ async def test_a_wrong_token_opens_nothing(place: Place) -> None:
     await place.sets.create_namespaced_custom_object(*SETS, place.name, "jobsets", body)
     await place.until("shut-b2c3d4f", lambda status: status.get("terminalState") == "Failed")
 
-    (pod,) = await place.pods("shut-b2c3d4f")
-    (first,) = pod.status.init_container_statuses
-    assert "answers 403" in first.state.terminated.message
+    found = await place.seen("shut-b2c3d4f", spec)
+    assert JobState.FAILED is found.state
+    assert (
+        "worker-0: the job's files did not come: the lab service answers 403 Forbidden."
+        == found.reason
+    )

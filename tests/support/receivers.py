@@ -45,7 +45,7 @@ class Hook:
 
 
 @contextmanager
-def hook(tls: ssl.SSLContext | None = None) -> Iterator[Hook]:
+def hook(tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Hook]:
     """A receiver that takes all; with ``tls`` over HTTPS."""
     made = Hook()
 
@@ -67,7 +67,7 @@ def hook(tls: ssl.SSLContext | None = None) -> Iterator[Hook]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
     server.daemon_threads = True
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)

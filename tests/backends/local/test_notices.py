@@ -159,16 +159,15 @@ async def test_what_is_to_be_sent_survives(running, a_state: StateDir, rules):
     """A letter that nobody took before a restart is sent after it."""
     with socket.socket() as door:  # Bound, and nobody listens.
         door.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{door.getsockname()[1]}/"
+        port = door.getsockname()[1]
         async with running(a_state) as backend:
             backend.notices._pauses = (0.3,) * 5
-            await backend.notices.set("ada", NoticeWish(webhook=url))
+            await backend.notices.set("ada", NoticeWish(webhook=f"http://127.0.0.1:{port}/"))
             await backend.submit("ada", _spec())
             waits = (await deliveries(backend, 1, "retrying"))[0]
             assert "retrying" == waits.state
-    with hook() as receiver:
+    with hook(port=port) as receiver:
         async with running(a_state) as backend:
-            await backend.notices.set("ada", NoticeWish(webhook=receiver.url))
             await asyncio.to_thread(receiver.until, 1)
             assert 1 == len(await deliveries(backend, 1))
 
