@@ -166,7 +166,7 @@ class Place:
         try:
             return str(await self.core.read_namespaced_pod_log(pod.metadata.name, self.name))
         except ApiException as exc:
-            if exc.status == 400:  # It has not started yet.
+            if exc.status in (400, 404):  # It has not started yet, or is gone already.
                 return ""
             raise
 
