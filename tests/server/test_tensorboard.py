@@ -206,7 +206,7 @@ def test_requests_at_the_moment_it_ends_are_answered(lab: Lab) -> None:
     assert lab.get("tensorboard/").is_success
 
 
-def test_it_never_outlives_the_server(tmp_path: Path) -> None:
+def test_it_ends_with_its_server(tmp_path: Path) -> None:
     """However the Jupyter server ends, TensorBoard ends with it."""
     lab = _start(tmp_path)
     assert lab.get("tensorboard/").is_success, (tmp_path / "log").read_text()
