@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ..specs import CUSTOM, Catalog, LabSpec
@@ -29,7 +30,7 @@ def lab_environment(spec: LabSpec, catalog: Catalog, home: str) -> dict[str, str
         "DLLAB_LAB": json.dumps(spec.model_dump(mode="json", exclude={"ssh_key"})),
         "DLLAB_IMAGE": spec.image,
         "DLLAB_IMAGE_TITLE": spec.custom if own else catalog.image(spec.image).title,
-        "DLLAB_VOLUMES": json.dumps(offered_volumes(spec, catalog, home)),
+        "DLLAB_VOLUMES": json.dumps(offered_volumes(spec.volumes, catalog, home)),
         "DLLAB_IDLE": str(idle),
         "DLLAB_TENSORBOARD": "1" if spec.tensorboard else "0",
         "DLLAB_SSH": "1" if spec.ssh else "0",
@@ -43,10 +44,10 @@ def lab_environment(spec: LabSpec, catalog: Catalog, home: str) -> dict[str, str
     return env
 
 
-def offered_volumes(spec: LabSpec, catalog: Catalog, home: str) -> dict[str, dict[str, Any]]:
+def offered_volumes(names: Iterable[str], catalog: Catalog, home: str) -> dict[str, dict[str, Any]]:
     """Name -> what a program needs to reach the volume, for those that were picked."""
     found = {}
-    for volume in map(catalog.volume, spec.volumes):
+    for volume in map(catalog.volume, names):
         entry: dict[str, Any] = {
             "title": volume.title, "read_only": volume.read_only, "place": volume.place
         }  # fmt: skip

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidRequest
-from ..specs import CUSTOM, Catalog, GpuType, LabSpec
+from ..specs import CUSTOM, Catalog, LabSpec
 from . import volumes
+from .gpus import ANY_GPU, any_gpu, tolerations
 from .packages import init_container, overlay
 
 __all__ = ("SETTINGS", "pod_settings")
@@ -29,8 +30,6 @@ SETTINGS = (
     "extra_labels",
     "extra_container_config",
 )
-_ANY_GPU = "nvidia.com/gpu"
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point, no temporary file.
 
 
 def pod_settings(
@@ -49,7 +48,7 @@ def pod_settings(
     Raises:
         InvalidRequest: two volumes would appear at the same place, or an image is no container.
     """
-    kind = _gpu_kind(spec, catalog)
+    kind = catalog.gpu_type(spec.gpu_type) if spec.gpu_type else any_gpu(catalog)
     made = {name: configured[name] for name in SETTINGS}
     made["image"] = spec.custom if spec.image == CUSTOM else catalog.image(spec.image).container
     if not made["image"]:
@@ -58,7 +57,7 @@ def pod_settings(
         made["cpu_limit"] = made["cpu_guarantee"] = spec.cpus
     if spec.memory is not None:
         made["mem_limit"] = made["mem_guarantee"] = spec.memory
-    known = {_ANY_GPU, *(entry.resource for entry in catalog.gpu_types)}
+    known = {ANY_GPU, *(entry.resource for entry in catalog.gpu_types)}
     for name in ("extra_resource_limits", "extra_resource_guarantees"):
         # Quantities are strings there; a cluster wants the same number in both for GPUs.
         others = {key: value for key, value in configured[name].items() if key not in known}
@@ -66,10 +65,7 @@ def pod_settings(
     made["tolerations"] = _listed(configured["tolerations"])
     if spec.gpus:
         made["node_selector"] = {**configured["node_selector"], **kind.node_selector}
-        made["tolerations"] += [
-            {key: value for key, value in toleration.to_wire().items() if value}
-            for toleration in kind.tolerations
-        ]
+        made["tolerations"] += tolerations(kind)
     made["volumes"], made["volume_mounts"] = _volumes(spec, catalog, configured, home, username)
     made["init_containers"] = _listed(configured["init_containers"])
     if spec.requirements:
@@ -87,31 +83,11 @@ def pod_settings(
     return made
 
 
-def _gpu_kind(spec: LabSpec, catalog: Catalog) -> GpuType:
-    """The type that was picked; for "any" one that tolerates what nodes of each such type ask."""
-    if spec.gpu_type:
-        return catalog.gpu_type(spec.gpu_type)
-    resources = [kind.resource for kind in catalog.gpu_types]
-    resource = _ANY_GPU if _ANY_GPU in resources or not resources else resources[0]
-    same = [kind for kind in catalog.gpu_types if kind.resource == resource]
-    tolerations = dict.fromkeys(toleration for kind in same for toleration in kind.tolerations)
-    return GpuType(name="any", title="any", resource=resource, tolerations=tuple(tolerations))
-
-
 def _volumes(
     spec: LabSpec, catalog: Catalog, configured: Mapping[str, Any], home: str, username: str
 ) -> tuple[list[Any], list[Any]]:
     sources, mounts = _listed(configured["volumes"]), _listed(configured["volume_mounts"])
-    if _SHARED_MEMORY not in {entry.get("mountPath") for entry in mounts}:
-        # 64 MiB is what containers have else, and PyTorch's data loaders need far more. It counts
-        # as memory of the lab.
-        sources.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
-        mounts.append({"name": "shared-memory", "mountPath": _SHARED_MEMORY})
-    for volume in map(catalog.volume, spec.volumes):
-        if not volumes.is_mounted(volume):
-            continue
-        sources.append(volumes.source(volume))
-        mounts.append(volumes.mount(volume, home, username))
+    volumes.add(sources, mounts, map(catalog.volume, spec.volumes), home, username)
     top = overlay(spec, home)
     if spec.requirements and not any(
         f"{top}/".startswith(f"{entry['mountPath'].rstrip('/')}/") for entry in mounts
@@ -119,14 +95,7 @@ def _volumes(
         # Homes of this cluster last no longer than their lab.
         sources.append({"name": "overlay", "emptyDir": {}})
         mounts.append({"name": "overlay", "mountPath": top})
-    paths = [entry["mountPath"].rstrip("/") for entry in mounts]
-    twice = sorted({path for path in paths if paths.count(path) > 1})
-    if twice:
-        raise InvalidRequest(
-            f"more than one would appear at {twice[0]}.",
-            hint="Pick one of them, or ask the administrator.",
-            field="volumes",
-        )
+    volumes.check(mounts)
     return sources, mounts
 
 

@@ -58,10 +58,12 @@ def observed(
     """
     status = jobset.get("status") or {}
     attempt = int(status.get("restarts") or 0) + 1
-    here = [pod for pod in pods if _attempt(pod) == attempt]
+    names = {role_name(spec, n): role.name for n, role in enumerate(spec.roles)}
+    # A pod that somebody else has labelled so is none of the job's.
+    here = [pod for pod in pods if _attempt(pod) == attempt and _label(pod, _ROLE) in names]
     over = _condition(status, "Completed") or _condition(status, "Failed")
     known = sorted(
-        (_replica(pod, spec, attempt, over=bool(over)) for pod in here),
+        (_replica(pod, names, attempt, over=bool(over)) for pod in here),
         key=lambda pair: (_order(pair[0], spec), pair[0].index),
     )
     replicas = tuple(replica for replica, _ in known)
@@ -86,12 +88,11 @@ def observed(
 
 
 def _replica(
-    pod: Mapping[str, Any], spec: TrainingSpec, attempt: int, *, over: bool
+    pod: Mapping[str, Any], names: Mapping[str, str], attempt: int, *, over: bool
 ) -> tuple[ReplicaStatus, str]:
     """A pod as a replica, and a sentence about how it failed, or nothing."""
-    labels, status = pod["metadata"]["labels"], pod.get("status") or {}
-    names = {role_name(spec, n): role.name for n, role in enumerate(spec.roles)}
-    role, index = names.get(labels[_ROLE], labels[_ROLE]), int(labels[_INDEX])
+    status = pod.get("status") or {}
+    role, index = names[_label(pod, _ROLE)], int(_label(pod, _INDEX) or 0)
     name = f"{role}-{index}"
     running, ended = _container(status.get("containerStatuses") or ())
     if ended is None and running is None:
@@ -164,7 +165,11 @@ def _container(
 
 
 def _attempt(pod: Mapping[str, Any]) -> int:
-    return int(pod["metadata"]["labels"].get(_RESTARTS) or 0) + 1
+    return int(_label(pod, _RESTARTS) or 0) + 1
+
+
+def _label(pod: Mapping[str, Any], name: str) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(name, ""))
 
 
 def _order(replica: ReplicaStatus, spec: TrainingSpec) -> int:

@@ -15,8 +15,9 @@ from ..names import slug
 from ..specs import Catalog, GpuType, TrainingSpec
 from . import volumes
 from .cluster import Cluster
-from .environment import escape
+from .environment import escape, offered_volumes
 from .gang import gang, role_name, set_name
+from .gpus import any_gpu, tolerations
 
 __all__ = ("ID_LABEL", "OWNER_ANNOTATION", "OWNER_LABEL", "jobset")
 
@@ -29,7 +30,6 @@ _RESTARTS = "jobset.sigs.k8s.io/restart-attempt"
 _QUEUE = "kueue.x-k8s.io/queue-name"
 _LAUNCHER = ("python3", "-m", "dllab_hub.runtime.launcher")
 _WORKSPACE, _RUN = "/dllab/workspace", "/dllab/run"
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point, no temporary file.
 
 
 def jobset(
@@ -103,9 +103,7 @@ def _role(
     image = catalog.image(spec.image).container
     if not image:
         raise InvalidRequest("this image has no container image to pull.", field="image")
-    kind = GpuType(name="any", title="any")
-    if catalog.gpu_types:
-        kind = catalog.gpu_types[0]
+    kind = any_gpu(catalog)
     sources, mounts = _volumes(id, owner, spec, catalog, cluster)
     security = {
         "allowPrivilegeEscalation": False,
@@ -160,15 +158,8 @@ def _role(
         ],
         "volumes": sources,
     }
-    if role.gpus:
-        if kind.node_selector:
-            pod["nodeSelector"] = dict(kind.node_selector)
-        tolerations = [
-            {key: value for key, value in toleration.to_wire().items() if value}
-            for toleration in kind.tolerations
-        ]
-        if tolerations:
-            pod["tolerations"] = tolerations
+    if role.gpus and (tolerated := tolerations(kind)):
+        pod["tolerations"] = tolerated
     if cluster.priority_class:
         pod["priorityClassName"] = cluster.priority_class
     return {
@@ -213,16 +204,7 @@ def _resources(spec: TrainingSpec, number: int, kind: GpuType) -> dict[str, Any]
 
 def _environment(number: int, id: str, spec: TrainingSpec, catalog: Catalog) -> list[Any]:
     role = spec.roles[number]
-    offered = {}
-    for volume in map(catalog.volume, spec.volumes):
-        entry: dict[str, Any] = {
-            "title": volume.title, "read_only": volume.read_only, "place": volume.place
-        }  # fmt: skip
-        if volumes.is_mounted(volume):
-            entry["path"] = volumes.mount_path(volume, _WORKSPACE)
-        else:
-            entry |= {"url": volume.url, "options": volume.options}
-        offered[volume.name] = entry
+    offered = offered_volumes(spec.volumes, catalog, _WORKSPACE)
     own = {
         "HOME": _RUN,
         "PYTHONUNBUFFERED": "1",
@@ -256,21 +238,11 @@ def _volumes(
     sources: list[Any] = [
         {"name": "workspace", "emptyDir": {}},
         {"name": "run", "persistentVolumeClaim": {"claimName": cluster.claim}},
-        # 64 MiB is what containers have else, and PyTorch's data loaders need far more. It counts
-        # as memory of the replica.
-        {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
     ]
     mounts: list[Any] = [
         {"name": "workspace", "mountPath": _WORKSPACE},
         {"name": "run", "mountPath": _RUN, "subPath": f"jobs/{id}"},
-        {"name": "shared-memory", "mountPath": _SHARED_MEMORY},
     ]
-    for volume in map(catalog.volume, spec.volumes):
-        if volumes.is_mounted(volume):
-            sources.append(volumes.source(volume))
-            mounts.append(volumes.mount(volume, _WORKSPACE, slug(owner)))
-    paths = [entry["mountPath"].rstrip("/") for entry in mounts]
-    twice = sorted({path for path in paths if paths.count(path) > 1})
-    if twice:
-        raise InvalidRequest(f"more than one would appear at {twice[0]}.", field="volumes")
+    volumes.add(sources, mounts, map(catalog.volume, spec.volumes), _WORKSPACE, slug(owner))
+    volumes.check(mounts)
     return sources, mounts

@@ -6,12 +6,15 @@ node (``hostPath``) is none of the ways.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidRequest
 from ..specs import Volume
 
-__all__ = ("is_mounted", "mount", "mount_path", "source")
+__all__ = ("add", "check", "is_mounted", "mount", "mount_path", "source")
+
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point, no temporary file.
 
 
 def is_mounted(volume: Volume) -> bool:
@@ -64,6 +67,44 @@ def mount(volume: Volume, home: str, username: str) -> dict[str, Any]:
     if volume.read_only:
         made["readOnly"] = True
     return made
+
+
+def add(
+    sources: list[Any], mounts: list[Any], volumes: Iterable[Volume], home: str, username: str
+) -> None:
+    """Add to a pod what every one of ours has, large shared memory, and the volumes it mounts.
+
+    Args:
+        sources: The pod's ``volumes``.
+        mounts: The container's ``volumeMounts``.
+        volumes: Those that were picked.
+        home: As in `mount`.
+        username: As in `mount`.
+    """
+    if _SHARED_MEMORY not in {entry.get("mountPath") for entry in mounts}:
+        # 64 MiB is what containers have else, and PyTorch's data loaders need far more. It counts
+        # as memory of the container.
+        sources.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
+        mounts.append({"name": "shared-memory", "mountPath": _SHARED_MEMORY})
+    for volume in filter(is_mounted, volumes):
+        sources.append(source(volume))
+        mounts.append(mount(volume, home, username))
+
+
+def check(mounts: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse two things at one place.
+
+    Raises:
+        InvalidRequest: naming ``volumes``.
+    """
+    paths = [entry["mountPath"].rstrip("/") for entry in mounts]
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise InvalidRequest(
+            f"more than one would appear at {twice[0]}.",
+            hint="Pick one of them, or ask the administrator.",
+            field="volumes",
+        )
 
 
 def _name(volume: Volume) -> str:

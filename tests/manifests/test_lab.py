@@ -117,9 +117,7 @@ def test_each_kind_of_volume() -> None:
 
 def test_programs_are_told_where_volumes_are() -> None:
     """What is mounted has a path; what is read through fsspec has a URL and options."""
-    found = offered_volumes(
-        LabSpec(image="torch", volumes=("sets", "remote")), OFFERED, "/home/lab"
-    )
+    found = offered_volumes(("sets", "remote"), OFFERED, "/home/lab")
 
     assert {
         "sets": {"title": "Sets", "read_only": True, "place": "/data/sets", "path": "/data/sets"},

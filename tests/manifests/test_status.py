@@ -160,6 +160,13 @@ def test_a_role_with_a_long_name_is_called_by_it() -> None:
     assert ["a-role-with-a-long-name-0", "learner-0"] == [one.name for one in found.replicas]
 
 
+def test_a_stranger_among_the_pods_is_not_seen() -> None:
+    """A pod of a role that the wish does not have is none of the job's."""
+    found = seen("single", jobset(), pod(**RUNNING), pod("intruder", **RUNNING))
+
+    assert ["worker-0"] == [one.name for one in found.replicas]
+
+
 def test_nothing_was_created_yet() -> None:
     """A JobSet without a status waits, and says for what."""
     found = observed({"metadata": {}, "spec": {}}, (), WISHES["single"])

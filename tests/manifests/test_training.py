@@ -138,12 +138,19 @@ def test_names_fit() -> None:
 
 
 def test_mig_is_another_resource() -> None:
-    """Where the catalog's GPUs are parts of one, those are asked for, on nodes that have them."""
+    """Where the catalog's GPUs are parts of one, those are asked for."""
     catalog = OFFERED.model_copy(update={"gpu_types": (OFFERED.gpu_type("mig"),)})
     pod = pods(made(WISHES["allreduce"], catalog=catalog))[0]
 
     assert "2" == pod["containers"][0]["resources"]["limits"]["nvidia.com/mig-1g.10gb"]
-    assert {"gpu": "mig"} == pod["nodeSelector"]
+
+
+def test_any_gpu_will_do() -> None:
+    """A job is not bound to the nodes of one type, and tolerates what all of them ask."""
+    pod = pods(made(WISHES["allreduce"]))[0]
+
+    assert "nodeSelector" not in pod
+    assert [{"key": "nvidia.com/gpu", "operator": "Exists"}] == pod["tolerations"]
 
 
 @pytest.mark.parametrize(
