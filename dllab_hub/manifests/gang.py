@@ -55,6 +55,7 @@ def gang(id: str, spec: TrainingSpec) -> dict[str, Any]:
                 "replicas": role.replicas,
                 "processes": spec.processes_of(role),
                 "gpus": role.gpus,
+                "cpus": role.cpus,
             }
             for number, role in enumerate(spec.roles)
         ],

@@ -15,6 +15,11 @@ __all__ = ("Gang", "environment")
 
 #: Every pod has an address of its own, so that all can use the same ports.
 _MASTER, _JAX, _OWN = 29500, 29501, 29510
+#: What sizes the pools of threads: of OpenMP and the linear algebra, and of TensorFlow.
+_THREADS = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+)
 _CONTRACT = ("DLLAB_GANG", "DLLAB_RESTARTS", "DLLAB_RUN")
 
 
@@ -101,6 +106,10 @@ def environment(gang: Gang, place: int, inherited: Mapping[str, str]) -> dict[st
     if gang.processes > 1:
         name = f"{name}.{place}"
     env = {key: value for key, value in inherited.items() if key not in _CONTRACT}
+    if gang.role["cpus"] is not None:
+        # A container sees all cores of its node, however few it asked for.
+        for key in _THREADS:
+            env.setdefault(key, str(max(1, int(gang.role["cpus"] / gang.processes))))
     return env | {
         "DLLAB_JOB_ID": gang.about["id"],
         "DLLAB_ROLE": gang.role["name"],

@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 from trainings import ID, WISHES
 
+from dllab_hub.backends.local.plan import plan_of
 from dllab_hub.manifests.gang import gang
 from dllab_hub.runtime.gang import Gang, environment
+from dllab_hub.shim.environment import environment as shim_environment
+from dllab_hub.shim.replica import replicas_of
+from dllab_hub.shim.strategy import ports_needed
 from dllab_hub.specs import Role
 
 MODULE = [sys.executable, "-m", "dllab_hub.runtime.launcher"]
@@ -140,6 +144,36 @@ def test_volumes_appear_where_they_do_on_one_machine(tmp_path: Path) -> None:
     assert 1 == refused.returncode
     assert "rename data/sets" in refused.stderr
     assert "mine" == link.read_text()
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_words_are_those_of_one_machine(name: str, tmp_path: Path) -> None:
+    """A script finds the same variables in a pod, but for what only matters on one machine."""
+    spec = WISHES[name]
+    gpus = [f"GPU-{n}" for n in range(spec.gpus)]
+    plan = {"id": ID, **plan_of(spec, "python3"), "tensorboard": "t", "gpus": gpus}
+    replicas = replicas_of(plan, 1)
+    ports = range(ports_needed(plan, replicas))
+    there = shim_environment(plan, tmp_path, replicas, replicas[0], ports, inherited={})
+    env = pod(tmp_path, name, spec.roles[0].name, DLLAB_CHECKPOINT_EVERY="1", DLLAB_VOLUMES="{}")
+    here = environment(Gang.of(env), 0, env)
+
+    only_there = {"JAX_COORDINATOR_BIND_ADDRESS", "JAX_LOCAL_DEVICE_IDS"}
+    told = (
+        "DLLAB_",
+        "RANK",
+        "LOCAL_",
+        "WORLD_",
+        "GROUP_",
+        "ROLE_",
+        "MASTER_",
+        "TF_",
+        "TORCH",
+        "JAX_",
+    )
+    assert {key for key in there if key.startswith(told)} - only_there - {"DLLAB_LEASE"} == {
+        key for key in here if key.startswith(told)
+    }
 
 
 @pytest.mark.parametrize("name", WISHES)
