@@ -106,10 +106,10 @@ export class JobTab extends Panel {
             ? trans.__('Reading…')
             : job !== null && isUnderWay(job.state)
               ? trans.__(
-                  'Nothing was reported yet. Curves come from TensorBoard’s event files and from report() of dllab_hub.runtime.'
+                  'Nothing was reported yet. Curves come from TensorBoard’s event files and from report() of dllab_hub.runtime.report.'
                 )
               : trans.__(
-                  'This job reported nothing. Curves come from TensorBoard’s event files and from report() of dllab_hub.runtime.'
+                  'This job reported nothing. Curves come from TensorBoard’s event files and from report() of dllab_hub.runtime.report.'
                 )
         }
         trans={trans}
