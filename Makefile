@@ -55,6 +55,7 @@ format: .make/test ## format the Python code
 	@$(BIN)/ruff format .
 
 build: .make/test ## wheel and sdist into dist/
+	@rm -rf dist # The images take the one wheel in it.
 	@$(BIN)/python -m build --outdir dist .
 
 clean: ## remove what the other targets made; the state of the lab (~/.local/share/dllab-hub) stays

@@ -28,12 +28,20 @@ has the same keys and comes before it (`hub.config`)::
     max_gpus = 4               # GPUs one lab may hold
     max_gpus_per_user = 4      # GPUs all labs of one person may hold
     max_gpu_hours = 500        # GPU-hours the jobs of one person may use in 30 days
+    max_jobs = 20              # jobs of one person that may wait or run at once
+    max_job_gpus = 8           # GPUs these jobs may hold or wait for together
     max_replicas = 16          # replicas one job may have
     max_workspace_mb = 512     # megabytes of files that travel with one job
     max_gpu_idle = 240         # minutes without use after which a lab with GPUs ends at the latest
 
     [groups.staff]             # limits for members of a group
     max_gpus = 8
+
+    [[targets]]                # a cluster for jobs too: see `backends.kubernetes.settings`
+    name = "farm"
+    title = "GPU farm"
+    kubeconfig = "/etc/dllab/farm.yaml"
+    claim = "dllab-jobs"       # and the other keys of the table "cluster"
 
     [history]                  # files of jobs that have ended; their records stay
     keep_files_days = 30       # and those of favourites: see `backends.local.retention`
@@ -45,17 +53,27 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from . import images
 from .errors import DLLabError, InvalidRequest, NotFound, Unavailable
 from .settings import named, only, read, tables
-from .specs import CUSTOM, Catalog, Image
+from .specs import CUSTOM, Catalog, Image, check_places, targets_in
 from .state import StateDir
 
-__all__ = ("HERE", "SETTINGS", "assemble", "interpreter", "load_catalog", "server_of", "size")
+__all__ = (
+    "HERE",
+    "SETTINGS",
+    "assemble",
+    "cluster_catalog",
+    "interpreter",
+    "load_catalog",
+    "settings_of",
+    "size",
+)
 
 #: Name of the image that is the interpreter this program runs in.
 HERE = "here"
@@ -64,13 +82,13 @@ SETTINGS = "DLLAB_CATALOG"
 
 _LISTS = ("images", "volumes", "gpu_types")
 _KEYS = {*_LISTS, "default_image", "cpus", "memory", "idle", "bring", "limits", "groups"}
-#: Tables of the file that others read: `backends.local.retention` and `backends.local.notices`.
-_OTHERS = {"history", "notices"}
+#: Tables that others read: `backends.local.retention`, `backends.local.notices` and
+#: `backends.kubernetes.settings`.
+_OTHERS = {"alerts", "cluster", "history", "notices", "targets"}
 _LIMITS = {
     *("max_gpus", "max_gpus_per_user", "max_gpu_hours", "max_replicas", "max_workspace_mb"),
-    *("max_idle", "max_gpu_idle"),
+    *("max_jobs", "max_job_gpus", "max_idle", "max_gpu_idle"),
 }
-_KINDS = {"machine": {"path", "url"}, "cluster": {"claim", "nfs", "csi", "url"}}
 #: The last catalog of each state directory, with what it was made of.
 _made: dict[Path, tuple[Any, Catalog]] = {}
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -99,7 +117,7 @@ def load_catalog(
     path = state.root / "catalog.toml"
     first = json.loads(os.environ.get(SETTINGS, "{}")) if settings is None else settings
     where = f"{path} is wrong" if not first else "the catalog (LabCatalog, catalog.toml) is wrong"
-    defined = {HERE, *(env.image.name for env in found)}
+    defined = {HERE: _here(), **{env.image.name: env.image for env in found}}
     inputs = ({**read(path), **first}, offered, defined, where)
     # It is read for every form: while nothing has changed it is not made again.
     before = _made.get(state.root)
@@ -111,12 +129,36 @@ def load_catalog(
     return before[1]
 
 
+def settings_of(state: StateDir) -> dict[str, Any]:
+    """What the hub's configuration says, before what ``catalog.toml`` says. Blocks.
+
+    Raises:
+        DLLabError: the file cannot be read; the message names it.
+    """
+    first = json.loads(os.environ.get(SETTINGS, "{}"))
+    return {**read(state.root / "catalog.toml"), **first}
+
+
+def cluster_catalog(state: StateDir) -> Catalog:
+    """The catalog of a cluster, from `settings_of`. Blocks.
+
+    Raises:
+        DLLabError: a setting is wrong; the message names the entry and the field.
+    """
+    inputs = settings_of(state)
+    before = _made.get(state.root)
+    if before is None or before[0] != inputs:
+        where = "the catalog (LabCatalog, catalog.toml) is wrong"
+        _made[state.root] = before = (inputs, assemble(inputs, (), "cluster", where))
+    return before[1]
+
+
 def assemble(
     settings: Mapping[str, Any],
     offered: Sequence[Image],
     target: Literal["machine", "cluster"],
     where: str = "the catalog is wrong",
-    defined: Collection[str] = (),
+    defined: Mapping[str, Image] = MappingProxyType({}),
 ) -> Catalog:
     """The catalog that these settings describe.
 
@@ -126,23 +168,25 @@ def assemble(
             On a cluster entries are images of their own.
         target: What labs run on.
         where: How a complaint begins.
-        defined: Names of images that need not be offered, as their environment is not built.
+        defined: Images by name that need not be offered, as their environment is not built.
 
     Raises:
         DLLabError: a setting is wrong; the message names the entry and the field.
     """
     try:
         only(_KEYS | _OTHERS, settings, "")
-        for field in _LISTS:
+        for field in (*_LISTS, "targets"):
             tables(settings.get(field, []), field)
+        targets = targets_in(settings.get("targets", []), target)
         limits = settings.get("limits", {})
         only(_LIMITS, limits, "limits")
         if target == "cluster" and not settings.get("images"):
             raise InvalidRequest("none is given: a cluster needs one at least.", field="images")
-        found = _images(settings.get("images", []), offered, target, defined)
+        found = _images(settings.get("images", []), offered, target, defined, bool(targets))
         made = Catalog.from_wire(
             {
                 "target": target,
+                "targets": [each.to_wire() for each in targets],
                 "images": [image.to_wire() for image in found],
                 "volumes": settings.get("volumes", []),
                 "default_image": settings.get("default_image", _first(found)),
@@ -155,9 +199,9 @@ def assemble(
                 **limits,
             }
         )
-        _check_target(made)
+        check_places(made)
     except InvalidRequest as exc:
-        field = named(exc.field, settings, _LISTS)
+        field = named(exc.field, settings, (*_LISTS, "targets"))
         raise DLLabError(
             f"{where}: {InvalidRequest(exc.message, hint=exc.hint, field=field)}",
             hint="The administrator can fix it.",
@@ -181,22 +225,6 @@ def interpreter(state: StateDir, image_name: str) -> Path:
     return images.python_of(state, image_name)
 
 
-def server_of(state: StateDir, format: str) -> Path:
-    """The Python that serves models of a format, such as ``onnx``; of the first image by name.
-
-    Raises:
-        Unavailable: no image that serves it is built.
-    """
-    serving = [env for env in images.find(state) if format in env.image.serves]
-    for env in serving:
-        if env.ready:
-            return env.python
-    raise Unavailable(
-        f"no image that serves {format} is built.",
-        hint=f"Run: dllab env build {serving[0].image.name}" if serving else "",
-    )
-
-
 def size(value: object, field: str) -> int:
     """Bytes of ``8589934592``, ``"8G"`` or ``"512M"``; the units are powers of 1024.
 
@@ -213,7 +241,11 @@ def size(value: object, field: str) -> int:
 
 
 def _images(
-    entries: Sequence[Any], offered: Sequence[Image], target: str, defined: Collection[str]
+    entries: Sequence[Any],
+    offered: Sequence[Image],
+    target: str,
+    defined: Mapping[str, Image],
+    elsewhere: bool,
 ) -> list[Image]:
     found = {image.name: image.to_wire() for image in offered}
     for index, entry in enumerate(entries):
@@ -222,6 +254,10 @@ def _images(
         if target == "machine" and name not in found:
             if name == CUSTOM or not isinstance(name, str):
                 raise InvalidRequest("an image needs a name.", field=f"images.{index}.name")
+            if elsewhere and entry.get("container") and name != HERE:  # Jobs on a cluster run it.
+                known = defined[name].to_wire() if name in defined else {}
+                found[name] = {**known, **entry, "state": "missing", "progress": ""}
+                continue
             if name not in defined:  # It would restrict nothing, in silence.
                 raise InvalidRequest(
                     "there is no such image.",
@@ -250,26 +286,6 @@ def _first(found: Sequence[Image]) -> str:
     ready = [image.name for image in found if image.state == "ready" and image.name != HERE]
     names = [image.name for image in found]
     return "pytorch" if "pytorch" in ready else (ready or names or [""])[0]
-
-
-def _check_target(catalog: Catalog) -> None:
-    kinds = _KINDS[catalog.target]
-    on = "one machine" if catalog.target == "machine" else "a cluster"
-    for index, volume in enumerate(catalog.volumes):
-        if volume.kind not in kinds:
-            raise InvalidRequest(
-                f"is nothing that {on} has.",
-                hint=f"Known here: {', '.join(sorted(kinds))}.",
-                field=f"volumes.{index}.{volume.kind}",
-            )
-        if catalog.target == "machine" and volume.mount:
-            raise InvalidRequest(
-                "cannot be chosen on one machine: volumes appear as data/<name>.",
-                field=f"volumes.{index}.mount",
-            )
-    for field in ("cpus", "memory"):
-        if catalog.target == "machine" and getattr(catalog, field):
-            raise InvalidRequest("cannot be offered: all labs share this machine.", field=field)
 
 
 def _here() -> Image:

@@ -84,7 +84,8 @@ def _role(role: Role) -> str:
 
 
 def _others(spec: TrainingSpec) -> Iterator[list[str]]:
-    for name in ("max_restarts", "checkpoint_every", "checkpoint_from", "priority", "on_stall"):
+    numbers = ("max_restarts", "checkpoint_every", "checkpoint_from", "priority")
+    for name in (*numbers, "on_stall", "target"):
         yield from _said(f"--{name.replace('_', '-')}", getattr(spec, name), _USUAL[name])
     for name in ("time_limit", "stall_after"):
         seconds = getattr(spec, name)

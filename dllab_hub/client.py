@@ -9,8 +9,8 @@ from .errors import Unavailable
 from .history import HistoryClient
 from .jobs import JobsClient
 from .serving import ServingClient
-from .specs import Capacity, Catalog, GpuReport, Lending
-from .transport import Transport
+from .specs import Alert, AlertList, Capacity, Catalog, GpuReport, Host, Lending, Silence
+from .transport import Transport, path
 
 __all__ = ("Client",)
 
@@ -58,9 +58,11 @@ class Client(JobsClient, HistoryClient, ServingClient):
         """What can be picked."""
         return self._transport.ask("GET", "catalog", Catalog.from_wire)
 
-    def capacity(self, gpus: int | None = None) -> Capacity:
-        """GPUs free and held, and what a request for ``gpus`` of them would meet."""
-        return self._transport.ask("GET", "capacity", Capacity.from_wire, gpus=gpus)
+    def capacity(self, gpus: int | None = None, target: str | None = None) -> Capacity:
+        """GPUs free and held, and what a request for ``gpus`` of them would meet; at the usual
+        place, or at the one that ``target`` names.
+        """
+        return self._transport.ask("GET", "capacity", Capacity.from_wire, gpus=gpus, target=target)
 
     def lend(self, lab: str, lend: bool = True) -> Capacity:
         """Let your jobs use the GPUs of a lab of yours (its id is in the holder of a GPU), or no
@@ -72,6 +74,23 @@ class Client(JobsClient, HistoryClient, ServingClient):
     def gpus(self) -> GpuReport:
         """All GPUs as of about a second ago."""
         return self._transport.ask("GET", "gpus", GpuReport.from_wire)
+
+    def host(self) -> Host:
+        """CPU, memory and disks of the machine or container that the lab runs in."""
+        return self._transport.ask("GET", "host", Host.from_wire)
+
+    def alerts(self) -> AlertList:
+        """What is wrong with my GPUs, jobs and deployments, or was a moment ago."""
+        return self._transport.ask("GET", "alerts", AlertList.from_wire)
+
+    def silence(self, id: str, minutes: int = 60) -> Alert:
+        """Be told nothing of an alert for a while, a week at most."""
+        body = Silence(minutes=minutes).to_wire()
+        return self._transport.ask("PUT", path("alerts", id, "silence"), Alert.from_wire, body=body)
+
+    def speak(self, id: str) -> Alert:
+        """End a silence."""
+        return self._transport.ask("DELETE", path("alerts", id, "silence"), Alert.from_wire)
 
     def tensorboard_url(self) -> str | None:
         """Path of this lab's TensorBoard on the hub's address, or None where there is none."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InvalidRequest, NotFound, Unavailable
-from .names import check_name
+from .errors import NotFound, Unavailable
 from .rows import from_rows
-from .specs import Deployment, DeploymentReplica, DeploymentSpec, DeploymentState, Event
-from .tables import deployment_text
+from .specs import (
+    Canary,
+    Deployment,
+    DeploymentReplica,
+    DeploymentState,
+    Event,
+)
+from .tables import deployment_reason, deployment_text, wanted
 
 if TYPE_CHECKING:
     from .client import Client
 
-__all__ = ("Deployed", "deploy_file", "deploy_model")
+__all__ = ("Deployed",)
 
 #: How long a service that does not answer is waited for: deployments outlive it.
 _PATIENCE = 60.0
@@ -30,6 +34,8 @@ class Deployed:
         _deployment.wait()
         _deployment.predict(x[:3])
         _deployment.scale(3)
+        _deployment.canary(2, percent=10)
+        _deployment.promote()
         print(_deployment.logs(lines=20))
 
     Args:
@@ -71,18 +77,76 @@ class Deployed:
         self.info = self.client.deployment(self.name)
         return self
 
-    def predict(self, instances: Any) -> Any:
+    def predict(self, instances: Any, *, version: int | None = None) -> Any:
         """What the model answers to rows, as a numpy array where numpy is there; see `from_rows`.
 
         Args:
-            instances: Rows: a list, an array, a tensor or a table; for a model with several inputs
-                a dict that has rows for each.
+            instances: Rows: a list, an array, a tensor, a table or PIL images; for a model with
+                several inputs a dict that has rows for each. See `rows.to_body` for images.
+            version: Of those that serve; None: whichever gets the request.
         """
-        return from_rows(self.client.predict(self.name, instances))
+        return from_rows(self.client.predict(self.name, instances, version=version))
 
     def scale(self, replicas: int) -> Deployed:
-        """Have so many replicas; returns itself at once."""
+        """Have so many replicas; returns itself at once. With bounds it is where it goes on from.
+
+        Raises:
+            InvalidRequest: it is to scale by itself between other numbers.
+        """
         self.info = self.client.scale(self.name, replicas)
+        return self
+
+    def canary(
+        self,
+        version: int,
+        percent: int = 10,
+        *,
+        replicas: int = 1,
+        max_errors: float | None = 0.05,
+        max_slowdown: float | None = None,
+    ) -> Deployed:
+        """Have another version answer a part of the requests; returns itself at once.
+
+        It is rolled back by itself when it does worse than it may. Again with the same version it
+        changes the rest; with another one it replaces the canary.
+
+        Args:
+            version: Of the same model.
+            percent: Of the requests, drawn by lot; 0: only those that ask for this version.
+            replicas: That serve it.
+            max_errors: Most of its answers that may be 5xx, as a share; None: any.
+            max_slowdown: How many times as long as the other version it may take; None: any.
+
+        Raises:
+            Conflict: that version serves already.
+            InvalidRequest: there is no such version.
+        """
+        canary = Canary(
+            version=version,
+            percent=percent,
+            replicas=replicas,
+            max_errors=max_errors,
+            max_slowdown=max_slowdown,
+        )
+        self.info = self.client.canary(self.name, canary)
+        return self
+
+    def promote(self) -> Deployed:
+        """Have the canary's version answer everything; returns itself at once.
+
+        Raises:
+            Conflict: there is no canary.
+        """
+        self.info = self.client.promote(self.name)
+        return self
+
+    def rollback(self) -> Deployed:
+        """End the canary; without one, serve what was served before. Returns itself at once.
+
+        Raises:
+            Conflict: there is no canary, and nothing was served before.
+        """
+        self.info = self.client.rollback(self.name)
         return self
 
     def logs(self, replica: str | None = None, *, lines: int | None = None) -> str:
@@ -113,7 +177,8 @@ class Deployed:
         return self.client.deployment_events(self.name)
 
     def wait(self, timeout: float | None = 300, *, show: bool = True) -> Deployed:
-        """Wait until every replica that is wished for answers; returns itself.
+        """Wait until every replica that is wished for answers, or none is, because nobody asks;
+        returns itself.
 
         Interrupting the wait does not touch the deployment.
 
@@ -139,7 +204,7 @@ class Deployed:
             info, now = self.info, time.monotonic()
             if show and said != (said := (info.state, info.ready, info.reason)):
                 print(self._line(), flush=True)
-            if info.state is DeploymentState.READY:
+            if info.state in (DeploymentState.READY, DeploymentState.IDLE):
                 return self
             if info.state is DeploymentState.FAILED:
                 raise Unavailable(
@@ -157,40 +222,10 @@ class Deployed:
         self.client.delete(self.name)
 
     def _line(self) -> str:
-        why = f" ({self.info.reason})" if self.info.reason else ""
-        ready = f"{self.info.ready} of {self.info.spec.replicas} ready"
+        reason = deployment_reason(self.info)
+        why = f" ({reason})" if reason else ""
+        ready = f"{self.info.ready} of {wanted(self.info)} ready"
         return f"{self.name}: {self.info.state.value}, {ready}{why}"
 
     def __repr__(self) -> str:
         return deployment_text(self.info)
-
-
-def deploy_file(client: Client, file: Path, name: str, replicas: int) -> Deployed:
-    """Keep a file as the next version of the model of this name, and serve that version."""
-    made = client.publish(name, file)
-    spec = DeploymentSpec(name=name, model=name, version=made.version, replicas=replicas)
-    return Deployed(client, client.deploy(spec))
-
-
-def deploy_model(client: Client, word: str, name: str | None, replicas: int) -> Deployed:
-    """Serve ``MODEL`` in its newest version, or ``MODEL:VERSION``; under its own name without one.
-
-    Raises:
-        InvalidRequest: the word is neither, or there is no such model or version.
-    """
-    model, colon, number = word.partition(":")
-    check_name(model, "model")
-    if colon and not (number.isascii() and number.isdigit()):
-        raise InvalidRequest(f"{number!r} is no version; it is a number from 1 up.")
-    version = int(number) if colon else None
-    spec = DeploymentSpec(name=name or model, model=model, version=version, replicas=replicas)
-    try:
-        return Deployed(client, client.deploy(spec))
-    except InvalidRequest as exc:
-        if exc.field != "model":
-            raise
-        raise InvalidRequest(
-            f"you have no model {model}.",
-            hint="A file that ends in .onnx is published and deployed in one go.",
-            field="model",
-        ) from None

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import httpx
 
@@ -29,6 +29,7 @@ __all__ = (
     "path",
     "pieces_of",
     "understood",
+    "with_facts",
 )
 
 _T = TypeVar("_T")
@@ -41,6 +42,9 @@ PATIENT = httpx.Timeout(600.0, connect=5.0)
 ENDLESS = httpx.Timeout(60.0, connect=5.0)
 _PIECE = 1024 * 1024
 BYTES = "application/octet-stream"
+#: Bytes of what an address says of the body. A proxy in Node, such as JupyterHub's, takes 16 KiB
+#: of address and headers together, and answers the rest without a word that helps.
+_MOST_FACTS = 12 * 1024
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -52,6 +56,24 @@ def path(*segments: str) -> str:
     """
     # A bare ".." would be resolved by the URL library whatever its quoting.
     return "/".join(quote(s, safe="") if s.strip(".") else s.replace(".", "%2E") for s in segments)
+
+
+def with_facts(path: str, facts: Mapping[str, str]) -> str:
+    """The path with what is said of a file that is the body itself, nothing when nothing is said.
+
+    Raises:
+        InvalidRequest: that is longer than every proxy lets pass; names the longest part of it.
+    """
+    query = urlencode(facts)
+    if len(query) > _MOST_FACTS:
+        longest = max(facts, key=lambda key: len(quote(facts[key])))
+        raise InvalidRequest(
+            f"is too long to travel with a file: {len(query)} bytes in an address that may have "
+            f"{_MOST_FACTS}.",
+            hint="Give a smaller example, with fewer rows." if longest == "example" else "",
+            field=longest,
+        )
+    return f"{path}?{query}" if query else path
 
 
 @dataclass(frozen=True)
@@ -183,6 +205,11 @@ def understood(answer: httpx.Response, make: Callable[[Any], _T]) -> _T:
             hint="Log in again and restart the lab, or check DLLAB_API_TOKEN.",
         )
     where = answer.url.copy_with(query=None)
+    if answer.status_code in (502, 503, 504):  # A proxy, in place of the lab behind it.
+        raise Unavailable(
+            f"the lab at {where} does not answer now.",
+            hint="Try again in a moment; jobs go on meanwhile.",
+        )
     raise Unavailable(
         f"{where} answered with status {answer.status_code}, and not as a lab does.",
         hint="Is dllab-hub[lab] installed there? The address of a lab ends in /dllab/api/.",

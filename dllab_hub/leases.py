@@ -4,6 +4,8 @@ A lock lives exactly as long as a process has the file open, so a lease ends whe
 dies, whatever killed it, and there is no ledger that could drift from the truth. The text in a lock
 file only says who holds it; it means something while the lock is held and nothing afterwards.
 
+A GPU that is not well can be withdrawn: a file says so, and nobody takes it until it is given back.
+
 A lab that lends its GPU keeps its lock; the job that borrows it holds a second one, the loan. A GPU
 is free when nobody holds either, so a lab may end before the job that it has lent to.
 
@@ -23,52 +25,18 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from .errors import NoCapacity, Unavailable
+from .lease import Lease, counted, shortage
 from .lockfile import is_held, lock, open_locked, write
 
 __all__ = ("Lease", "LeaseDir")
 
 #: The mutex is held for microseconds; longer means that its holder was stopped (SIGSTOP).
 _PATIENCE = 10.0
-
-
-@dataclass(frozen=True)
-class Lease:
-    """GPUs that were taken.
-
-    To hand it over, start the new holder with ``pass_fds=lease.fds`` and `release` it here: the
-    lock belongs to the open file, so it stays with the one who still has it.
-
-    Attributes:
-        uuids: Of the GPUs, in the machine's order.
-        fds: Open files that carry the locks, close-on-exec.
-        loans: Those of ``uuids`` that are borrowed from a lab.
-    """
-
-    uuids: tuple[str, ...]
-    fds: tuple[int, ...]
-    loans: tuple[str, ...] = ()
-
-    def release(self) -> None:
-        """Close this process's files, once. Never unlocks for somebody it was handed to."""
-        for fd in self.fds:
-            os.close(fd)
-
-    def __enter__(self) -> Lease:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
+_ASIDE = ".withdrawn"
 
 
 class LeaseDir:
@@ -121,7 +89,8 @@ class LeaseDir:
                     owner = str(holder.get("owner", ""))
                     self._collect(taken, gpus, n, lambda uuid: self._borrow(uuid, owner))
                 if len(taken) < n:
-                    raise _shortage(len(taken), n, len(gpus))
+                    aside = sum(self._aside(uuid).exists() for uuid in gpus)
+                    raise shortage(len(taken), n, len(gpus), aside)
                 for fd in taken.values():
                     write(fd, text)
             except BaseException:
@@ -175,6 +144,38 @@ class LeaseDir:
                     os.close(fd)
         return count
 
+    def withdraw(self, gpu: str, reason: str) -> None:
+        """Let nobody take a GPU any more; who holds it keeps it.
+
+        Args:
+            gpu: UUID.
+            reason: Sentence for people.
+
+        Raises:
+            StorageFull: the directory has no room.
+            Unavailable: another process sits on the directory and does not move.
+        """
+        with self._alone():
+            fd = os.open(self._aside(gpu), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                write(fd, reason.encode())
+            finally:
+                os.close(fd)
+
+    def give_back(self, gpu: str) -> None:
+        """Let people take a GPU again; nothing when they can."""
+        with self._alone():
+            self._aside(gpu).unlink(missing_ok=True)
+
+    def withdrawn(self) -> dict[str, str]:
+        """Why each GPU that is withdrawn is, by its UUID."""
+        found = {}
+        with self._alone():
+            for path in sorted(self.path.glob(f"*{_ASIDE}")):
+                reason = path.read_text("utf-8", errors="replace")
+                found[path.name.removesuffix(_ASIDE)] = reason or "It was taken out of use."
+        return found
+
     # All of these are called with the mutex.
 
     def _collect(
@@ -187,7 +188,9 @@ class LeaseDir:
         for uuid in gpus:
             if len(taken) == n:
                 return
-            if uuid not in taken and (fd := take(uuid)) is not None:
+            if uuid in taken or self._aside(uuid).exists():
+                continue
+            if (fd := take(uuid)) is not None:
                 taken[uuid] = fd
 
     def _take_free(self, uuid: str) -> int | None:
@@ -215,7 +218,7 @@ class LeaseDir:
             have = f", and they hold {mine}" if mine else ""
             things = f"your {holder.get('kind', 'job')}s"
             raise NoCapacity(
-                f"{things} may hold {_gpus(most)} at most{have}.",
+                f"{things} may hold {counted(most)} at most{have}.",
                 hint="Stop one of them, or choose fewer." if mine else "Choose fewer.",
                 field="gpus",
             )
@@ -265,17 +268,8 @@ class LeaseDir:
             raise ValueError(f"not a GPU UUID: {uuid!r}")
         return self.path / f"{uuid}.lock"
 
+    def _aside(self, uuid: str) -> Path:
+        return self._file(uuid).with_name(f"{uuid}{_ASIDE}")
+
     def _loan_file(self, uuid: str) -> Path:
         return self._file(uuid).with_name(f"{uuid}.loan.lock")
-
-
-def _shortage(free: int, n: int, total: int) -> NoCapacity:
-    if n > total:
-        return NoCapacity(f"{n} GPUs are needed and this machine has {total or 'none'}.")
-    needed = f"{_gpus(n)} {'is' if n == 1 else 'are'}"
-    have = "none" if not free else f"only {free}"
-    return NoCapacity(f"{needed} needed and {have} of {total} {'is' if free < 2 else 'are'} free.")
-
-
-def _gpus(count: int) -> str:
-    return "1 GPU" if count == 1 else f"{count} GPUs"

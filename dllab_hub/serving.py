@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .rows import to_body
+from .errors import InvalidRequest
+from .rows import has_images, to_body
 from .specs import (
+    Canary,
     Deployment,
     DeploymentPage,
     DeploymentSpec,
     Event,
     LogChunk,
     ModelPage,
+    ModelSource,
     ModelVersion,
+    Tensor,
 )
-from .transport import Transport, path
+from .transport import Transport, path, with_facts
 
 __all__ = ("ServingClient",)
 
@@ -39,11 +45,98 @@ class ServingClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def publish(self, model: str, file: str | Path) -> ModelVersion:
-        """Keep an ONNX file as the next version of a model; a new name makes a new model."""
-        return self._transport.upload(
-            path("models", model, "versions"), Path(file), ModelVersion.from_wire
+    def publish(
+        self,
+        model: str,
+        file: str | Path,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        example: str = "",
+        source: ModelSource | None = None,
+    ) -> ModelVersion:
+        """Keep a file of this machine as the next version of a model; a new name makes a new model.
+
+        Args:
+            model: Name.
+            file: ONNX, torch.export, TorchScript, or a SavedModel as a zip or tar archive.
+            metrics: What was measured of it, by name.
+            example: JSON text of a request that it answers.
+            source: What it was made from.
+
+        Raises:
+            InvalidRequest: the file is no model, or what is said of it is too long to travel with
+                it: 12 KiB, encoded.
+        """
+        told: dict[str, str] = {}
+        if metrics:
+            told["metrics"] = json.dumps(dict(metrics))
+        if example:
+            told["example"] = example
+        if source is not None:
+            told["source"] = json.dumps(source.to_wire())
+        at = with_facts(path("models", model, "versions"), told)
+        return self._transport.upload(at, Path(file), ModelVersion.from_wire)
+
+    def publish_from(
+        self,
+        model: str,
+        path_there: str,
+        *,
+        volume: str = "",
+        job: str = "",
+        step: int | None = None,
+        metrics: Mapping[str, float] | None = None,
+        example: str = "",
+    ) -> ModelVersion:
+        """Keep what lies in the lab, on a volume or with a training as the next version.
+
+        Args:
+            model: Name.
+            path_there: From the root of the lab's files, of the volume, or as the training has it.
+            volume: Name of a volume.
+            job: Id of a training.
+            step: Of the checkpoint.
+            metrics: What was measured of it, by name.
+            example: JSON text of a request that it answers.
+        """
+        body = {
+            **{"path": path_there, "volume": volume, "job": job, "step": step},
+            **{"metrics": dict(metrics or {}), "example": example},
+        }
+        return self._transport.ask(
+            "POST", path("models", model, "versions"), ModelVersion.from_wire, body=body
         )
+
+    def download(self, model: str, version: int, to: str | Path, *, packed: bool = False) -> Path:
+        """Write a version's file to a path that does not exist yet; returns that path.
+
+        Args:
+            model: Name.
+            version: Its number.
+            to: A file. Nothing is left there when the answer breaks off.
+            packed: As a zip archive with a manifest, for devices; ONNX only.
+
+        Raises:
+            NotFound: there is no such model or version.
+            Conflict: it is not ONNX and was to be packed.
+            InvalidRequest: the file cannot be written, or is there already.
+        """
+        at = path("models", model, "versions", str(version), "export" if packed else "file")
+        target = Path(to)
+        with self._transport.stream(at) as answer:
+            try:
+                file = target.open("xb")
+            except OSError as exc:
+                why = (exc.strerror or str(exc)).lower()
+                raise InvalidRequest(f"{target.name} cannot be written: {why}.") from exc
+            try:
+                with file:
+                    for piece in answer.iter_bytes():
+                        file.write(piece)
+            except BaseException:
+                target.unlink()
+                raise
+        return target
 
     def models(self, *, limit: int = 50, after: str | None = None) -> ModelPage:
         """My models by name, each with its versions, newest first."""
@@ -85,6 +178,44 @@ class ServingClient:
             body={"replicas": replicas},
         )
 
+    def canary(self, name: str, canary: Canary) -> Deployment:
+        """Have another version answer a part of the requests; again with another part, or others.
+
+        ::
+
+            client.canary("digits", Canary(version=2, percent=10))
+
+        Raises:
+            Conflict: that version serves already.
+            InvalidRequest: there is no such version.
+        """
+        return self._transport.ask(
+            "POST",
+            path("deployments", name, "canary"),
+            Deployment.from_wire,
+            body=canary.to_wire(),
+        )
+
+    def promote(self, name: str) -> Deployment:
+        """Have the canary's version answer everything, without a failed request.
+
+        Raises:
+            Conflict: there is no canary.
+        """
+        return self._transport.ask(
+            "POST", path("deployments", name, "promote"), Deployment.from_wire, body={}
+        )
+
+    def rollback(self, name: str) -> Deployment:
+        """Have the canary answer nothing more; without one, serve what was served before.
+
+        Raises:
+            Conflict: there is no canary, and nothing was served before.
+        """
+        return self._transport.ask(
+            "POST", path("deployments", name, "rollback"), Deployment.from_wire, body={}
+        )
+
     def delete(self, name: str) -> None:
         """Serve it no more, once its last requests are answered; the model stays."""
         self._transport.ask("DELETE", path("deployments", name), dict)
@@ -117,22 +248,33 @@ class ServingClient:
             lambda answer: tuple(map(Event.from_wire, answer["events"])),
         )
 
-    def predict(self, name: str, instances: Any) -> list[Any]:
-        """What a model answers, row by row.
+    def predict(self, name: str, instances: Any, *, version: int | None = None) -> list[Any]:
+        """What a model answers, row by row. For images its inputs are asked for first.
 
         Args:
             name: Of the deployment.
-            instances: Rows: a list, an array, a tensor or a table; for a model with several inputs
-                a dict that has rows for each.
+            instances: Rows: a list, an array, a tensor, a table or PIL images (see
+                `rows.to_body`); for a model with several inputs a dict that has rows for each.
+            version: Of those that serve; None: whichever gets the request.
 
         Raises:
-            InvalidRequest: the rows do not fit the model; the message is the model server's.
+            InvalidRequest: the rows do not fit the model; the message is the model server's. Or
+                that version does not serve here.
             TooLarge: these are too many rows for one request.
             Unavailable: nothing answers: the deployment is starting or failed.
         """
+        inputs = self._inputs(name, version) if has_images(instances) else ()
         return self._transport.ask(
             "POST",
             path("deployments", name, "predict"),
             lambda answer: list(answer["predictions"]),
-            body=to_body(instances, _MOST),
+            body=to_body(instances, _MOST, inputs),
+            version=version,
         )
+
+    def _inputs(self, name: str, version: int | None) -> tuple[Tensor, ...]:
+        """What the version that a deployment serves takes."""
+        there = self.deployment(name)
+        wanted = there.version if version is None else version
+        found = self.versions(there.spec.model)
+        return next((each.inputs for each in found if each.version == wanted), ())

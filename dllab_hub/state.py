@@ -18,6 +18,9 @@
       hub/                            JupyterHub's database, secrets and logs
       records/<owner slug>/<id>.json.gz  what is known of each job that has ended
       index.sqlite  journal.jsonl     index of all jobs, and the journal it is rebuilt from
+
+Where jobs run on other machines, ``jobs/``, ``tensorboard/`` and ``workspaces/`` lie in a directory
+that those see too: ``DLLAB_SHARED``.
 """
 
 from __future__ import annotations
@@ -41,10 +44,12 @@ class StateDir:
     Attributes:
         root: Absolute path.
         envs: Environments may be shared by several roots, so they can lie elsewhere.
+        elsewhere: What machines that jobs run on see of it, if it is not below the root.
     """
 
     root: Path
     envs: Path
+    elsewhere: Path | None = None
 
     @classmethod
     def default(cls) -> StateDir:
@@ -55,9 +60,18 @@ class StateDir:
 
     @classmethod
     def at(cls, root: Path) -> StateDir:
-        """The state below ``root``; environments where ``DLLAB_ENVS`` says, else below it too."""
-        envs = os.environ.get("DLLAB_ENVS")
-        return cls(root.absolute(), Path(envs).absolute() if envs else root.absolute() / "envs")
+        """The state below ``root``, but for what ``DLLAB_ENVS`` and ``DLLAB_SHARED`` name."""
+        envs, shared = (os.environ.get(name) for name in ("DLLAB_ENVS", "DLLAB_SHARED"))
+        return cls(
+            root.absolute(),
+            Path(envs).absolute() if envs else root.absolute() / "envs",
+            Path(shared).absolute() if shared else None,
+        )
+
+    @property
+    def shared(self) -> Path:
+        """What every machine sees that jobs run on."""
+        return self.elsewhere or self.root
 
     @property
     def homes(self) -> Path:
@@ -67,7 +81,7 @@ class StateDir:
     @property
     def jobs(self) -> Path:
         """One directory per job."""
-        return self.root / "jobs"
+        return self.shared / "jobs"
 
     @property
     def labs(self) -> Path:
@@ -77,7 +91,7 @@ class StateDir:
     @property
     def tensorboard(self) -> Path:
         """``<owner slug>/<job id>/`` below it hold event files."""
-        return self.root / "tensorboard"
+        return self.shared / "tensorboard"
 
     @property
     def records(self) -> Path:
@@ -92,7 +106,7 @@ class StateDir:
     @property
     def workspaces(self) -> Path:
         """``<owner slug>/`` below it holds files that travel with jobs."""
-        return self.root / "workspaces"
+        return self.shared / "workspaces"
 
     @property
     def deployments(self) -> Path:

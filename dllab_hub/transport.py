@@ -26,9 +26,10 @@ from .exchange import (
     path,
     pieces_of,
     understood,
+    with_facts,
 )
 
-__all__ = ("AsyncTransport", "RawAnswer", "Transport", "path")
+__all__ = ("AsyncTransport", "RawAnswer", "Transport", "path", "with_facts")
 
 _T = TypeVar("_T")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,16 @@ def onnx_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_lab_around_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests run the same inside a lab and outside."""
-    for name in list(os.environ):
-        if name.startswith(("JUPYTERHUB_", "DLLAB_")) and name not in {*_PYTHONS, "DLLAB_ENVS"}:
-            monkeypatch.delenv(name)
+def _no_lab_around_the_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tests run the same inside a lab and outside, and after one that loads a hub's settings."""
+    for name in _of_a_lab():
+        monkeypatch.delenv(name)
+    yield
+    for name in _of_a_lab():
+        del os.environ[name]
+
+
+def _of_a_lab() -> list[str]:
+    kept = {*_PYTHONS, "DLLAB_ENVS"}
+    named = [name for name in os.environ if name.startswith(("JUPYTERHUB_", "DLLAB_"))]
+    return [name for name in named if name not in kept]

@@ -9,9 +9,9 @@ import pytest
 from running_hub import make_image
 
 from dllab_hub import images
-from dllab_hub.catalog import interpreter, load_catalog, server_of
+from dllab_hub.catalog import interpreter, load_catalog
 from dllab_hub.errors import DLLabError, InvalidRequest, NotFound, Unavailable
-from dllab_hub.specs import LabSpec
+from dllab_hub.specs import LabSpec, for_labs
 from dllab_hub.state import StateDir
 
 
@@ -129,7 +129,7 @@ def test_an_image_that_serves_is_no_first_image(state: StateDir) -> None:
 def test_what_serves_a_format(state: StateDir) -> None:
     """The built image that serves it, the administrator's own too; else how to build one."""
     with pytest.raises(Unavailable, match=r"no image that serves onnx.*dllab env build serving"):
-        server_of(state, "onnx")
+        images.server_of(state, "onnx")
     source = state.root / "images" / "a-server"
     source.mkdir(parents=True)
     (source / "requirements.txt").touch()
@@ -137,5 +137,69 @@ def test_what_serves_a_format(state: StateDir) -> None:
     (source / "image.toml").write_text(about)
     make_image(state, "a-server", Path(sys.executable))
 
-    assert images.named(state, "a-server").python == server_of(state, "other")
-    assert images.named(state, "a-server").python == server_of(state, "onnx")
+    assert images.named(state, "a-server").python == images.server_of(state, "other")
+    assert images.named(state, "a-server").python == images.server_of(state, "onnx")
+
+
+FARM = '[[targets]]\nname = "farm"\ntitle = "GPU farm"\nkubeconfig = "/secret"\nclaim = "jobs"\n'
+TORCH = (
+    '[[images]]\nname = "torch"\ntitle = "PyTorch"\nframework = "pytorch"\nversion = "2.13"\n'
+    'container = "registry.example.org/torch:1"\n'
+)
+NAS = '[[volumes]]\nname = "nas"\ntitle = "NAS"\nclaim = "nas"\nmount = "/data/nas"\n'
+
+
+def test_places_are_the_usual_one_and_those_that_are_named(state: StateDir) -> None:
+    """How a place is reached is not in the catalog; without any nobody is asked."""
+    assert () == load_catalog(state, here=True).targets
+    write(state, FARM)
+    catalog = load_catalog(state, here=True)
+
+    assert [("machine", "machine"), ("farm", "cluster")] == [
+        (target.name, target.kind) for target in catalog.targets
+    ]
+    assert "secret" not in str(catalog.to_wire())
+
+
+def test_with_a_cluster_there_are_images_and_volumes_that_only_it_has(state: StateDir) -> None:
+    """Jobs there can have them, and labs here cannot."""
+    write(state, FARM + TORCH + NAS)
+    catalog = load_catalog(state, here=True)
+    machine, farm = catalog.targets
+    labs = for_labs(catalog)
+
+    assert ["here"] == [image.name for image in catalog.images if machine.runs(image)]
+    assert ["torch"] == [image.name for image in catalog.images if farm.runs(image)]
+    assert (False, True) == tuple(place.has(catalog.volume("nas")) for place in (machine, farm))
+    assert (["here"], (), ()) == ([each.name for each in labs.images], labs.volumes, labs.targets)
+
+
+def test_an_image_that_is_not_built_runs_on_a_cluster_by_its_container(state: StateDir) -> None:
+    """What its own file says of it need not be said again."""
+    write(state, FARM + '[[images]]\nname = "pytorch"\ncontainer = "registry.example.org/t:1"\n')
+    image = load_catalog(state, here=True).image("pytorch")
+
+    assert ("missing", "pytorch") == (image.state, image.framework)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TORCH, "images.torch.name: there is no such image."),
+        (NAS, "volumes.nas.claim: is nothing that one machine has."),
+        (FARM + FARM, "targets.farm.name: is there twice."),
+        (FARM.replace("farm", "machine"), "targets.machine.name: is the name of the usual place."),
+        (FARM.replace('"farm"', '"Farm one"'), "targets.0.name"),
+        (FARM.replace('"GPU farm"', '""'), "targets.farm.title"),
+        ("targets = 3", "targets: must be a list of tables."),
+        ('default_image = "torch"\n' + FARM + TORCH, "default_image: cannot be"),
+    ],
+)
+def test_a_wrong_place_is_named(state: StateDir, text: str, said: str) -> None:
+    """So is what only a place could have that there is not."""
+    write(state, text)
+
+    with pytest.raises(DLLabError, match=r"catalog\.toml") as caught:
+        load_catalog(state, here=True)
+
+    assert said in str(caught.value)

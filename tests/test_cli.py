@@ -81,8 +81,20 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         assert said.returncode == 0
         for command in (
             *("up", "env", "submit", "rerun", "jobs", "logs", "cancel", "pause", "resume"),
-            *("gpus", "doctor", "job", "compare", "note", "rm", "export", "import", "notices"),
+            *(
+                "gpus",
+                "top",
+                "doctor",
+                "job",
+                "compare",
+                "note",
+                "rm",
+                "export",
+                "import",
+                "notices",
+            ),
             *("deploy", "deployments", "predict", "scale", "undeploy"),
+            *("canary", "promote", "rollback"),
         ):
             assert f"\n    {command} " in said.stdout
 
@@ -119,6 +131,20 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         (["predict", "x", "missing.json"], 2, "missing.json cannot be read: No such file"),
         (["scale", "x", "0"], 2, "N: must be a whole number from 1 to 32"),
         (["undeploy"], 2, "NAME"),
+        (["deploy", "x", "--min", "0"], 2, "--max: is needed with --min."),
+        (["deploy", "x", "--max", "2", "--min", "3"], 2, "--min: must not be more than max"),
+        (["deploy", "x", "--max", "33"], 2, "--max: must be a whole number from 1 to 32"),
+        (["deploy", "x", "--max", "2", "--idle", "1s"], 2, "--idle: "),
+        (["deploy", "x", "--max", "2", "--target", "0"], 2, "--target: must be a number above 0"),
+        (["deploy", "x", "--max", "2", "--signal", "cpu"], 2, "--signal: invalid choice: 'cpu'"),
+        (["predict", "x", "y", "--version", "0"], 2, "--version: must be a whole number from 1"),
+        (["canary", "x"], 2, "VERSION"),
+        (["canary", "x", "two"], 2, "VERSION: must be a whole number from 1 up"),
+        (["canary", "x", "2", "--percent", "100"], 2, "--percent: must be a whole number from 0"),
+        (["canary", "x", "2", "--max-errors", "nan"], 2, "--max-errors: must be a share from 0"),
+        (["canary", "x", "2", "--max-slowdown", "0"], 2, "--max-slowdown: must be a number from"),
+        (["promote"], 2, "NAME"),
+        (["rollback", "x", "y"], 2, "y is one word too many"),
     ],
 )
 def test_an_error_is_one_line(dllab: _Dllab, words: list[str], code: int, message: str) -> None:
@@ -300,9 +326,61 @@ def test_a_models_life(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
     assert "no deployments yet\n" == in_lab("deployments").stdout
 
 
+def test_versions_side_by_side(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
+    """A canary shows in the list with its part and errors, answers, and is promoted; and back."""
+    (tmp_path / "net.onnx").write_bytes(ONNX)
+    (tmp_path / "rows.json").write_text("[[1]]")
+    for _ in range(2):
+        in_lab("deploy", "net.onnx", "--max", "3", "--min", "0", "--idle", "2m", "--target", "8")
+    in_lab("deploy", "net:1", "--max", "3")
+    made = json.loads(in_lab("canary", "net", "2", "--percent", "0", "--json").stdout)
+    assert (2, 0, 0.05) == tuple(made["canary"][k] for k in ("version", "percent", "max_errors"))
+    assert "[[1]]\n" == in_lab("predict", "net", "rows.json", "--version", "2").stdout
+    words = ("--percent", "25", "--max-errors", "none", "--max-slowdown", "2.5")
+    said = in_lab("canary", "net", "2", *words).stdout
+    assert "  version 1           75%  1 ready, 0 requests, 0 failed\n" in said
+    assert "  version 2 (canary)  25%  1 ready, 1 request, 0 failed, p50 " in said
+    listed = in_lab("deployments").stdout.splitlines()
+    assert ["net", "READY", "net:1", "2/2"] == listed[1].split()[:4]
+    assert listed[3].startswith("  version 2 (canary)  25%  1 ready, 1 request, 0 failed, p50 ")
+    assert ", p95 " in listed[3]
+
+    assert "net  READY\n  version 2 of net, 1 of 1 ready, scales from 1 to 3, " in (
+        promoted := in_lab("promote", "net").stdout
+    )
+    assert "version 1 was before; a rollback brings it back" in promoted
+    assert 1 == json.loads(in_lab("rollback", "net", "--json").stdout)["version"]
+    assert 1 == (wrong := in_lab("promote", "net")).returncode
+    assert "there is no canary." in wrong.stderr
+    assert "from 1 to 3" in in_lab("scale", "net", "4").stderr
+
+
+def test_bounds(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
+    """Options become the bounds; a deployment that sleeps says so in words."""
+    (tmp_path / "net.onnx").write_bytes(ONNX)
+    words = ("--max", "3", "--min", "0", "--idle", "2m", "--target", "0.5", "--signal", "gpu")
+    made = json.loads(in_lab("deploy", "net.onnx", *words, "--json").stdout)
+    assert {"min": 0, "max": 3, "signal": "gpu", "target": 0.5, "idle": 120.0} == (
+        made["spec"]["autoscale"]
+    )
+    assert (1, 1) == (made["spec"]["replicas"], made["wished"])
+    lab.backend.serving.idle("ada", "net")
+    assert ["net", "IDLE", "net:1", "0/0"] == in_lab("deployments").stdout.splitlines()[1].split()[
+        :4
+    ]
+    shown = in_lab("deploy", "net", "--max", "4", "--min", "2").stdout
+    assert "2 of 2 ready, scales from 2 to 4" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "typed", "code", "message"),
     [
+        (["canary", "nothing", "1"], "", 1, "there is no such deployment"),
+        (["canary", "net", "1"], "", 1, "version 1 serves already"),
+        (["canary", "net", "7"], "", 2, "there are 1 versions"),
+        (["promote", "net"], "", 1, "there is no canary"),
+        (["rollback", "net"], "", 1, "no other version was served before"),
+        (["predict", "net", "-", "--version", "2"], "[[1]]", 2, "version 2 does not serve here"),
         (["deploy", "missing.onnx"], "", 2, "missing.onnx cannot be read: no such file"),
         (["deploy", "text.onnx"], "", 2, "the file is not an ONNX model"),
         (["deploy", "nothing"], "", 2, "you have no model nothing."),

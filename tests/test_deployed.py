@@ -12,9 +12,10 @@ import pytest
 from served import ONNX, Host, lab_host
 
 from dllab_hub import Client
-from dllab_hub.deployed import Deployed, deploy_file, deploy_model
-from dllab_hub.errors import InvalidRequest, NotFound, Unavailable
-from dllab_hub.specs import DeploymentState
+from dllab_hub.deployed import Deployed
+from dllab_hub.deploying import deploy_file, deploy_model
+from dllab_hub.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from dllab_hub.specs import Autoscale, DeploymentState
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,52 @@ def test_the_handle(host: Host, deployed: Deployed) -> None:
         _ = deployed.state
 
 
+def test_a_canary(client: Client, deployed: Deployed, onnx: Path) -> None:
+    """The handle starts one, asks both versions, and ends it in either way; it returns itself."""
+    newest, before = client.publish("digits", onnx).version, deployed.info.version
+    assert deployed is deployed.canary(newest, 0, replicas=2, max_errors=None, max_slowdown=3)
+    canary = deployed.info.canary
+    assert canary is not None
+    assert (newest, 0, 2, None, 3) == (
+        canary.version, canary.percent, canary.replicas, canary.max_errors, canary.max_slowdown,
+    )  # fmt: skip
+    assert [[1.0]] == deployed.predict([[1.0]], version=newest).tolist()
+    assert [0, 1] == [each.requests for each in deployed.refresh().info.versions][-2:]
+    assert f"version {newest} (canary)  0%" in repr(deployed)
+    assert (newest, None) == ((now := deployed.promote().info).version, now.canary)
+    assert f"version {before} was before; a rollback brings it back" in repr(deployed)
+    assert before == deployed.rollback().info.version
+    with pytest.raises(Conflict):
+        deployed.promote()
+    with pytest.raises(InvalidRequest, match="percent"):
+        deployed.canary(newest, percent=100)
+
+
+def test_bounds(client: Client, onnx: Path) -> None:
+    """A file and a model are deployed with bounds; by hand only numbers between them are taken."""
+    bounds = Autoscale(min=0, max=3)
+    deployed = deploy_file(client, onnx, "bounded", 1, bounds)
+    assert bounds == deploy_model(client, "bounded", None, 2, bounds).info.spec.autoscale
+
+    assert "scales from 0 to 3" in repr(deployed.refresh())
+    assert 3 == deployed.scale(3).info.wished
+    with pytest.raises(InvalidRequest, match="from 0 to 3"):
+        deployed.scale(4)
+
+
+def test_waiting_for_what_sleeps(
+    host: Host, deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A deployment without replicas is as ready as it will be until somebody asks."""
+    host.backend.serving.idle("ada", "digits")
+
+    assert deployed is deployed.wait(5)
+    said = "digits: IDLE, 0 of 0 ready (no replica: the next request starts one.)\n"
+    assert said == capsys.readouterr().out
+    deployed.predict([[1]])
+    assert (DeploymentState.READY, 1) == (deployed.state, deployed.ready)
+
+
 def test_a_long_log(host: Host, deployed: Deployed) -> None:
     """A log of more than one piece comes whole, and its end without all of it."""
     text = "".join(f"line {i} ä\n" for i in range(60_000))
@@ -79,8 +126,8 @@ def test_a_long_log(host: Host, deployed: Deployed) -> None:
 def test_waiting(host: Host, deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
     """Waiting says each change once and returns the handle when all replicas answer."""
     serving = host.backend.serving
-    serving._change(  # Half way: the first replica is there.
-        serving._record("ada", "digits"), DeploymentState.DEGRADED, deployed.replicas[0].state
+    serving._record("ada", "digits").change(  # Half way: the first replica is there.
+        DeploymentState.DEGRADED, deployed.replicas[0].state
     )
     thread = soon(lambda: serving.recover("ada", "digits"))
 
@@ -103,9 +150,7 @@ def test_waiting_for_what_fails(host: Host, deployed: Deployed) -> None:
 def test_waiting_has_an_end(host: Host, deployed: Deployed) -> None:
     """A deployment that is not ready after the time is left alone."""
     serving = host.backend.serving
-    serving._change(
-        serving._record("ada", "digits"), DeploymentState.STARTING, deployed.replicas[0].state
-    )
+    serving._record("ada", "digits").change(DeploymentState.STARTING, deployed.replicas[0].state)
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"digits is STARTING after 0\.3 s"):
         deployed.wait(0.3, show=False)

@@ -9,15 +9,19 @@ import subprocess
 import sysconfig
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from dllab_hub import images
+from dllab_hub.errors import Unavailable
+from dllab_hub.specs.model import ModelFormat
 from dllab_hub.state import StateDir
 
 SHIPPED = Path(images.__file__).parents[2] / "images"
 ALL = sorted(path.parent.name for path in SHIPPED.glob("*/image.toml"))
-LABS = [name for name in ALL if name != "serving"]
+SERVERS = [name for name in ALL if name.startswith("serving")]
+LABS = [name for name in ALL if name not in SERVERS]
 
 
 def about(name: str) -> dict[str, object]:
@@ -34,7 +38,7 @@ def dockerfile(name: str) -> str:
 
 
 def test_what_is_shipped(tmp_path: Path) -> None:
-    """Two PyTorch, two TensorFlow, JAX, a small base, and what serves models."""
+    """Two PyTorch, two TensorFlow, JAX, a small base, and what serves models of each format."""
     found = images.find(StateDir(tmp_path / "state", tmp_path / "envs"))
     kinds = [(env.image.name, env.image.framework, env.image.serves) for env in found]
 
@@ -44,6 +48,8 @@ def test_what_is_shipped(tmp_path: Path) -> None:
         ("pytorch", "pytorch", ()),
         ("pytorch-2-9", "pytorch", ()),
         ("serving", "kserve", ("onnx",)),
+        ("serving-tensorflow", "kserve", ("savedmodel",)),
+        ("serving-torch", "kserve", ("torch-export", "torchscript")),
         ("tensorflow", "tensorflow", ()),
         ("tensorflow-2-20", "tensorflow", ()),
     ] == kinds
@@ -59,6 +65,8 @@ def test_what_is_shipped(tmp_path: Path) -> None:
         ("tensorflow-2-20", "tensorflow-cpu"),
         ("jax", "jax"),
         ("serving", "kserve"),
+        ("serving-tensorflow", "kserve"),
+        ("serving-torch", "kserve"),
     ],
 )
 def test_the_version_on_the_card_is_installed(name: str, package: str) -> None:
@@ -77,6 +85,35 @@ def test_what_an_image_contains_is_required(name: str) -> None:
     contained = about(name)["contains"]
     assert isinstance(contained, list)
     assert set() == set(contained) - asked - comes_with
+
+
+def test_each_format_has_one_image() -> None:
+    """Every format of a model is served by one of them, and an image that serves is no lab."""
+    served = [format for name in SERVERS for format in list(about(name)["serves"])]  # type: ignore[call-overload]
+
+    assert sorted(get_args(ModelFormat)) == sorted(served)
+    assert [] == [name for name in LABS if "serves" in about(name)]
+
+
+@pytest.mark.parametrize("format", get_args(ModelFormat))
+def test_an_image_that_is_not_built_is_named(format: str, tmp_path: Path) -> None:
+    """Who wants to serve a format that no environment is built for reads how to build it."""
+    with pytest.raises(Unavailable, match=format) as caught:
+        images.server_of(StateDir(tmp_path / "state", tmp_path / "envs"), format)
+
+    name = caught.value.hint.removeprefix("Run: dllab env build ")
+    assert format in about(name)["serves"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_servers_are_alike(name: str) -> None:
+    """All server images are the same but for what they install."""
+
+    def shape(name: str) -> str:
+        text = dockerfile(name).replace(f"DLLAB_IMAGE={name} ", "DLLAB_IMAGE=N ")
+        return text.replace(f"/{name}:", "/N:").replace(f"images/{name}/", "images/N/")
+
+    assert shape("serving") == shape(name)
 
 
 @pytest.mark.parametrize("name", LABS)

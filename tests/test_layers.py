@@ -15,11 +15,14 @@ _SEAM = {
     "backends.Backend",
     "backends.base",
     "backends.serving",
+    "backends.calls",
     "backends.workspaces",
     "backends.archive",
     "backends.history",
     "backends.insight",
     "backends.notices",
+    "backends.alerts",
+    "backends.told",
 }  # The interface, not a mechanism behind it.
 #: What every backend decides alike.
 _POLICY = {
@@ -29,6 +32,7 @@ _POLICY = {
     "backends.order",
     "backends.pausing",
     "backends.pieces",
+    "backends.quota",
     "backends.quoting",
     "backends.replicas",
     "backends.room",
@@ -47,8 +51,13 @@ ALLOWED: dict[str, set[str]] = {
     "state": set(),
     "specs": {"errors", "names"},
     "runtime": set(),  # A worker has nothing of ours but this.
+    # In a pod it is the shim of its replica.
+    "runtime.launcher": {"runtime", "shim"},
+    "runtime.pod_crew": {"runtime", "shim"},
+    "runtime.pod_status": {"runtime", "shim"},
     "lockfile": {"errors"},
-    "leases": {*_BASE, "lockfile"},
+    "lease": {"errors"},
+    "leases": {*_BASE, "lease", "lockfile"},
     "shim": {*_BASE, "leases"},
     "images": _SPECS,
     "settings": {"errors"},
@@ -56,8 +65,12 @@ ALLOWED: dict[str, set[str]] = {
     "diagnosis": {*_SPECS, "images"},
     "manifests": _SPECS,
     "metrics": _SPECS,
+    # What the administrator says is in the catalog's file.
+    "metrics.alert_settings": {*_SPECS, "metrics", "settings"},
     "backends": _SPECS,
     "backends.local": _LOCAL,
+    # What is kept of jobs is the same files, wherever they run.
+    "backends.kubernetes": {*_LOCAL, "manifests", "settings"},
     # A job resumes by the rule by which its checkpoints are shown.
     "backends.local.checkpoints": {*_LOCAL, "runtime.formats"},
     # Its program lies there; it runs in the interpreter of an image.
@@ -69,11 +82,13 @@ ALLOWED: dict[str, set[str]] = {
     "backends.remote": {
         *_SPECS,
         *_SEAM,
+        "backends.remote_alerts",
         "backends.remote_history",
         "backends.remote_insight",
         "backends.remote_serving",
         "transport",
     },
+    "backends.remote_alerts": {*_SPECS, *_SEAM, "transport"},
     "backends.remote_history": {*_SPECS, *_SEAM, "transport"},
     "backends.remote_insight": {*_SPECS, *_SEAM, "transport"},
     "backends.remote_serving": {*_SPECS, *_SEAM, "transport"},
@@ -99,12 +114,14 @@ ALLOWED: dict[str, set[str]] = {
     "export": _SPECS,  # A network in a notebook becomes a file.
     "job": {*_SPECS, "cellof", "client", "submission", "tables"},
     "deployed": {*_SPECS, "client", "rows", "tables"},
+    "deploying": {*_SPECS, "client", "deployed"},
     "widgets": {*_SPECS, "client", "deployed", "job", "tables"},
     "magics": {
         *_SPECS,
         "cell",
         "client",
         "deployed",
+        "deploying",
         "export",
         "job",
         "plaintext",
@@ -114,6 +131,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "hub": {
         *_SPECS,
+        "backends.kubernetes.api",
+        "backends.kubernetes.machines",
         "backends.local.capacity",
         "catalog",
         "diagnosis",
@@ -127,10 +146,12 @@ ALLOWED: dict[str, set[str]] = {
     "up": {*_SPECS, "catalog", "images", "shim"},
     "cli": {
         *_SPECS,
+        "leases",
         "images",
         "catalog",
         "client",
         "deployed",
+        "deploying",
         "job",
         "plaintext",
         "ssh",
@@ -225,7 +246,7 @@ def test_a_worker_needs_only_the_standard_library() -> None:
     import sys
 
     known = set(sys.stdlib_module_names) | {"dllab_hub"}
-    bare = {"runtime", "shim", "leases", "lockfile", "errors", "names", "state"}
+    bare = {"runtime", "shim", "lease", "leases", "lockfile", "errors", "names", "state"}
     foreign = []
     for module, path in modules():
         if module.split(".")[0] not in bare:

@@ -325,3 +325,34 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
         assert leases.held(GPUS)["GPU-0"] is None
     finally:
         subprocess.run(["umount", str(root)], check=True)
+
+
+def test_what_is_withdrawn_is_taken_by_nobody(leases: LeaseDir) -> None:
+    """Any process passes it over, until it is given back; who holds it keeps it."""
+    with leases.take(GPUS, 1, ADA):
+        leases.withdraw("GPU-0", "It is lost.")
+        leases.withdraw("GPU-1", "It is hot.")
+        other = LeaseDir(leases.path)
+        with other.take(GPUS, 2, ADA) as two:
+            assert ("GPU-2", "GPU-3") == two.uuids
+            with pytest.raises(NoCapacity, match="none of 4 is free; 2 GPUs are out of use") as no:
+                other.take(GPUS, 1, ADA)
+    assert "out of use" in str(no.value)
+    assert {"GPU-0": "It is lost.", "GPU-1": "It is hot."} == other.withdrawn()
+
+    other.give_back("GPU-0")
+    other.give_back("GPU-0")
+    with leases.take(GPUS, 1, ADA) as one:
+        assert ("GPU-0",) == one.uuids
+
+
+def test_what_is_withdrawn_is_not_borrowed(leases: LeaseDir) -> None:
+    """A lab's GPU that is withdrawn is lent to no job."""
+    lab = {"kind": "lab", "owner": "ada", "id": "lab-1", "lend": True}
+    with leases.take(["GPU-0"], 1, lab):
+        leases.withdraw("GPU-0", "It is lost.")
+        with pytest.raises(NoCapacity):
+            leases.take(["GPU-0"], 1, ADA, borrow=True)
+        leases.give_back("GPU-0")
+        with leases.take(["GPU-0"], 1, ADA, borrow=True) as loan:
+            assert ("GPU-0",) == loan.loans

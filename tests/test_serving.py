@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import zipfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +14,17 @@ from served import ONNX, Host, jupyter_host, lab_host, running_loop
 
 from dllab_hub import Client, exchange
 from dllab_hub import serving as serving_module
-from dllab_hub.backends.serving import Call, Reply, Serving
-from dllab_hub.errors import InvalidRequest, NotFound, TooLarge, Unavailable
-from dllab_hub.specs import DeploymentSpec, DeploymentState
+from dllab_hub.backends.calls import Call, Download, Reply
+from dllab_hub.backends.serving import Serving
+from dllab_hub.errors import Conflict, InvalidRequest, NotFound, TooLarge, Unavailable
+from dllab_hub.specs import (
+    Autoscale,
+    Canary,
+    DeploymentSpec,
+    DeploymentState,
+    ModelSource,
+    Tensor,
+)
 
 SPEC = DeploymentSpec(name="digits", model="net", replicas=2)
 
@@ -66,6 +75,125 @@ def test_every_verb(host: Host, client: Client, onnx: Path) -> None:
     with pytest.raises(NotFound):
         client.deployment("digits")
     assert 2 == len(client.versions("net"))
+
+
+def test_what_is_said_of_a_version(client: Client, onnx: Path) -> None:
+    """Metrics, an example and where it comes from travel with the file and are kept."""
+    source = ModelSource(kind="job", job="digits-bcdfghj", path="best/ä & b?.onnx", step=7)
+    made = client.publish(
+        "net", onnx, metrics={"accuracy": 0.98}, example='{"instances": [[1]]}', source=source
+    )
+    plain = client.publish("net", onnx)
+    assert (source, {"accuracy": 0.98}, '{"instances": [[1]]}', "ada") == (
+        made.source, made.metrics, made.example, made.publisher,
+    )  # fmt: skip
+    assert (None, {}) == (plain.source, plain.metrics)
+    assert (plain, made) == client.versions("net")
+
+    with pytest.raises(InvalidRequest, match="no files of yours"):
+        client.publish_from("net", "net.onnx")
+    with pytest.raises(NotFound):
+        client.publish_from("net", "net.onnx", job="digits-bcdfghj")
+
+
+def test_an_example_that_no_proxy_lets_pass(client: Client, onnx: Path) -> None:
+    """It is refused before anything is sent, in one line that says what to do."""
+    fits = json.dumps({"instances": [[0.5] * 1300]})
+    assert fits == client.publish("net", onnx, example=fits).example
+    too_long = json.dumps({"instances": [[0.5] * 1800]})  # Less than 12 KiB before it is encoded.
+    with pytest.raises(InvalidRequest, match=r"too long to travel.*fewer rows") as refused:
+        client.publish("net", onnx, example=too_long, metrics={"loss": 0.5})
+    assert ("example", False) == (refused.value.field, "\n" in str(refused.value))
+    with pytest.raises(InvalidRequest) as refused:
+        client.publish("net", onnx, metrics={f"{i}{'ä' * 90}": 1.0 for i in range(50)})
+    assert ("metrics", "") == (refused.value.field, refused.value.hint)
+    assert 1 == len(client.versions("net"))
+
+
+def test_downloads(client: Client, onnx: Path, tmp_path: Path) -> None:
+    """A file comes back as it was, for devices with a manifest; nothing is overwritten by it."""
+    client.publish("net", onnx)
+    back = client.download("net", 1, tmp_path / "back.onnx")
+    assert onnx.read_bytes() == back.read_bytes()
+    with zipfile.ZipFile(client.download("net", 1, tmp_path / "a.zip", packed=True)) as packed:
+        assert onnx.read_bytes() == packed.read("model.onnx")
+        about = json.loads(packed.read("manifest.json"))
+    assert ("net", 1, onnx.stat().st_size) == (about["name"], about["version"], about["size"])
+    with pytest.raises(InvalidRequest, match=r"back\.onnx cannot be written: file exists"):
+        client.download("net", 1, back)
+    for name, version in (("net", 2), ("nothing", 1), ("../x", 1)):
+        with pytest.raises(NotFound):
+            client.download(name, version, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_download_that_breaks_off(
+    client: Client, host: Host, onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file does not stay."""
+    client.publish("net", onnx)
+
+    async def half() -> AsyncIterator[bytes]:
+        yield bytes(1000)
+        raise OSError("the disk went away")
+
+    async def download(*_: object) -> Download:
+        return Download("net-1.onnx", 2000, half())
+
+    monkeypatch.setattr(host.backend.serving, "_download", download)
+    with pytest.raises(Unavailable, match="broke off"):
+        client.download("net", 1, tmp_path / "half.onnx")
+    assert not (tmp_path / "half.onnx").exists()
+
+
+def test_versions_side_by_side(client: Client, onnx: Path) -> None:
+    """A canary gets its part, answers whoever asks for it, is promoted and rolled back."""
+    client.publish("net", onnx)
+    client.deploy(SPEC)
+    client.publish("net", onnx)
+    with pytest.raises(Conflict, match="no canary"):
+        client.promote("digits")
+    with pytest.raises(InvalidRequest, match="version 2 does not serve here"):
+        client.predict("digits", [[1]], version=2)
+    made = client.canary("digits", Canary(version=2, percent=0))
+    assert (0, 1) == (made.canary.percent, made.version)  # type: ignore[union-attr]
+    assert [[1]] == client.predict("digits", [[1]], version=2)
+    assert [0, 1] == [each.requests for each in client.deployment("digits").versions]
+
+    assert (2, 1) == ((now := client.promote("digits")).version, now.previous)
+    assert (1, 2) == ((now := client.rollback("digits")).version, now.previous)
+    client.canary("digits", Canary(version=2))
+    assert None is client.rollback("digits").canary
+
+
+def test_by_itself(client: Client, onnx: Path) -> None:
+    """Bounds travel with the wish; a number outside of them is refused."""
+    client.publish("net", onnx)
+    made = client.deploy(SPEC.model_copy(update={"autoscale": Autoscale(max=3)}))
+    assert (2, 3) == (made.wished, made.spec.autoscale.max)  # type: ignore[union-attr]
+
+    with pytest.raises(InvalidRequest) as caught:
+        client.scale("digits", 4)
+    assert "replicas" == caught.value.field
+
+
+def test_images(host: Host, client: Client, onnx: Path) -> None:
+    """Images are sent as the inputs of the version that is asked say; other rows ask for none."""
+    image = pytest.importorskip("PIL.Image").new("RGB", (3, 2), (1, 2, 3))
+    serving = host.backend.serving
+    serving._inputs = (Tensor(name="x", datatype="FP32", shape=(None, 3, 2, 3)),)
+    client.publish("net", onnx)
+    client.deploy(SPEC)
+    serving._inputs = (Tensor(name="x", datatype="UINT8", shape=(None, None, None, 3)),)
+    client.publish("net", onnx)
+    client.canary("digits", Canary(version=2, percent=0))
+
+    assert [[[[n] * 3] * 2 for n in (1, 2, 3)]] == client.predict("digits", image)
+    assert [[[[1, 2, 3]] * 3] * 2] * 2 == client.predict("digits", [image, image], version=2)
+    with pytest.raises(InvalidRequest, match="version 9 does not serve here"):
+        client.predict("digits", image, version=9)
+    with pytest.raises(NotFound):
+        client.predict("nothing", image)
 
 
 def test_pages(client: Client, onnx: Path) -> None:

@@ -158,7 +158,8 @@ def test_errors_arrive_as_they_were_raised(parrot: Any, face: str, error: DLLabE
         (404, "<html>", Unavailable, "status 404"),
         (404, '{"error": "no"}', Unavailable, "status 404"),
         (500, "oops", Unavailable, "status 500"),
-        (503, "<html>", Unavailable, "status 503"),
+        (502, "<html>", Unavailable, "does not answer now"),
+        (503, "<html>", Unavailable, "does not answer now"),
         (599, "", Unavailable, "status 599"),
     ],
 )

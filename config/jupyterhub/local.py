@@ -72,7 +72,12 @@ c.JupyterHub.services = [
             "DLLAB_HOME": str(state.root),
             "DLLAB_ENVS": str(state.envs),
             "DLLAB_OS_USERS": "1" if os_users else "0",
-            **{k: os.environ[k] for k in ("LD_LIBRARY_PATH", "PYTHONPATH") if k in os.environ},
+            # DLLAB_SHARED and KUBECONFIG where jobs may run on clusters too (LabCatalog.targets).
+            **{
+                key: os.environ[key]
+                for key in ("DLLAB_SHARED", "KUBECONFIG", "LD_LIBRARY_PATH", "PYTHONPATH")
+                if key in os.environ
+            },
         },
         "display": False,  # People reach it through their lab, not through the hub's menu.
     }
@@ -110,6 +115,17 @@ c.JupyterHub.load_roles += [
     # The lab service restarts labs, with other GPUs, for the people whose they are.
     {"name": "dllab", "services": ["dllab"], "scopes": ["servers"]},
 ]
+
+# --- Prometheus, if there is a token for it ------------------------------------------------------
+
+if (hub / "prometheus-token").exists():
+    token = (hub / "prometheus-token").read_text().strip()
+    c.JupyterHub.services.append({"name": "prometheus", "api_token": token, "display": False})
+    # It reads the hub's metrics and the lab service's, and nothing else.
+    scopes = ["read:metrics", _may_use_it]
+    c.JupyterHub.load_roles.append(
+        {"name": "prometheus", "services": ["prometheus"], "scopes": scopes}
+    )
 
 # --- yours --------------------------------------------------------------------------------------
 

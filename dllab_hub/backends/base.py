@@ -19,25 +19,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Conflict, InvalidRequest, NotFound
+from ..errors import Conflict, InvalidRequest
 from ..specs import (
     MAX_GPUS,
+    NO_LIMITS,
     Capacity,
     Catalog,
-    Checkpoint,
-    Event,
     JobFilter,
+    JobLimits,
     JobPage,
     JobState,
-    LogChunk,
     Preflight,
     TrainingJob,
     TrainingSpec,
 )
 from .changing import changed
-from .pieces import check_limit, check_piece
+from .pausing import check_pausable, check_resumable
+from .pieces import check_limit
+from .placing import place_of
 from .room import check_room
 from .source import check_source
+from .told import Told
+from .wishing import check_beginning, check_offered
 
 if TYPE_CHECKING:
     from .history import History
@@ -46,15 +49,13 @@ if TYPE_CHECKING:
     from .serving import Serving
     from .workspaces import Workspaces
 
-__all__ = ("Backend", "MAX_LOG_BYTES", "MAX_PAGE")
+__all__ = ("Backend", "MAX_PAGE")
 
-#: Most bytes of log one call returns.
-MAX_LOG_BYTES = 1024 * 1024
 #: Most jobs one page holds.
 MAX_PAGE = 500
 
 
-class Backend(ABC):
+class Backend(Told, ABC):
     """Runs jobs for people. ``owner`` is the name of a person whom the caller has identified.
 
     A job of another owner does not exist as far as this interface can tell: `NotFound`.
@@ -70,26 +71,34 @@ class Backend(ABC):
     notices: Notices
     cpus: float = math.inf
 
-    async def start(self) -> None:  # noqa: B027 - many backends have nothing to adopt
+    async def start(self) -> None:
         """Make ready: adopt what runs already. Called once before any verb."""
 
-    async def close(self) -> None:  # noqa: B027
+    async def close(self) -> None:
         """Let go of everything except what runs."""
 
     @abstractmethod
     async def catalog(self) -> Catalog:
         """What a job may name."""
 
-    async def submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
+    async def submit(
+        self, owner: str, spec: TrainingSpec, limits: JobLimits = NO_LIMITS
+    ) -> TrainingJob:
         """Start a job, or queue it while its GPUs are held by others.
 
+        Args:
+            owner: Person.
+            spec: The wish.
+            limits: Of the person. They hold also for many submits at once.
+
         Raises:
+            AccessDenied: other jobs of the person hold all that they may have.
             InvalidRequest: a field is wrong, names something that is not offered, asks for more
                 than there is, or the code would fail at once (``line`` says where).
             StorageFull: the state directory has no room.
         """
         await self.check(owner, spec)
-        return await self._submit(owner, spec)
+        return await self._submit(owner, spec, limits)
 
     async def get(self, owner: str, id: str) -> TrainingJob:
         """The job as it is now.
@@ -122,6 +131,17 @@ class Backend(ABC):
             where = where.model_copy(update={"states": tuple(map(JobState, states))})
         return await self._list(owner, where, limit, after)
 
+    @property
+    def current(self) -> float | None:
+        """When what is known of its clusters was last up to date, seconds since the epoch; None
+        where there is none.
+        """
+        return None
+
+    async def live(self) -> tuple[TrainingJob, ...]:
+        """Everybody's jobs that wait or run: for the service itself, never for a person."""
+        return ()
+
     async def cancel(self, owner: str, id: str) -> TrainingJob:
         """End the job; one that has ended already is returned as it is."""
         job = await self._get(owner, id)
@@ -141,26 +161,38 @@ class Backend(ABC):
         job = await self._get(owner, id)
         if job.state is JobState.PAUSED:
             return job
-        if job.state.is_terminal:
-            raise Conflict(
-                f"the job has ended: {job.state.value}.", hint="There is nothing to pause."
-            )
+        check_pausable(job)
         return await self._pause(owner, id)
 
-    async def resume(self, owner: str, id: str) -> TrainingJob:
+    async def resume(self, owner: str, id: str, limits: JobLimits = NO_LIMITS) -> TrainingJob:
         """Queue a job again that was paused, failed, cancelled or lost: its next attempt starts
         from its last checkpoint. One that waits or runs is returned as it is; one that is being
-        paused is resumed once it is.
+        paused is resumed once it is. The limits are those of `submit`.
 
         Raises:
+            AccessDenied: as in `submit`.
             Conflict: it has succeeded, or used up its time limit, or its files are gone.
         """
         job = await self._get(owner, id)
-        if job.state is JobState.SUCCEEDED:
-            raise Conflict("the job has succeeded.", hint="Run it again with rerun.")
-        if not job.files:
-            raise Conflict("the job's files are gone.", hint="Run it again with rerun.")
-        return await self._resume(owner, id)
+        check_resumable(job)
+        return await self._resume(owner, id, limits)
+
+    async def relaunch(self, owner: str, id: str, by: str) -> TrainingJob:
+        """Have a job that runs save and end, and queue it again: it goes on from its last
+        checkpoint, on whatever GPUs it gets then.
+
+        Args:
+            owner: Person.
+            id: Of the job.
+            by: Who wants it; in its events.
+
+        Raises:
+            Conflict: it does not run.
+        """
+        job = await self._get(owner, id)
+        if not job.state.is_running:
+            raise Conflict(f"it is {job.state.value}: there is nothing to relaunch.")
+        return await self._relaunch(owner, id, by)
 
     async def respec(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingSpec:
         """The wish of a job with some of its fields `changed`, to submit it again."""
@@ -178,85 +210,48 @@ class Backend(ABC):
         await self.check(owner, spec)
         return await self._preflight(owner, spec, deep)
 
-    async def logs(
-        self,
-        owner: str,
-        id: str,
-        *,
-        replica: str | None = None,
-        attempt: int | None = None,
-        offset: int = 0,
-        limit: int = 65536,
-    ) -> LogChunk:
-        """A piece of the logs.
+    async def capacity(
+        self, owner: str, gpus: int | None = None, target: str | None = None
+    ) -> Capacity:
+        """GPUs free and held, and what a request for ``gpus`` of them would meet.
 
         Args:
             owner: Person.
-            id: Of the job.
-            replica: Such as ``worker-0``; None for all, merged by time.
-            attempt: From 1; None for the newest.
-            offset: Where to start; negative counts from the end.
-            limit: Most bytes, 1 to `MAX_LOG_BYTES`.
+            gpus: How many; None without a wish.
+            target: Name of the place; None for the usual one.
+
+        Raises:
+            InvalidRequest: there is no such place, or that is no number of GPUs.
+            Unavailable: the place cannot be asked now.
         """
-        check_limit(limit, MAX_LOG_BYTES)
-        check_piece(attempt, offset)
-        return await self._logs(owner, id, replica, attempt, offset, limit)
-
-    async def events(self, owner: str, id: str) -> tuple[Event, ...]:
-        """What happened to the job, oldest first."""
-        return await self._events(owner, id)
-
-    async def checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]:
-        """The job's whole checkpoints, newest first."""
-        return await self._checkpoints(owner, id)
-
-    async def capacity(self, owner: str, gpus: int | None = None) -> Capacity:
-        """GPUs free and held, and what a request for ``gpus`` of them would meet."""
         if gpus is not None and not 0 <= gpus <= MAX_GPUS:
             raise InvalidRequest(f"must be from 0 to {MAX_GPUS}.", field="gpus")
-        return await self._capacity(owner, gpus)
+        if target is not None:
+            place_of(await self.catalog(), target)
+        return await self._capacity(owner, gpus, target)
 
     async def lend(self, owner: str, lab: str, lend: bool) -> Capacity:
-        """Let the owner's jobs use the GPUs of a lab of theirs, or no longer.
-
-        Jobs that use them already go on.
-
-        Args:
-            owner: Person.
-            lab: Id of the lab.
-            lend: Whether they may.
+        """Let the owner's jobs use a lab's GPUs, or no longer; those that use them go on.
 
         Raises:
             NotFound: the owner has no such lab, or it has no GPU.
         """
         await self._lend(owner, lab, lend)
-        return await self._capacity(owner, None)
+        return await self._capacity(owner, None, None)
 
     async def check(self, owner: str, spec: TrainingSpec) -> None:
         """Refuse what can be seen to be wrong without running anything."""
-        catalog = await self.catalog()
-        catalog.image(spec.image)
-        for name in spec.volumes:
-            catalog.volume(name)
-        if spec.replicas > catalog.max_replicas:
-            most = max(range(len(spec.roles)), key=lambda n: spec.roles[n].replicas)
-            raise InvalidRequest(
-                f"a job may have {catalog.max_replicas} replicas at most.",
-                field=f"roles.{most}.replicas",
-            )
-        if spec.checkpoint_from is not None:
-            try:
-                first = await self._get(owner, spec.checkpoint_from)
-            except NotFound:
-                raise InvalidRequest("you have no such job.", field="checkpoint_from") from None
-            if not first.files:
-                raise InvalidRequest("the files of that job are gone.", field="checkpoint_from")
-        gpus = (await self._capacity(owner, None)).total if spec.gpus else 0
-        check_room(spec, gpus, self.cpus)
+        check_offered(await self.catalog(), spec)
+        await check_beginning(self, owner, spec)
+        await self._check_room(owner, spec)
         await asyncio.to_thread(check_source, spec)
 
+    async def _check_room(self, owner: str, spec: TrainingSpec) -> None:
+        gpus = (await self._capacity(owner, None, spec.target)).total if spec.gpus else 0
+        check_room(spec, gpus, self.cpus)
+
     @abstractmethod
-    async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob: ...
+    async def _submit(self, owner: str, spec: TrainingSpec, limits: JobLimits) -> TrainingJob: ...
 
     @abstractmethod
     async def _get(self, owner: str, id: str) -> TrainingJob: ...
@@ -273,24 +268,17 @@ class Backend(ABC):
     async def _pause(self, owner: str, id: str) -> TrainingJob: ...
 
     @abstractmethod
-    async def _resume(self, owner: str, id: str) -> TrainingJob: ...
+    async def _resume(self, owner: str, id: str, limits: JobLimits) -> TrainingJob: ...
+
+    async def _relaunch(self, owner: str, id: str, by: str) -> TrainingJob:
+        await self._pause(owner, id)
+        return await self._resume(owner, id, NO_LIMITS)
 
     @abstractmethod
     async def _preflight(self, owner: str, spec: TrainingSpec, deep: bool) -> Preflight: ...
 
     @abstractmethod
-    async def _logs(
-        self, owner: str, id: str, replica: str | None, attempt: int | None, offset: int, limit: int
-    ) -> LogChunk: ...
-
-    @abstractmethod
-    async def _events(self, owner: str, id: str) -> tuple[Event, ...]: ...
-
-    @abstractmethod
-    async def _checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]: ...
-
-    @abstractmethod
-    async def _capacity(self, owner: str, gpus: int | None) -> Capacity: ...
+    async def _capacity(self, owner: str, gpus: int | None, target: str | None) -> Capacity: ...
 
     @abstractmethod
     async def _lend(self, owner: str, lab: str, lend: bool) -> None: ...

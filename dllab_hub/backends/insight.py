@@ -12,8 +12,20 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import InvalidRequest
-from ..specs import Curves, LogChunk, LogMatches, Quote, Stack, TrainingSpec
+from ..errors import AccessDenied, InvalidRequest
+from ..specs import (
+    NO_LIMITS,
+    Curves,
+    JobFilter,
+    JobLimits,
+    LogChunk,
+    LogMatches,
+    Quote,
+    Stack,
+    TrainingJob,
+    TrainingSpec,
+)
+from . import quota
 from .pieces import check_limit, check_piece
 from .quoting import limited, refusal
 
@@ -134,30 +146,56 @@ class Insight(ABC):
         await self._backend.get(owner, id)
         return await self._download(owner, id, replica, attempt)
 
-    async def quote(self, owner: str, spec: TrainingSpec, quota: float | None = None) -> Quote:
+    async def quote(self, owner: str, spec: TrainingSpec, limits: JobLimits = NO_LIMITS) -> Quote:
         """What a wish would cost, and when it would start. Nothing is reserved.
 
         Args:
             owner: Person.
             spec: The wish.
-            quota: GPU-hours that the person may use in 30 days; None for no limit.
+            limits: Of the person.
         """
         await self._backend.check(owner, spec)
-        return limited(await self._quote(owner, spec), quota)
+        made = limited(await self._quote(owner, spec), limits.gpu_hours)
+        mine = await self._holding(owner, limits)
+        refused = quota.refusal(spec, mine, limits)
+        said = [made.message, quota.room_left(mine, limits)]
+        return made.model_copy(
+            update={
+                "message": " ".join(filter(None, said)),
+                "refused": made.refused or (refused.message if refused else ""),
+            }
+        )
 
-    async def refusal(self, owner: str, gpus: int, quota: float | None) -> str:
-        """Why a person gets no GPU by what they have used already; empty when they do.
+    async def check_quota(self, owner: str, spec: TrainingSpec, limits: JobLimits) -> None:
+        """Refuse, early and by what is known now, what a person may not have any more.
+
+        The word that counts is that of `Backend.submit`: there others are accepted meanwhile.
 
         Args:
             owner: Person.
-            gpus: That they wish for.
-            quota: As in `quote`.
+            spec: The wish.
+            limits: Of the person.
+
+        Raises:
+            AccessDenied: the GPU-hours are used up, or other jobs hold what there is.
         """
-        if not gpus or quota is None:
-            return ""
-        used = await self._used(owner)
         # Where that is counted elsewhere it is refused there too.
-        return "" if used is None else refusal(gpus, used, quota)
+        if limits == NO_LIMITS or (used := await self._used(owner)) is None:
+            return
+        if limits.gpu_hours is not None and (said := refusal(spec.gpus, used, limits.gpu_hours)):
+            raise AccessDenied(said, hint="Ask the administrator for more.")
+        quota.check_quota(spec, await self._holding(owner, limits), limits)
+
+    async def _holding(self, owner: str, limits: JobLimits) -> list[TrainingJob]:
+        """The jobs that count for the limits; none when these do not ask."""
+        if limits.jobs is None and limits.gpus is None:
+            return []
+        where, found, after = JobFilter(states=quota.HOLDING), list[TrainingJob](), None
+        while True:
+            page = await self._backend.list(owner, where=where, limit=500, after=after)
+            found += page.jobs
+            if (after := page.next) is None:
+                return found
 
     @abstractmethod
     async def _curves(self, owner: str, id: str, kind: CurveKind) -> Curves: ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 
-from ..specs import NoticeSettings, NoticeWish
+from ..specs import Alert, NoticeSettings, NoticeWish
 
 __all__ = ("Notices",)
 
@@ -30,4 +31,21 @@ class Notices(ABC):
 
         Raises:
             Conflict: nothing is set.
+        """
+
+    @abstractmethod
+    async def tell(self, alert: Alert, people: Collection[str] | None = None) -> frozenset[str]:
+        """Tell of an alert. To tell the same again is harmless: nobody gets it twice.
+
+        Args:
+            alert: As it is.
+            people: Who is told, the administrator with an empty name. By default the one whom it
+                concerns, and the administrator.
+
+        Returns:
+            Those who need not be told again: what is sent to them, if anything, is written down.
+
+        Raises:
+            StorageFull: there is no room to remember it; nobody is told.
+            Unavailable: the state directory cannot be written; nobody is told.
         """

@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 from ..errors import Conflict
-from ..specs import Checkpoint, Progress, TrainingSpec
+from ..specs import Checkpoint, JobState, Progress, TrainingJob, TrainingSpec
 
-__all__ = ("next_start", "pause_reason", "time_left")
+__all__ = (
+    "check_pausable",
+    "check_resumable",
+    "next_start",
+    "pause_reason",
+    "time_left",
+    "waiting_again",
+)
+
+
+def check_pausable(job: TrainingJob) -> None:
+    """Nothing when there is something to pause; `Conflict` when the job has ended."""
+    if job.state.is_terminal:
+        said = f"the job has ended: {job.state.value}."
+        raise Conflict(said, hint="There is nothing to pause.")
+
+
+def check_resumable(job: TrainingJob) -> None:
+    """Nothing when the job can go on; `Conflict` when it is done, or there is nothing to go on."""
+    if job.state is JobState.SUCCEEDED:
+        raise Conflict("the job has succeeded.", hint="Run it again with rerun.")
+    if not job.files:
+        raise Conflict("the job's files are gone.", hint="Run it again with rerun.")
 
 
 def pause_reason(
@@ -38,6 +60,12 @@ def pause_reason(
         lost = "1 step is lost" if at - saved == 1 else f"{at - saved} steps are lost"
         return f"{said} at step {at}; last checkpoint: step {saved}, so {lost}."
     return f"{said} at step {at}; its checkpoint of step {saved} has all of it."
+
+
+def waiting_again(job: TrainingJob, reason: str) -> TrainingJob:
+    """A job that waits for its next launch: nothing of its last run is left but what it saved."""
+    update = {"state": JobState.PENDING, "reason": reason, "replicas": (), "diagnosis": None}
+    return job.model_copy(update={**update, "started": None, "ended": None, "position": None})
 
 
 def next_start(attempt: int, checkpoint: Checkpoint | None) -> str:

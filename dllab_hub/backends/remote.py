@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..specs import (
+    NO_LIMITS,
     Capacity,
     Catalog,
     Checkpoint,
     Event,
     GpuReport,
     JobFilter,
+    JobLimits,
     JobPage,
     Lending,
     LogChunk,
@@ -29,6 +31,7 @@ from ..specs import (
 )
 from ..transport import AsyncTransport, path
 from .base import Backend
+from .remote_alerts import RemoteAlerts
 from .remote_history import RemoteHistory, RemoteNotices
 from .remote_insight import RemoteInsight
 from .remote_serving import RemoteServing
@@ -47,6 +50,7 @@ class RemoteBackend(Backend):
         history: What the far side keeps.
         insight: What the far side knows.
         notices: The far side tells people.
+        alerts: Those that the far side knows.
 
     Args:
         transport: To the lab service.
@@ -60,6 +64,7 @@ class RemoteBackend(Backend):
         self.history = RemoteHistory(self, transport)
         self.insight = RemoteInsight(self, transport)
         self.notices = RemoteNotices(transport)
+        self.alerts = RemoteAlerts(transport)
 
     @classmethod
     def at(cls, url: str, token: str) -> Self:
@@ -88,8 +93,10 @@ class RemoteBackend(Backend):
         """What became of the last restart of a lab."""
         return await self._transport.ask("GET", "labs/restart", Restart.from_wire, server=server)
 
-    async def submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
-        """Send it as it is: the far side checks it against what it has."""
+    async def submit(
+        self, owner: str, spec: TrainingSpec, limits: JobLimits = NO_LIMITS
+    ) -> TrainingJob:
+        """Send it as it is: the far side checks it against what it has, and knows the limits."""
         return await self._submit(owner, spec)
 
     async def cancel(self, owner: str, id: str) -> TrainingJob:
@@ -100,7 +107,7 @@ class RemoteBackend(Backend):
         """Ask the job to save, end it and give its GPUs back; it can be resumed."""
         return await self._pause(owner, id)
 
-    async def resume(self, owner: str, id: str) -> TrainingJob:
+    async def resume(self, owner: str, id: str, limits: JobLimits = NO_LIMITS) -> TrainingJob:
         """Queue a job again that was paused, failed, cancelled or lost."""
         return await self._resume(owner, id)
 
@@ -108,12 +115,20 @@ class RemoteBackend(Backend):
         """Look for what would make the job fail at once, without taking a GPU."""
         return await self._preflight(owner, spec, deep)
 
+    async def capacity(
+        self, owner: str, gpus: int | None = None, target: str | None = None
+    ) -> Capacity:
+        """GPUs free and held, and what a request for ``gpus`` of them would meet."""
+        return await self._capacity(owner, gpus, target)
+
     async def lend(self, owner: str, lab: str, lend: bool) -> Capacity:
         """Let one's jobs use the GPUs of a lab, or no longer."""
         body = Lending(lab=lab, lend=lend).to_wire()
         return await self._transport.ask("PUT", "gpus/lend", Capacity.from_wire, body=body)
 
-    async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
+    async def _submit(
+        self, owner: str, spec: TrainingSpec, limits: JobLimits = NO_LIMITS
+    ) -> TrainingJob:
         return await self._transport.ask("POST", "jobs", TrainingJob.from_wire, body=spec.to_wire())
 
     async def _get(self, owner: str, id: str) -> TrainingJob:
@@ -130,7 +145,7 @@ class RemoteBackend(Backend):
     async def _pause(self, owner: str, id: str) -> TrainingJob:
         return await self._transport.ask("POST", path("jobs", id, "pause"), TrainingJob.from_wire)
 
-    async def _resume(self, owner: str, id: str) -> TrainingJob:
+    async def _resume(self, owner: str, id: str, limits: JobLimits = NO_LIMITS) -> TrainingJob:
         return await self._transport.ask("POST", path("jobs", id, "resume"), TrainingJob.from_wire)
 
     async def _preflight(self, owner: str, spec: TrainingSpec, deep: bool) -> Preflight:
@@ -170,8 +185,10 @@ class RemoteBackend(Backend):
             lambda answer: tuple(map(Checkpoint.from_wire, answer["checkpoints"])),
         )
 
-    async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
-        return await self._transport.ask("GET", "capacity", Capacity.from_wire, gpus=gpus)
+    async def _capacity(self, owner: str, gpus: int | None, target: str | None) -> Capacity:
+        return await self._transport.ask(
+            "GET", "capacity", Capacity.from_wire, gpus=gpus, target=target
+        )
 
     async def _lend(self, owner: str, lab: str, lend: bool) -> None:
         await self.lend(owner, lab, lend)

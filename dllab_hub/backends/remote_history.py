@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..specs import (
+    Alert,
     Annotation,
     Comparison,
     Imported,
@@ -105,3 +106,7 @@ class RemoteNotices(Notices):
     async def test(self, owner: str) -> NoticeSettings:
         """Send a test now."""
         return await self._transport.ask("POST", "notices/test", NoticeSettings.from_wire)
+
+    async def tell(self, alert: Alert, people: Collection[str] | None = None) -> frozenset[str]:
+        """Nothing: the far side knows its alerts, and tells of them by itself."""
+        return frozenset({alert.owner, ""} if people is None else people)

@@ -9,11 +9,19 @@ from contextlib import AsyncExitStack
 import httpx
 
 from ..errors import Unavailable
-from ..specs import Curves, LogChunk, LogMatches, Quote, Stack, TrainingSpec
+from ..specs import (
+    NO_LIMITS,
+    Curves,
+    JobLimits,
+    LogChunk,
+    LogMatches,
+    Quote,
+    Stack,
+    TrainingSpec,
+)
 from ..transport import AsyncTransport, path
 from .base import Backend
 from .insight import CurveKind, Download, Insight
-from .quoting import limited
 
 __all__ = ("RemoteInsight",)
 
@@ -30,9 +38,9 @@ class RemoteInsight(Insight):
         super().__init__(backend)
         self._transport = transport
 
-    async def quote(self, owner: str, spec: TrainingSpec, quota: float | None = None) -> Quote:
-        """What a wish would cost, and when it would start."""
-        return limited(await self._quote(owner, spec), quota)
+    async def quote(self, owner: str, spec: TrainingSpec, limits: JobLimits = NO_LIMITS) -> Quote:
+        """What a wish would cost, and when it would start; the far side knows the limits."""
+        return await self._quote(owner, spec)
 
     async def _curves(self, owner: str, id: str, kind: CurveKind) -> Curves:
         return await self._transport.ask(

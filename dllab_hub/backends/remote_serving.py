@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 from ..errors import DLLabError
 from ..specs import (
+    Canary,
     Deployment,
     DeploymentPage,
     DeploymentSpec,
@@ -15,10 +20,14 @@ from ..specs import (
     ModelPage,
     ModelVersion,
 )
-from ..transport import AsyncTransport, RawAnswer, path
-from .serving import Call, Reply, Serving
+from ..specs.model import ModelFacts
+from ..transport import AsyncTransport, RawAnswer, path, with_facts
+from .calls import Call, Download, Reply
+from .serving import Serving
 
 __all__ = ("RemoteServing",)
+
+_CALLED = re.compile(r'attachment; filename="([A-Za-z0-9._-]{1,100})"')
 
 
 class RemoteServing(Serving):
@@ -35,6 +44,29 @@ class RemoteServing(Serving):
     async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
         at = path("models", model, "versions")
         return await self._transport.upload(at, file, ModelVersion.from_wire)
+
+    async def _publish_about(
+        self, owner: str, model: str, file: Path, facts: ModelFacts
+    ) -> ModelVersion:
+        # Who publishes it is whose token it is.
+        said = facts.to_wire()
+        told = {"metrics": json.dumps(said["metrics"]), "example": facts.example}
+        if facts.source is not None:
+            told["source"] = json.dumps(said["source"])
+        at = with_facts(path("models", model, "versions"), told)
+        return await self._transport.upload(at, file, ModelVersion.from_wire)
+
+    async def _download(self, owner: str, model: str, version: int, packed: bool) -> Download:
+        at = path("models", model, "versions", str(version), "export" if packed else "file")
+        pieces = _after_head(self._transport.stream(at))
+        head = await anext(pieces)
+        called = _CALLED.fullmatch(head.headers.get("content-disposition", ""))
+        length = head.headers.get("content-length", "")
+        return Download(
+            called[1] if called else f"{model}-{version}",
+            int(length) if length.isdigit() else None,
+            pieces,
+        )
 
     async def _models(self, owner: str, limit: int, after: str | None) -> ModelPage:
         return await self._transport.ask(
@@ -69,6 +101,24 @@ class RemoteServing(Serving):
             body={"replicas": replicas},
         )
 
+    async def _canary(self, owner: str, name: str, canary: Canary) -> Deployment:
+        return await self._transport.ask(
+            "POST",
+            path("deployments", name, "canary"),
+            Deployment.from_wire,
+            body=canary.to_wire(),
+        )
+
+    async def _promote(self, owner: str, name: str) -> Deployment:
+        return await self._transport.ask(
+            "POST", path("deployments", name, "promote"), Deployment.from_wire, body={}
+        )
+
+    async def _rollback(self, owner: str, name: str) -> Deployment:
+        return await self._transport.ask(
+            "POST", path("deployments", name, "rollback"), Deployment.from_wire, body={}
+        )
+
     async def _delete(self, owner: str, name: str) -> None:
         await self._transport.ask("DELETE", path("deployments", name), dict)
 
@@ -96,7 +146,17 @@ class RemoteServing(Serving):
             url = (await self._get(owner, name)).url
             self._mine = url.removesuffix(f"{name}/")
         at = f"{self._mine}{path(name, *call.path.split('/'))}"
+        if call.version is not None:
+            at = f"{at}?version={call.version}"
         return _reply(await self._transport.raw(call.method, at, call.body, call.headers))
+
+
+async def _after_head(stream: AbstractAsyncContextManager[Any]) -> AsyncGenerator[Any]:
+    """The answer as soon as it begins, then its bytes; once begun, closing it ends the answer."""
+    async with stream as answer:
+        yield answer
+        async for piece in answer.aiter_bytes():
+            yield piece
 
 
 def _reply(answer: RawAnswer) -> Reply:

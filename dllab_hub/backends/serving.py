@@ -4,19 +4,21 @@ As in `base`: the public verbs are concrete, check the wish and own the policy; 
 are the mechanism, and all that a new backend writes:
 
     _publish  _models  _versions  _deploy  _get  _list  _scale  _delete  _logs  _events  _call
+
+and, where a backend can: ``_replace``, ``_canary``, ``_promote``, ``_rollback``,
+``_publish_about`` and ``_download``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InvalidRequest, NotFound
+from ..errors import InvalidRequest, NotFound, Unavailable
 from ..names import check_name
 from ..specs import (
     MAX_REPLICAS,
+    Canary,
     Deployment,
     DeploymentPage,
     DeploymentSpec,
@@ -25,39 +27,13 @@ from ..specs import (
     ModelPage,
     ModelVersion,
 )
-from .base import MAX_LOG_BYTES, MAX_PAGE
+from ..specs.model import ModelFacts
+from .base import MAX_PAGE
+from .calls import Call, Download, Reply
 from .pieces import check_limit, check_piece
+from .told import MAX_LOG_BYTES
 
-__all__ = ("MAX_CALL_BYTES", "Call", "Reply", "Serving")
-
-#: Most bytes of one request to a model; the balancer and the model server have the same limit.
-MAX_CALL_BYTES = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request to a model.
-
-    Attributes:
-        method: ``GET`` or ``POST``.
-        path: Below the deployment's URL, such as ``v1/models/digits:predict``; without a query.
-        body: At most `MAX_CALL_BYTES`.
-        headers: Those that concern the model; never a token, a cookie or a hop-by-hop header.
-    """
-
-    method: str
-    path: str
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A model server's answer, as it came."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+__all__ = ("Serving",)
 
 
 class Serving(ABC):
@@ -66,21 +42,51 @@ class Serving(ABC):
     A model or deployment of another owner does not exist here: `NotFound`.
     """
 
-    async def publish(self, owner: str, model: str, file: Path) -> ModelVersion:
-        """Keep an ONNX file as the next version of a model.
+    async def start(self) -> None:  # noqa: B027 - not every backend has something to take over
+        """Make ready: take over what is served already. Called once before any verb."""
+
+    async def close(self) -> None:  # noqa: B027
+        """Let go of everything except what serves."""
+
+    async def publish(
+        self, owner: str, model: str, file: Path, facts: ModelFacts | None = None
+    ) -> ModelVersion:
+        """Keep a file as the next version of a model; its format is found out by its content.
 
         Args:
             owner: Person.
             model: Name; a new one makes a new model.
-            file: Is moved or read; the caller removes what is left of it.
+            file: ONNX, torch.export, TorchScript, or a SavedModel as a zip or tar archive. Is moved
+                or read; the caller removes what is left of it.
+            facts: What is said of it, for its record.
 
         Raises:
             InvalidRequest: the name is none, or the file is not a model that can be served.
             StorageFull: no room; nothing was kept.
-            Unavailable: no image that serves is built.
+            Unavailable: no image that serves its format is built.
         """
         check_name(model, "model")
-        return await self._publish(owner, model, file)
+        if facts is None:
+            return await self._publish(owner, model, file)
+        return await self._publish_about(owner, model, file, facts)
+
+    async def download(
+        self, owner: str, model: str, version: int, *, packed: bool = False
+    ) -> Download:
+        """The file of a version, piece by piece.
+
+        Args:
+            owner: Person.
+            model: Name.
+            version: Its number.
+            packed: As a zip archive with a manifest, for devices; ONNX only.
+
+        Raises:
+            NotFound: there is no such model or version.
+            Conflict: it is not ONNX and was to be packed.
+            Unavailable: it cannot be done here.
+        """
+        return await self._download(owner, _known(model, "model"), version, packed)
 
     async def models(self, owner: str, *, limit: int = 50, after: str | None = None) -> ModelPage:
         """The owner's models by name, each with its versions, newest first."""
@@ -110,11 +116,57 @@ class Serving(ABC):
         """The owner's deployments by name."""
         return await self._list(owner, _limit(limit), after)
 
+    async def live(self) -> tuple[Deployment, ...]:
+        """Everybody's deployments: for the service itself, never for a person."""
+        return ()
+
     async def scale(self, owner: str, name: str, replicas: int) -> Deployment:
         """Have so many replicas; those that are too many answer their last requests first."""
         if not 1 <= replicas <= MAX_REPLICAS:
             raise InvalidRequest(f"must be from 1 to {MAX_REPLICAS}.", field="replicas")
         return await self._scale(owner, _known(name), replicas)
+
+    async def replace(self, owner: str, name: str, by: str) -> Deployment:
+        """Have a new replica in the place of the one that does worst, without a failed request.
+
+        Args:
+            owner: Person.
+            name: Of the deployment.
+            by: Who wants it; in its events.
+
+        Raises:
+            Conflict: there is none that could be replaced now.
+            Unavailable: it cannot be done here.
+        """
+        return await self._replace(owner, _known(name), by)
+
+    async def canary(self, owner: str, name: str, canary: Canary) -> Deployment:
+        """Have another version answer a part of the requests; again with another part, or others.
+
+        Raises:
+            Conflict: that version serves already, or it is being deleted.
+            InvalidRequest: there is no such version.
+            Unavailable: it cannot be done here.
+        """
+        return await self._canary(owner, _known(name), canary)
+
+    async def promote(self, owner: str, name: str) -> Deployment:
+        """Have the canary's version answer everything, without a failed request.
+
+        Raises:
+            Conflict: there is no canary.
+            Unavailable: it cannot be done here.
+        """
+        return await self._promote(owner, _known(name))
+
+    async def rollback(self, owner: str, name: str) -> Deployment:
+        """Have the canary answer nothing more; without one, serve what was served before.
+
+        Raises:
+            Conflict: there is no canary, and nothing was served before.
+            Unavailable: it cannot be done here.
+        """
+        return await self._rollback(owner, _known(name))
 
     async def delete(self, owner: str, name: str) -> None:
         """Serve it no more, once its last requests are answered; the model stays."""
@@ -150,6 +202,7 @@ class Serving(ABC):
         """Ask the model, through the balancer; what the model server answers is passed on.
 
         Raises:
+            InvalidRequest: the version that is to answer does not serve here.
             Unavailable: nothing answers: the deployment is starting or failed; the message says.
         """
         return await self._call(owner, _known(name), call)
@@ -174,6 +227,27 @@ class Serving(ABC):
 
     @abstractmethod
     async def _scale(self, owner: str, name: str, replicas: int) -> Deployment: ...
+
+    async def _publish_about(
+        self, owner: str, model: str, file: Path, facts: ModelFacts
+    ) -> ModelVersion:
+        # A backend without a place for facts keeps the file alone.
+        return await self._publish(owner, model, file)
+
+    async def _download(self, owner: str, model: str, version: int, packed: bool) -> Download:
+        raise Unavailable("models cannot be downloaded here.")
+
+    async def _replace(self, owner: str, name: str, by: str) -> Deployment:
+        raise Unavailable("replicas are not replaced one by one here.")
+
+    async def _canary(self, owner: str, name: str, canary: Canary) -> Deployment:
+        raise Unavailable("a part of the requests cannot go to another version here.")
+
+    async def _promote(self, owner: str, name: str) -> Deployment:
+        raise Unavailable("there are no canaries here.")
+
+    async def _rollback(self, owner: str, name: str) -> Deployment:
+        raise Unavailable("deployments are not rolled back here.")
 
     @abstractmethod
     async def _delete(self, owner: str, name: str) -> None: ...

@@ -11,6 +11,8 @@ from ..errors import DLLabError, InvalidRequest
 from ..specs import MAX_REPLICAS, NOTICES
 from ..submission import (
     Words,
+    add_autoscale,
+    add_canary,
     add_filter,
     add_notes,
     add_options,
@@ -20,8 +22,8 @@ from ..submission import (
     valid_name,
     whole,
 )
+from . import alerts, gpus, history, jobs, machine, models, notices, share, ssh, submit
 from . import env as environments
-from . import history, jobs, machine, models, notices, share, ssh, submit
 
 __all__ = ("run",)
 
@@ -169,6 +171,22 @@ def _parser() -> Words:
     told.add_argument("--test", action="store_true", help="send a test now")
     told.add_argument("--json", action="store_true")
 
+    wrong = command("alerts", alerts.alerts, "what is wrong: list, silence, rules for Prometheus")
+    wrong.add_argument("--json", action="store_true")
+    wishes = wrong.add_subparsers(metavar="ACTION", parser_class=Words)
+    quiet = wishes.add_parser("silence", help="be told nothing of an alert for a while")
+    quiet.add_argument("id", metavar="ID", help="as `dllab alerts` shows it")
+    quiet.add_argument("--minutes", type=whole(1, 7 * 24 * 60), default=60, help="an hour if not")
+    quiet.add_argument("--end", action="store_true", help="be told of it again")
+    quiet.set_defaults(command=alerts.silence)
+    back = wishes.add_parser("give-back", help="lend a GPU of this machine again")
+    back.add_argument("uuid", metavar="UUID", help="of a GPU that was taken out of use")
+    back.add_argument("--home", metavar="DIR", help="where the lab keeps everything")
+    back.set_defaults(command=alerts.give_back)
+    printed = wishes.add_parser("rules", help="print them, with your thresholds")
+    printed.add_argument("--home", metavar="DIR", help="where the lab keeps everything")
+    printed.set_defaults(command=alerts.rules)
+
     logs = command("logs", jobs.logs, "print what a job wrote")
     logs.add_argument("id", nargs="?", help="an id or its start; the newest job without it")
     logs.add_argument("--replica", metavar="R", help="such as worker-0; all without it")
@@ -192,10 +210,11 @@ def _parser() -> Words:
     resume.add_argument("--json", action="store_true")
 
     deploy = command("deploy", models.deploy, "serve a model; the same name again replaces it")
-    deploy.add_argument("what", metavar="FILE.onnx|MODEL[:VERSION]")
+    deploy.add_argument(
+        "what", metavar="FILE.onnx|MODEL[:VERSION]", help="or another file: .pt2 .pt .zip .tar .tgz"
+    )
     deploy.add_argument("--name", type=valid_name, metavar="N", help="of the deployment")
-    replicas = whole(1, MAX_REPLICAS)
-    deploy.add_argument("--replicas", type=replicas, default=1, metavar="N", help="processes")
+    add_autoscale(deploy)
     deploy.add_argument("--wait", action="store_true", help="until all replicas answer")
     deploy.add_argument("--json", action="store_true")
 
@@ -205,18 +224,38 @@ def _parser() -> Words:
     predict = command("predict", models.predict, "ask a deployment about rows")
     predict.add_argument("name", metavar="NAME", help="of the deployment")
     predict.add_argument("file", metavar="FILE.json|-", help="a list of rows; - reads from stdin")
+    predict.add_argument("--version", type=whole(1), metavar="N", help="of those that serve")
 
     scale = command("scale", models.scale, "have more or fewer replicas")
     scale.add_argument("name", metavar="NAME", help="of the deployment")
-    scale.add_argument("replicas", type=replicas, metavar="N")
+    scale.add_argument("replicas", type=whole(1, MAX_REPLICAS), metavar="N")
     scale.add_argument("--json", action="store_true")
+
+    canary = command("canary", models.canary, "have another version answer a part of the requests")
+    canary.add_argument("name", metavar="NAME", help="of the deployment")
+    add_canary(canary)
+    canary.add_argument("--json", action="store_true", default=False)
+
+    promote = command("promote", models.promote, "have the canary answer all requests")
+    promote.add_argument("name", metavar="NAME", help="of the deployment")
+    promote.add_argument("--json", action="store_true")
+
+    rollback = command("rollback", models.rollback, "end the canary, or serve what was before")
+    rollback.add_argument("name", metavar="NAME", help="of the deployment")
+    rollback.add_argument("--json", action="store_true")
 
     undeploy = command("undeploy", models.undeploy, "serve no more; the model stays")
     undeploy.add_argument("name", metavar="NAME", help="of the deployment")
     undeploy.add_argument("--yes", action="store_true", help="do not ask")
 
-    gpus = command("gpus", jobs.gpus, "show the GPUs and who holds them")
-    gpus.add_argument("--json", action="store_true")
+    for name, does, help in (
+        ("gpus", gpus.gpus, "show the GPUs, what uses them and who holds them"),
+        ("top", gpus.top, "show the machine, its GPUs and the jobs that run, on one screen"),
+    ):
+        seen = command(name, does, help)
+        seen.add_argument("--watch", nargs="?", type=whole(1, 3600), const=2, metavar="SECONDS",
+                          help="again and again, every 2 seconds without a number")  # fmt: skip
+        seen.add_argument("--json", action="store_true", help="with --watch: a line each time")
 
     config = command("ssh-config", ssh.ssh_config, "print what ~/.ssh/config needs for a lab")
     config.add_argument("url", metavar="URL", help="of the lab, from its first page")

@@ -1,4 +1,4 @@
-"""Commands about jobs there are, and the GPUs: jobs, logs, cancel, pause, resume, gpus."""
+"""Commands about jobs there are: jobs, logs, cancel, pause, resume."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..job import Job, find_job
 from ..plaintext import Inert, inert
 from ..specs import JobState, TrainingJob, Value
 from ..submission import filter_of
-from ..tables import gpus_text, job_text, jobs_text, loss, matches_text
+from ..tables import job_text, jobs_text, loss, matches_text
 
-__all__ = ("cancel", "follow", "gpus", "jobs", "logs", "pause", "resume", "show")
+__all__ = ("cancel", "follow", "jobs", "logs", "pause", "resume", "show")
 
 
 def jobs(options: argparse.Namespace, args: tuple[str, ...]) -> int:
@@ -125,13 +125,6 @@ def resume(options: argparse.Namespace, args: tuple[str, ...]) -> int:
             f"{job.id} was not resumed; it is {job_text(job).splitlines()[0].split(maxsplit=1)[1]}"
         )
     show(options, job, told)
-    return 0
-
-
-def gpus(options: argparse.Namespace, args: tuple[str, ...]) -> int:
-    """``dllab gpus``."""
-    report = Client().gpus()
-    show(options, report, gpus_text(report))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Commands about serving: deploy, deployments, predict, scale, undeploy."""
+"""Commands about serving: from deploy to undeploy."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from ..client import Client
-from ..deployed import Deployed, deploy_file, deploy_model
+from ..deployed import Deployed
+from ..deploying import deploy_file, deploy_model, model_file
 from ..errors import InvalidRequest
 from ..specs import Deployment
-from ..submission import name_for
+from ..submission import autoscale_of, canary_of, name_for, replicas_of
 from ..tables import deployment_text, deployments_text
 
-__all__ = ("deploy", "deployments", "predict", "scale", "undeploy")
+__all__ = (
+    "canary",
+    "deploy",
+    "deployments",
+    "predict",
+    "promote",
+    "rollback",
+    "scale",
+    "undeploy",
+)
 
 
 def deploy(options: argparse.Namespace, args: tuple[str, ...]) -> int:
-    """``dllab deploy digits.onnx --replicas 2``."""
+    """``dllab deploy digits.onnx --min 0 --max 4``."""
+    replicas, autoscale = replicas_of(options), autoscale_of(options)
     client = Client()
     what: str = options.what
-    if what.endswith(".onnx"):
-        file = Path(what)
-        name = options.name or name_for(file.stem, "model")
-        deployed = deploy_file(client, file, name, options.replicas)
+    if (stem := model_file(what)) is not None:
+        name = options.name or name_for(stem, "model")
+        deployed = deploy_file(client, Path(what), name, replicas, autoscale)
     else:
-        deployed = deploy_model(client, what, options.name, options.replicas)
+        deployed = deploy_model(client, what, options.name, replicas, autoscale)
     if options.wait:
         try:
             deployed.wait(show=False)
@@ -57,17 +67,38 @@ def deployments(options: argparse.Namespace, args: tuple[str, ...]) -> int:
 
 
 def predict(options: argparse.Namespace, args: tuple[str, ...]) -> int:
-    """``dllab predict digits rows.json``; a V1 request, an object with instances, does as well."""
+    """``dllab predict digits rows.json --version 2``; a V1 request, an object with instances, does
+    as well as rows.
+    """
     rows = _read(options.file)
     if isinstance(rows, dict) and rows.keys() == {"instances"}:
         rows = rows["instances"]
-    print(json.dumps(Client().predict(options.name, rows)))
+    print(json.dumps(Client().predict(options.name, rows, version=options.version)))
     return 0
 
 
 def scale(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     """``dllab scale digits 3``."""
     _print(options, Client().scale(options.name, options.replicas))
+    return 0
+
+
+def canary(options: argparse.Namespace, args: tuple[str, ...]) -> int:
+    """``dllab canary digits 2 --percent 10``."""
+    wish = canary_of(options)
+    _print(options, Client().canary(options.name, wish))
+    return 0
+
+
+def promote(options: argparse.Namespace, args: tuple[str, ...]) -> int:
+    """``dllab promote digits``."""
+    _print(options, Client().promote(options.name))
+    return 0
+
+
+def rollback(options: argparse.Namespace, args: tuple[str, ...]) -> int:
+    """``dllab rollback digits``."""
+    _print(options, Client().rollback(options.name))
     return 0
 
 

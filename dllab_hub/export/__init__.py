@@ -1,26 +1,96 @@
-"""`export`: a PyTorch module in a notebook becomes an ONNX file that answers as the module does."""
+"""A network in a notebook becomes a file that can be served and that answers as the network does.
+
+`export` makes ONNX of a PyTorch module; `export_model` takes whatever `kind_of` knows: a module,
+a Keras model or a scikit-learn estimator.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import re
-import warnings
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import InvalidRequest, TooLarge, Unavailable
 from .call import Call, asked, call_of, example_text, first_line, named
 from .check import compare
+from .estimator import export_estimator
+from .keras import export_keras
+from .quiet import quiet
 
-__all__ = ("export",)
+__all__ = ("Exported", "export", "export_model", "kind_of")
 
 #: Bytes; a file of this format cannot be larger.
 _MOST = 2**31 - 2**20
 _NEEDS = ("onnx", "onnxscript", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that is ready to be published.
+
+    Attributes:
+        file: ONNX, or a SavedModel as a tar archive.
+        example: JSON text of a request that has to be sent beside it; empty where the file itself
+            carries it, or there is none.
+    """
+
+    file: Path
+    example: str = ""
+
+
+def kind_of(value: object) -> Literal["module", "keras", "estimator"] | None:
+    """What somebody's object is; None for what cannot be exported. Imports nothing."""
+    known: tuple[tuple[Literal["module", "keras", "estimator"], str, str], ...] = (
+        ("module", "torch", "nn.Module"),
+        ("keras", "keras", "Model"),
+        ("estimator", "sklearn.base", "BaseEstimator"),
+    )
+    for kind, package, name in known:
+        found: Any = sys.modules.get(package)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if isinstance(found, type) and isinstance(value, found):
+            return kind
+    return None
+
+
+def export_model(value: Any, example: Any, folder: Path, *, name: str) -> Exported:
+    """Write a network of any kind to a file that can be served, and compare what the two answer.
+
+    Args:
+        value: One that `kind_of` knows.
+        example: What it is called with, a batch of at least one row. None will do for a Keras
+            model that is built: nothing is compared then.
+        folder: Where the file goes.
+        name: Of the model.
+
+    Raises:
+        InvalidRequest: it is none, the example is missing or does not fit, it cannot be exported,
+            or the file answers differently; the message is one sentence.
+        TooLarge: it does not fit into one file.
+        Unavailable: a package that exporting needs is missing.
+    """
+    kind = kind_of(value)
+    if kind == "keras":
+        file = folder / "saved_model.tar"
+        return Exported(file, export_keras(value, example, file))
+    if kind is None:
+        raise InvalidRequest(
+            f"{type(value).__name__} cannot be served.",
+            hint="Give a torch.nn.Module, a keras.Model or a fitted scikit-learn estimator.",
+        )
+    if example is None:
+        raise InvalidRequest(
+            "exporting it needs an example.", hint="Such as x[:1].", field="example"
+        )
+    file = folder / "model.onnx"
+    (export if kind == "module" else export_estimator)(value, example, file, name=name)
+    return Exported(file)
 
 
 def export(module: Any, example: Any, path: Path, *, name: str) -> None:
@@ -100,23 +170,6 @@ def _evaluating(module: Any) -> Iterator[None]:
             part.training = mode
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter talks to its authors: what it cannot do arrives as an exception."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def _converted(module: Any, call: Call, outputs: list[str]) -> tuple[Any, bool]:
     """The file's content, and whether the batch may have any size."""
     try:
@@ -137,7 +190,7 @@ def _onnx(module: Any, call: Call, outputs: list[str], *, any_batch: bool) -> An
     for each in call.tensors.values():
         shapes[each] = {0: torch.export.Dim("batch")}
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 module,
                 args,

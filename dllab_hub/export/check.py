@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InvalidRequest
 from .call import Call, first_line
 
-__all__ = ("compare",)
+__all__ = ("check_near", "compare")
 
 #: How far the file's answers may be from the module's: relative, and absolute for those near zero.
 _NEAR, _NEAR_ZERO = 1e-3, 1e-4
@@ -26,8 +26,6 @@ def compare(data: bytes, call: Call, outputs: dict[str, Any]) -> None:
     Raises:
         InvalidRequest: with the largest difference.
     """
-    import numpy
-
     # Else it reports its use to its maker, under an id that it keeps in the home directory. Where
     # the notebook has imported it before, that is decided already.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -45,19 +43,36 @@ def compare(data: bytes, call: Call, outputs: dict[str, Any]) -> None:
             hint="The module does something that ONNX cannot; look at its forward.",
         ) from None
     for (name, wanted), answer in zip(outputs.items(), answers, strict=True):
-        want = wanted.cpu().double().numpy()
-        if answer.shape != want.shape:
-            raise InvalidRequest(
-                f"the exported file answers with shape {answer.shape} in {name}, "
-                f"the module with {want.shape}."
-            )
-        answer = numpy.asarray(answer, "float64")
-        if numpy.allclose(answer, want, _NEAR, _NEAR_ZERO, equal_nan=True):
-            continue
-        off = numpy.abs(answer - want)
-        share = off / numpy.maximum(numpy.abs(want), _NEAR_ZERO)
+        check_near(name, answer, wanted.cpu().double().numpy(), "the module")
+
+
+def check_near(name: str, found: Any, wanted: Any, whose: str) -> None:
+    """Refuse an answer that is not what the original gave.
+
+    Args:
+        name: Of the output.
+        found: Array of the file.
+        wanted: Array of the original.
+        whose: The original, for people.
+
+    Raises:
+        InvalidRequest: with the largest difference.
+    """
+    import numpy
+
+    want = numpy.asarray(wanted, "float64")
+    if found.shape != want.shape:
         raise InvalidRequest(
-            f"the exported file answers differently: by up to {numpy.nanmax(off):.2g} "
-            f"({numpy.nanmax(share):.0%}) in {name}.",
-            hint="Does forward draw random numbers, or change something of its own?",
+            f"the exported file answers with shape {found.shape} in {name}, "
+            f"{whose} with {want.shape}."
         )
+    answer = numpy.asarray(found, "float64")
+    if numpy.allclose(answer, want, _NEAR, _NEAR_ZERO, equal_nan=True):
+        return
+    off = numpy.abs(answer - want)
+    share = off / numpy.maximum(numpy.abs(want), _NEAR_ZERO)
+    raise InvalidRequest(
+        f"the exported file answers differently: by up to {numpy.nanmax(off):.2g} "
+        f"({numpy.nanmax(share):.0%}) in {name}.",
+        hint="Does it draw random numbers, or change something of its own?",
+    )

@@ -166,7 +166,11 @@ class LocalCapacity:
 
     def _read(self) -> _Picture:
         gpus = tuple(self._gpus())
-        held = holders(self._leases, [gpu.uuid for gpu in gpus]) if gpus else {}
+        held, aside = {}, {}
+        if gpus:
+            held, aside = holders(self._leases, [g.uuid for g in gpus]), self._leases.withdrawn()
+        # One that is out of use and free counts as not there.
+        gpus = tuple(gpu for gpu in gpus if gpu.uuid in held or gpu.uuid not in aside)
         return _Picture(time.monotonic(), gpus, held, waiting(self._state) if gpus else 0)
 
 

@@ -23,7 +23,7 @@ from traitlets.config import Config, Configurable
 
 from ..catalog import SETTINGS, assemble, load_catalog
 from ..errors import DLLabError
-from ..specs import Catalog
+from ..specs import Catalog, for_labs
 from ..state import StateDir
 from .form import compile_page
 
@@ -41,7 +41,8 @@ class LabCatalog(Configurable):  # type: ignore[misc]
 
         On a cluster also ``container``, the reference to pull. On one machine images are found as
         ``image.toml`` files, and an entry here changes the one of its name, for instance who may
-        use it (``users``, ``groups``).
+        use it (``users``, ``groups``). With ``targets`` it may have a ``container`` too, for jobs
+        that run on one of these.
         """,
     ).tag(config=True)
     volumes = List(
@@ -49,7 +50,8 @@ class LabCatalog(Configurable):  # type: ignore[misc]
         help="""Data volumes, each with name, title, read_only, users, groups, and where it is:
 
         ``path`` (a directory) or ``url`` and ``options`` (fsspec) on one machine; ``claim``,
-        ``nfs``, ``csi`` or ``url`` on a cluster, where ``mount`` may say where it appears.
+        ``nfs``, ``csi`` or ``url`` on a cluster, where ``mount`` may say where it appears. With
+        ``targets`` both kinds may be offered: what a volume is decides which jobs find it.
         """,
     ).tag(config=True)
     gpu_types = List(
@@ -81,14 +83,30 @@ class LabCatalog(Configurable):  # type: ignore[misc]
         """
     ).tag(config=True)
     limits = Dict(
-        help="""max_gpus and max_gpus_per_user for labs; max_replicas, max_workspace_mb and
-        max_gpu_hours (of one person in 30 days) for jobs; and the longest idle limits in minutes
+        help="""max_gpus and max_gpus_per_user for labs; max_replicas, max_workspace_mb and, of
+        one person, max_gpu_hours (in 30 days), max_jobs (that wait or run at once) and
+        max_job_gpus (that these hold or wait for) for jobs; and the longest idle limits in minutes
         that may be chosen: max_idle, max_gpu_idle."""
     ).tag(config=True)
     groups = Dict(
         help="""Limits for members of a group of the hub: group name -> max_gpus,
-        max_gpus_per_user, max_gpu_hours, max_idle, max_gpu_idle. Of several groups the most
-        generous counts."""
+        max_gpus_per_user, max_gpu_hours, max_jobs, max_job_gpus, max_idle, max_gpu_idle. Of
+        several groups the most generous counts."""
+    ).tag(config=True)
+
+    cluster = Dict(
+        help="""Where jobs run on a cluster: ``namespace``, ``claim`` (mounted by all nodes),
+        ``queue`` (of Kueue), ``priority_class``, ``user`` (id that code runs as), ``keep`` (seconds
+        that objects of an ended job stay) and ``autoscaling`` (whether nodes may be added).
+        """
+    ).tag(config=True)
+    targets = List(
+        Dict(),
+        help="""Clusters where jobs may run besides the usual place, each with ``name``, ``title``,
+        ``kubeconfig`` (a file that the lab service reads) or ``context`` (of the default one), and
+        the keys of ``cluster``. Whoever submits a job picks one. ``DLLAB_SHARED`` has to name a
+        directory that all of them mount by their ``claim``.
+        """,
     ).tag(config=True)
 
     def settings(self) -> dict[str, Any]:
@@ -97,7 +115,7 @@ class LabCatalog(Configurable):  # type: ignore[misc]
         return {name: _plain(value) for name, value in found.items() if value}
 
     def catalog(self, target: str) -> Catalog:
-        """The catalog as it is now. Reads files on one machine: call it in a thread.
+        """What labs may be made of now. Reads files on one machine: call it in a thread.
 
         Args:
             target: ``machine`` or ``cluster``.
@@ -107,13 +125,9 @@ class LabCatalog(Configurable):  # type: ignore[misc]
                 to do.
         """
         if target == "machine":
-            return load_catalog(StateDir.default(), settings=self.settings())
-        return assemble(
-            self.settings(),
-            (),
-            "cluster",
-            "the catalog (LabCatalog in the hub's settings) is wrong",
-        )
+            return for_labs(load_catalog(StateDir.default(), settings=self.settings()))
+        where = "the catalog (LabCatalog in the hub's settings) is wrong"
+        return for_labs(assemble(self.settings(), (), "cluster", where))
 
 
 def check(config: Config, target: str, services: Iterable[dict[str, Any]] = ()) -> Catalog:

@@ -38,6 +38,7 @@ class Offer:
             than the last one can never start. Empty where nobody can say.
         os_users: Whether each lab runs as its person's own account.
         shared: Where CPUs and memory are nobody's choice: a sentence on what labs share.
+        lends: Whether a lab can lend its GPUs.
     """
 
     catalog: Catalog
@@ -46,6 +47,7 @@ class Offer:
     forecasts: Mapping[str, Sequence[Forecast]]
     os_users: bool
     shared: str = ""
+    lends: bool = True
 
     @property
     def most_gpus(self) -> int:

@@ -32,12 +32,19 @@ _PATIENCE = 10.0
 
 
 class HubUser(User):  # type: ignore[misc]
-    """A person of the hub, with their groups and what their token may do."""
+    """A person of the hub, with their groups and what their token may do.
 
-    def __init__(self, name: str, scopes: Iterable[str], groups: Iterable[str] = ()) -> None:
+    Attributes:
+        admin: Whether they are an administrator of the hub.
+    """
+
+    def __init__(
+        self, name: str, scopes: Iterable[str], groups: Iterable[str] = (), *, admin: bool = False
+    ) -> None:
         super().__init__(username=name)
         self.scopes = frozenset(scopes)
         self.groups = frozenset(groups)
+        self.admin = admin
 
 
 class HubIdentityProvider(IdentityProvider):  # type: ignore[misc]
@@ -62,6 +69,11 @@ class HubIdentityProvider(IdentityProvider):  # type: ignore[misc]
         """
         found = _HEADER.fullmatch(handler.request.headers.get("Authorization", ""))
         model = await self._ask(found[1]) if found else None
+        service = model is not None and model.get("kind") == "service"
+        if model is not None and service and getattr(handler, "for_services", False):
+            handler._token_authenticated = True
+            # A service has no things of its own: it is let in only where it sees everybody's.
+            return HubUser(f"service {model['name']}", model.get("scopes", ()), admin=True)
         if model is None or model.get("kind") != "user":
             raise AccessDenied(
                 "no token of a person of this hub came with the request.",
@@ -70,7 +82,13 @@ class HubIdentityProvider(IdentityProvider):  # type: ignore[misc]
         # A token is never sent by itself, as a cookie is: there is no other page to defend against.
         handler._token_authenticated = True
         # Groups are in it when the token has read:users:groups, as those of labs and people have.
-        return HubUser(model["name"], model.get("scopes", ()), model.get("groups", ()))
+        return HubUser(
+            model["name"],
+            model.get("scopes", ()),
+            model.get("groups", ()),
+            # With the name comes, for every token, whether it is an administrator's.
+            admin=model.get("admin") is True,
+        )
 
     async def close(self) -> None:
         """Close the connections to the hub."""

@@ -14,7 +14,10 @@ from ..errors import Conflict, DLLabError
 from ..manifests.environment import escape, lab_environment
 from ..manifests.lab import SETTINGS, pod_settings
 from ..manifests.packages import overlay_environment
+from ..names import slug
 from ..specs import MAX_WAIT, Catalog, LabSpec
+from . import boards
+from .cluster import ClusterCapacity
 from .config import LabCatalog
 from .form import Offer
 from .options import Refused, read_options
@@ -25,6 +28,7 @@ from .story import Links, Story
 
 __all__ = ("LabKubeSpawner",)
 
+_CAPACITY = ClusterCapacity()
 #: KubeSpawner fills {username} and the like into these.
 _TEMPLATES = ("volumes", "volume_mounts", "init_containers")
 #: Seconds that installing packages may take on top of a start.
@@ -65,9 +69,18 @@ class LabKubeSpawner(LabForm, Restricted):
         return whole.for_person(self.user.name, groups)
 
     async def offer(self) -> Offer:
-        """What the form shows; nobody can say yet what a cluster has free."""
+        """What the form shows, with what the cluster has free as far as that may be seen."""
+        catalog = await self.catalog_of()
+        forecasts = await _CAPACITY.forecasts(
+            self.user.name,
+            catalog,
+            cpus=self.cpu_guarantee or 0,
+            memory=self.mem_guarantee or 0,
+            node_selector=self.node_selector,
+            tolerations=self._sorted_dict_values(self.tolerations),
+        )
         return Offer(
-            catalog=await self.catalog_of(), gpus=None, held="", forecasts={}, os_users=False
+            catalog=catalog, gpus=None, held="", forecasts=forecasts, os_users=False, lends=False
         )
 
     async def check(self, options: object) -> None:
@@ -124,8 +137,15 @@ class LabKubeSpawner(LabForm, Restricted):
         if self._picked is None:
             raise Conflict("nothing has been picked for this lab yet.")
         spec, catalog = self._picked
-        username = self._expand_user_properties("{username}")
+        username = slug(self.user.name)  # As in the pods of jobs.
         settings = pod_settings(spec, catalog, self._configured(), self.home, username)
+        if self.shared_claim:
+            try:
+                await asyncio.to_thread(boards.prepare, self.user.name)
+            except OSError as exc:  # A lab without the boards of its jobs is better than none.
+                self.log.error("The files of jobs cannot be mounted into labs: %s", exc)
+            else:
+                settings |= boards.mounted(settings, self.shared_claim, self.user.name)
         with self._wearing(settings):
             return await super().get_pod_manifest()
 
@@ -144,10 +164,13 @@ class LabKubeSpawner(LabForm, Restricted):
             **lab_environment(spec, catalog, self.home),
             **overlay_environment(spec, self.home),
             "DLLAB_LAB_ID": self.pod_name,
+            "DLLAB_TARGET": "cluster",
             "TENSORBOARD_PROXY_URL": found["JUPYTERHUB_SERVICE_PREFIX"] + "proxy/%PORT%/",
         }
         if self.service_url:
             own["DLLAB_API_URL"] = self.service_url
+        if self.shared_claim:
+            own["DLLAB_TENSORBOARD_LOGDIR"] = boards.place(self.user.name)
         return {**env, **{key: escape(value) for key, value in own.items()}}
 
     def _configured(self) -> dict[str, Any]:

@@ -69,8 +69,10 @@ class PodStart:
             )
             if start.done():
                 return start.result()
-            found = watch.result() if watch.done() else self._diagnosis() or _LATE
+            found = watch.result() if watch.done() else self._late()
             raise self._refused(found, self.spawner.picked)
+        except TimeoutError as exc:  # KubeSpawner's own limit is up to a tenth shorter or longer.
+            raise self._refused(self._late(), self.spawner.picked) from exc
         except ApiException as exc:
             self.spawner.log.error("The cluster refuses a lab: %s %s", exc.status, exc.body)
             found = refusal(exc.status or 500, str(exc.body or ""))
@@ -109,6 +111,13 @@ class PodStart:
             return None
         pods = spawner.pod_reflector.pods if spawner.pod_reflector else {}
         return diagnose(spawner.events, pods.get(f"{spawner.namespace}/{spawner.pod_name}"), spec)
+
+    def _late(self) -> Diagnosis:
+        """It has waited for long enough, for whatever it waits."""
+        found = self._diagnosis()
+        if found is None:
+            return _LATE
+        return found.model_copy(update={"message": f"{_LATE.message} {found.message}"})
 
     def _refused(self, found: Diagnosis, spec: LabSpec | None) -> Refused:
         self.spawner.log.warning(

@@ -34,6 +34,15 @@ class Restricted(KubeSpawner):  # type: ignore[misc]
         """,
     ).tag(config=True)
 
+    shared_claim = Unicode(
+        "",
+        help="""Name of the claim in the labs' namespace on which the files of jobs lie.
+
+        Then TensorBoard in a lab shows its person's jobs. The hub has it mounted too, where
+        ``DLLAB_SHARED`` says.
+        """,
+    ).tag(config=True)
+
     @default("cmd")  # type: ignore[untyped-decorator]
     def _default_cmd(self) -> list[str]:
         return ["jupyterhub-singleuser"]

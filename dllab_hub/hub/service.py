@@ -11,8 +11,11 @@ import ctypes
 import json
 import logging
 import os
+import re
 import signal
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
 from typing import Any
@@ -24,12 +27,18 @@ from tornado.web import Application, RequestHandler, stream_request_body
 
 from .._version import __version__
 from ..backends.local import LocalBackend
+from ..backends.local.account import own_account
 from ..backends.local.capacity import holders
+from ..errors import DLLabError
 from ..leases import LeaseDir
 from ..metrics.sampler import Sampler
+from ..server.alerting import Alerting
+from ..server.audit import Audit
 from ..server.handler import LabHandler
 from ..server.lab import Lab
+from ..server.metrics import ROUTE, Metrics
 from ..server.routes import routes
+from ..specs import GpuReport, GpuState
 from ..state import StateDir
 from .identity import HubAuthorizer, HubIdentityProvider
 from .restart import Restarts
@@ -83,7 +92,11 @@ def application(lab: Lab, identity: HubIdentityProvider, prefix: str) -> Applica
         prefix: Path of the service at the hub, such as ``/services/dllab/``.
     """
     return Application(
-        [(prefix, _About), *routes(prefix, lab.serve_url)],
+        [
+            (prefix, _About),
+            (re.escape(prefix) + ROUTE, Metrics),
+            *routes(prefix, lab.serve_url),
+        ],
         default_handler_class=_Elsewhere,
         log_function=partial(log_request, record_prometheus_metrics=False),
         base_url=prefix,
@@ -105,37 +118,87 @@ def main() -> int:
     try:
         address = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
         host, port = address.hostname or "", address.port
-        if port is None or not ip_address(host).is_loopback:
+        target = os.environ.get("DLLAB_TARGET", "machine")
+        # In a pod the proxy, which is another one, has to reach it; a network policy keeps others
+        # out, and tokens do.
+        if port is None or not (ip_address(host).is_loopback or target == "cluster"):
             raise ValueError("not a port of 127.0.0.1")
         os_users = {"0": False, "1": True}[os.environ.get("DLLAB_OS_USERS", "0")]
+        kinds: dict[str, Callable[[StateDir, str], Lab]]
+        kinds = {"machine": partial(_machine, os_users), "cluster": _cluster}
+        make = kinds[target]
     except (KeyError, ValueError) as exc:
         _LOG.error(
-            "The lab service is started by JupyterHub, with JUPYTERHUB_SERVICE_URL on 127.0.0.1 "
-            "and DLLAB_OS_USERS 0 or 1; here something is missing or wrong: %s",
+            "The lab service is started by JupyterHub, with JUPYTERHUB_SERVICE_URL on 127.0.0.1, "
+            "DLLAB_OS_USERS 0 or 1 and DLLAB_TARGET machine or cluster; here something is missing "
+            "or wrong: %s",
             exc,
         )
         return 2
     try:
-        asyncio.run(_serve(host, port, os_users))
+        asyncio.run(_serve(host, port, make))
+    except DLLabError as exc:
+        _LOG.error("The lab service cannot start: %s", exc)
+        return 1
     except OSError as exc:
         _LOG.error("The lab service cannot listen on %s port %s: %s", host, port, exc.strerror)
         return 1
     return 0
 
 
-async def _serve(host: str, port: int, os_users: bool) -> None:
-    state = StateDir.default()
-    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/services/dllab/")
+def _machine(os_users: bool, state: StateDir, prefix: str) -> Lab:
     sampler = Sampler()
-    lab = Lab(
-        LocalBackend(state, os_users=os_users, gpu_report=sampler.report),
+    backend = LocalBackend(state, os_users=os_users, gpu_report=sampler.glance)
+    return Lab(
+        backend,
         sampler,
+        alerts=Alerting(
+            state,
+            backend,
+            sampler,
+            leases=LeaseDir(state.leases),
+            # Whose machine it is hears of what concerns nobody else.
+            sole=None if os_users else own_account(),
+        ),
         mode="os-user" if os_users else "single-user",
         holders=partial(holders, LeaseDir(state.leases)),
         serve_url=f"{prefix}serve/",
         # On the disk of the models: a file that has come is moved there.
         uploads=state.root / "uploads",
+        audit=Audit(state.root / "audit.jsonl"),
     )
+
+
+def _cluster(state: StateDir, prefix: str) -> Lab:
+    # Imported here: on one machine nothing of it need be installed.
+    from ..backends.kubernetes.backend import KubernetesBackend
+
+    backend, sampler = KubernetesBackend(state), Sampler(_far_gpus)
+    return Lab(
+        backend,
+        sampler,
+        alerts=Alerting(state, backend, sampler),
+        kind="kubernetes",
+        mode="cluster",
+        serve_url=f"{prefix}serve/",
+        uploads=state.root / "uploads",
+        # Nobody but the hub's proxy reaches it in its pod.
+        audit=Audit(state.root / "audit.jsonl", trust_proxy=True),
+    )
+
+
+def _far_gpus() -> GpuReport:
+    return GpuReport(
+        state=GpuState.NO_GPU,
+        message="What the GPUs of a cluster do is not shown here.",
+        time=time.time(),
+    )
+
+
+async def _serve(host: str, port: int, make: Callable[[StateDir, str], Lab]) -> None:
+    state = StateDir.default()
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/services/dllab/")
+    lab = make(state, prefix)
     identity = HubIdentityProvider()
     restarts = Restarts(state.root / "restarts", HubServers(os.environ))
     lab.restarter = restarts

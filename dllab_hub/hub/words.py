@@ -42,7 +42,7 @@ FIELDS = {
 _ENDS = re.compile(r"(?<=[.!?])\s+")
 #: What fits into a hole; anything where its name says nothing.
 _HOLES = {
-    **dict.fromkeys(("bits", "limit", "mine", "most", "n", "number", "total"), "[0-9]+"),
+    **dict.fromkeys(("bits", "largest", "limit", "mine", "most", "n", "number", "total"), "[0-9]+"),
     **dict.fromkeys(("job", "name"), "[^']+"),
     "free": "[0-9]+|[^;:]+ free",  # A number, or how many are free as a part of a sentence.
 }

@@ -16,8 +16,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 
 from .._version import __version__
+from ..errors import Unavailable
 from ..state import StateDir
 from .builder import Builder, Say
 from .environment import MARKER, ImageEnv, find, named, python_of
@@ -37,8 +39,25 @@ __all__ = (
     "named",
     "python_of",
     "remove",
+    "server_of",
     "users",
 )
+
+
+def server_of(state: StateDir, format: str) -> Path:
+    """The Python that serves models of a format, such as ``onnx``; of the first image by name.
+
+    Raises:
+        Unavailable: no image that serves it is built.
+    """
+    serving = [env for env in find(state) if format in env.image.serves]
+    for env in serving:
+        if env.ready:
+            return env.python
+    raise Unavailable(
+        f"no image that serves {format} is built.",
+        hint=f"Run: dllab env build {serving[0].image.name}" if serving else "",
+    )
 
 
 def build(state: StateDir, name: str, say: Say, meter: Meter = lambda step: None) -> ImageEnv:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import DLLabError
 from ..submission import in_words
+from .canary import CanaryMagics
 from .history import HistoryMagics
 from .jobs import JobMagics
 from .machine import MachineMagics
@@ -24,7 +25,7 @@ __all__ = ("register", "unregister")
 
 #: Where a shell keeps what the magics share.
 _META = "dllab_hub"
-_ALL = (TrainingMagics, JobMagics, HistoryMagics, MachineMagics, ServingMagics)
+_ALL = (TrainingMagics, JobMagics, HistoryMagics, MachineMagics, ServingMagics, CanaryMagics)
 
 
 def register(shell: Any) -> None:

@@ -35,7 +35,8 @@ class MachineMagics:
         parser.read(words)
         from ..widgets import GpuView
 
-        return self._session.only(GpuView(self._session.client()))
+        client = self._session.client()
+        return self._session.only(GpuView(client, person=str(client.status()["user"])))
 
     def board(self, line: str) -> BoardView | None:
         """Show TensorBoard with all your runs: ``%board [--height PIXELS]``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,21 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import no_var_expand
 from IPython.display import display
 
-from ..deployed import Deployed, deploy_file, deploy_model
+from ..deployed import Deployed
+from ..deploying import deploy_file, deploy_model, model_file
 from ..errors import InvalidRequest, Unavailable
-from ..export import export
+from ..export import export_model, kind_of
 from ..names import NAME_PATTERN
-from ..specs import MAX_REPLICAS
-from ..submission import name_for, valid_name, whole
+from ..specs import MAX_REPLICAS, Autoscale, ModelSource
+from ..submission import (
+    add_autoscale,
+    autoscale_of,
+    name_for,
+    replicas_of,
+    valid_name,
+    whole,
+)
+from .canary import view_of
 from .session import Session, asks_help, parser_for, split
 
 if TYPE_CHECKING:
@@ -26,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ("ServingMagics",)
 
 _HANDLE = "_deployment"
+#: Before or after an expression, where it can be no part of it: no Python goes on so.
+_FIRST = re.compile(r"--version(?:\s+|=)(\w+)\s+(.+)", re.DOTALL)
+_LAST = re.compile(r"(.*?)\s+--version(?:\s+|=)(\w+)", re.DOTALL)
 _PUBLISHED = re.compile(rf"{NAME_PATTERN}(:[0-9]+)?")
 
 
@@ -44,37 +55,41 @@ class ServingMagics:
 
     @no_var_expand  # type: ignore[untyped-decorator]
     def deploy(self, line: str) -> DeploymentView | None:
-        """Serve a network, an ONNX file or a published model; it outlives notebook and lab.
+        """Serve a network, a file or a published model; it outlives notebook and lab.
 
         ::
 
             %deploy net --example x[:1] --name digits --replicas 2
             %deploy runs/digits.onnx
-            %deploy digits:3
+            %deploy digits:3 --min 0 --max 4
 
         A ``torch.nn.Module`` is exported to ONNX and compared with what it answers to the example:
-        a tensor, an array, or a tuple or dict of them. Deploying again under the same name
+        a tensor, an array, or a tuple or dict of them. A Keras model becomes a SavedModel, a fitted
+        scikit-learn estimator ONNX. Files are ONNX, torch.export, TorchScript, or a SavedModel as
+        an archive. Deploying again under the same name
         replaces what runs there without a failed request. Options: --example EXPR --name N
-        --replicas N --wait. Afterwards ``_deployment`` is the deployment: ``_deployment.url``,
-        ``_deployment.predict(x)``, ``_deployment.scale(3)``, ``_deployment.logs()``.
+        --replicas N --wait; --max N --min N --signal S --target X --idle TIME have the number of
+        replicas follow the load. Afterwards ``_deployment`` is the deployment:
+        ``_deployment.url``, ``_deployment.predict(x)``, ``_deployment.scale(3)``,
+        ``_deployment.canary(2)``, ``_deployment.logs()``.
         """
         parser = parser_for("%deploy")
         add = parser.add_argument
-        add("what", metavar="WHAT", help="a network, a path of an ONNX file, or MODEL[:VERSION]")
+        add("what", metavar="WHAT", help="a network, a path of a file, or MODEL[:VERSION]")
         add("--example", metavar="EXPR", help="what the network is called with; needed to export")
         add("--name", type=valid_name, metavar="N", help="of the deployment, and of a new model")
-        add(
-            "--replicas",
-            type=whole(1, MAX_REPLICAS),
-            default=1,
-            metavar="N",
-            help="processes that serve it (default 1)",
-        )
+        add_autoscale(parser)
         add("--wait", action="store_true", help="wait until all of them answer")
         if asks_help(parser, words := _expressions(line, {"--example"})):
             return None
         options = parser.read(words)
-        deployed = self._deploy(options.what, options.example, options.name, options.replicas)
+        deployed = self._deploy(
+            options.what,
+            options.example,
+            options.name,
+            replicas_of(options),
+            autoscale_of(options),
+        )
         # Not interactive: it stays out of %who.
         self._session.shell.push({_HANDLE: deployed}, interactive=False)
         from ..widgets import DeploymentView
@@ -101,22 +116,26 @@ class ServingMagics:
 
     @no_var_expand  # type: ignore[untyped-decorator]
     def predict(self, line: str) -> Any:
-        """Ask a deployment about rows: ``y = %predict NAME EXPR``.
+        """Ask a deployment about rows: ``y = %predict NAME EXPR [--version N]``.
 
-        The rows are a list, an array, a tensor or a table; a dict that has rows for each input of
-        a model with several. The answer is a numpy array, or a dict of them, where numpy is there.
+        The rows are a list, an array, a tensor, a table, an image of PIL or a list of them; a dict
+        that has rows for each input of a model with several. The answer is a numpy array, or a
+        dict of them, where numpy is there. With a version, that one answers.
         """
         parser = parser_for("%predict")
         parser.add_argument("name", metavar="NAME", help="of the deployment")
         parser.add_argument("rows", metavar="EXPR", help="rows to ask about")
+        parser.add_argument("--version", type=whole(1), metavar="N", help="of those that serve")
         name, _, rows = line.strip().partition(" ")
         if asks_help(parser, [name]):
             return None
+        rows, version = _with_version(rows.strip())
         # The expression is Python to its end: a minus sign in it is no option.
-        options = parser.read(["--", *(word for word in (name, rows.strip()) if word)])
+        options = parser.read([*version, "--", *(word for word in (name, rows) if word)])
         instances = self._value(options.rows)
         client = self._session.client()
-        return Deployed(client, client.deployment(options.name)).predict(instances)
+        deployed = Deployed(client, client.deployment(options.name))
+        return deployed.predict(instances, version=options.version)
 
     def scale(self, line: str) -> DeploymentView | None:
         """Have more or fewer processes: ``%scale NAME N``."""
@@ -127,10 +146,7 @@ class ServingMagics:
             return None
         options = parser.read(words)
         client = self._session.client()
-        deployed = Deployed(client, client.scale(options.name, options.replicas))
-        from ..widgets import DeploymentView
-
-        return self._session.only(DeploymentView(deployed), deployed.name)
+        return view_of(self._session, client.scale(options.name, options.replicas))
 
     def undeploy(self, line: str) -> None:
         """Serve it no more: ``%undeploy NAME [--yes]``. Asks first; the model stays."""
@@ -148,45 +164,57 @@ class ServingMagics:
         client.delete(info.name)
         print(f"{info.name} is being deleted; the model {info.spec.model} stays.")
 
-    def _deploy(self, what: str, example: str | None, name: str | None, replicas: int) -> Deployed:
+    def _deploy(
+        self,
+        what: str,
+        example: str | None,
+        name: str | None,
+        replicas: int,
+        autoscale: Autoscale | None,
+    ) -> Deployed:
         client = self._session.client()
         value = self._meant(what, exported=example is not None)
         if isinstance(value, str | Path):
             if example is not None:
                 raise InvalidRequest("is for a network only.", field="example")
-            if str(value).endswith(".onnx"):
-                file = Path(value).expanduser()
-                return deploy_file(client, file, name or name_for(file.stem, "model"), replicas)
-            return deploy_model(client, str(value), name, replicas)
-        if example is None:
+            if (stem := model_file(str(value))) is not None:
+                name = name or name_for(stem, "model")
+                return deploy_file(client, Path(value).expanduser(), name, replicas, autoscale)
+            return deploy_model(client, str(value), name, replicas, autoscale)
+        if example is None and kind_of(value) != "keras":  # It knows its own inputs.
             raise InvalidRequest(
                 f"exporting {what} needs one.", hint="Such as --example x[:1].", field="example"
             )
         name = name or name_for(what, "model")
-        rows = self._value(example)
+        rows = None if example is None else self._value(example)
         with tempfile.TemporaryDirectory(prefix="dllab-") as folder:
-            file = Path(folder) / "model.onnx"
-            export(value, rows, file, name=name)
-            return deploy_file(client, file, name, replicas)
+            made = export_model(value, rows, Path(folder), name=name)
+            return deploy_file(
+                client,
+                made.file,
+                name,
+                replicas,
+                autoscale,
+                example=made.example,
+                source=ModelSource(kind="notebook"),
+            )
 
     def _meant(self, what: str, *, exported: bool) -> Any:
-        """A module, a path that ends in ``.onnx``, or ``MODEL[:VERSION]``."""
-        if what.endswith(".onnx"):
+        """An object that can be exported, a path of a file, or ``MODEL[:VERSION]``."""
+        if model_file(what) is not None:
             return what
         published = _PUBLISHED.fullmatch(what) is not None and not exported
         if published and what not in self._session.shell.user_ns:
             return what
         value = self._value(what)
-        torch = sys.modules.get("torch")
-        if isinstance(value, str | Path) or (
-            torch is not None and isinstance(value, torch.nn.Module)
-        ):
+        if isinstance(value, str | Path) or kind_of(value) is not None:
             return value
         if published:  # A variable that only happens to be called like the model.
             return what
         raise InvalidRequest(
             f"{what} is of type {type(value).__name__}, which cannot be served.",
-            hint="Give a torch.nn.Module, the path of an ONNX file, or the name of a model.",
+            hint="Give a torch.nn.Module, a keras.Model, a fitted scikit-learn estimator, the path "
+            "of an ONNX file or another one with a model, or the name of a model.",
         )
 
     def _value(self, expression: str) -> Any:
@@ -197,6 +225,15 @@ class ServingMagics:
             said = exc.msg if isinstance(exc, SyntaxError) else str(exc)
             said = f"{type(exc).__name__}: {said}" if said else type(exc).__name__
             raise InvalidRequest(f"{expression}: {said.rstrip('.')}.") from None
+
+
+def _with_version(rows: str) -> tuple[str, list[str]]:
+    """An expression without the option before or behind it, and the option's words."""
+    if found := _FIRST.fullmatch(rows):
+        return found[2], ["--version", found[1]]
+    if found := _LAST.fullmatch(rows):
+        return found[1], ["--version", found[2]]
+    return rows, []
 
 
 def _confirmed(question: str) -> bool:

@@ -7,13 +7,18 @@ The JobSet has one ``replicatedJob`` for each role with one Indexed Job in it, s
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..specs import TrainingSpec
 
-__all__ = ("gang", "role_name", "set_name")
+__all__ = ("FIRST_ATTEMPT", "gang", "role_name", "set_name")
 
+#: Annotation of a JobSet and of its pods: the number that the first attempt of this launch has in
+#: the job. JobSet counts from 0 again whenever it is made anew, as after a pause.
+FIRST_ATTEMPT = "dllab-hub/first-attempt"
 _STEM, _ROLE, _ID = 22, 12, 7
+_NUMBER = re.compile(r"r[0-9]+")
 
 
 def set_name(id: str) -> str:
@@ -30,9 +35,11 @@ def set_name(id: str) -> str:
 
 
 def role_name(spec: TrainingSpec, role: int) -> str:
-    """What a role is called in the JobSet: its name, or its number when that is long."""
+    """What a role is called in the JobSet: its name, or its number when that is long or looks like
+    the number of another.
+    """
     name = spec.roles[role].name
-    return name if len(name) <= _ROLE else f"r{role}"
+    return f"r{role}" if len(name) > _ROLE or _NUMBER.fullmatch(name) else name
 
 
 def gang(id: str, spec: TrainingSpec) -> dict[str, Any]:

@@ -7,18 +7,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..specs import Cause, Diagnosis, LabSpec, Remedy
+from ..specs import Cause, Diagnosis, Remedy
+from .declines import LACKING, Declines, Why, declines
+from .events import reason_of, text_of
+from .wish import Wish
 
-__all__ = ("Scheduling", "scheduling")
+__all__ = ("PLACING", "Scheduling", "scheduling")
 
-# 0/5 nodes are available: 2 Insufficient nvidia.com/gpu, 3 node(s) didn't match ... preemption: ...
-_NODES = re.compile(
-    r"0/(\d+) nodes are available:?\s*(.*?)(?:\.\s*(?:no new claims|preemption).*)?"
-)
-_COUNTED = re.compile(r"(\d+) ([^,]+)")
-_OTHER = r"insufficient (cpu|memory|ephemeral-storage|pods)|too many pods"
+#: Reasons of the events that are read here.
+PLACING = frozenset({"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp"})
 #: What the autoscaler says when a machine of the kind exists, but cannot be added now.
 _AT_LIMIT = ("max node group size reached", "in backoff", "limit")
+_LONGEST = 300
+#: 1.36 adds a ``not found`` of its own to anything that is wrong with a pod's claims.
+_GONE = re.compile(r'persistentvolumeclaim "[^"]*" (?:is )?(not found|being deleted)')
+_LACK = {
+    Why.MEMORY: "free memory",
+    Why.CPU: "free CPUs",
+    Why.DISK: "room on its disk",
+    Why.PODS: "room for another pod",
+    Why.DEVICE: "of a device that it asks for",
+}
 
 
 @dataclass(frozen=True)
@@ -28,30 +37,37 @@ class Scheduling:
     Attributes:
         diagnosis: What is in the way; None when nothing is known to be.
         refused: The autoscaler adds no machine.
+        held: What is lacking exists, and others have it now.
     """
 
     diagnosis: Diagnosis | None = None
     refused: bool = False
+    held: bool = False
 
-    def after(self, event: Mapping[str, Any], spec: LabSpec) -> Scheduling:
+    def after(self, event: Mapping[str, Any], wish: Wish) -> Scheduling:
         """The same with one more event."""
-        reason, text = event.get("reason"), event.get("message") or ""
+        reason, text = reason_of(event), text_of(event)
         if reason == "TriggeredScaleUp":
             return Scheduling(_added())
         if reason == "NotTriggerScaleUp":
-            return Scheduling(_refused(self.diagnosis, text, spec), refused=True)
+            made = _refused(self.diagnosis, self.held, text, wish)
+            return Scheduling(made, refused=True, held=self.held)
         if self.diagnosis and self.diagnosis.cause is Cause.STARTING:
             return self  # A machine is being added; the scheduler repeats what it has said.
-        made = _failed(text, spec)
-        return Scheduling(_refused(made, "", spec) if self.refused else made, self.refused)
+        said = declines(text)
+        held = any(why in said.counts for why in LACKING) and not said.vain
+        made = _failed(said, text, wish)
+        if self.refused:
+            made = _refused(made, held, "", wish)
+        return Scheduling(made, self.refused, held)
 
 
-def scheduling(events: Iterable[Mapping[str, Any]], spec: LabSpec) -> Scheduling:
+def scheduling(events: Iterable[Mapping[str, Any]], wish: Wish) -> Scheduling:
     """What these events say, oldest first; others than those of scheduling are not read."""
     found = Scheduling()
     for event in events:
-        if event.get("reason") in {"FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp"}:
-            found = found.after(event, spec)
+        if reason_of(event) in PLACING:
+            found = found.after(event, wish)
     return found
 
 
@@ -63,97 +79,185 @@ def _added() -> Diagnosis:
     )
 
 
-def _failed(text: str, spec: LabSpec) -> Diagnosis:
-    lower = text.lower()
-    if "persistentvolumeclaim" in lower and "not found" in lower:
-        return Diagnosis(
-            cause=Cause.VOLUME,
-            message="The storage of a data volume does not exist.",
-            hint="Start without it, and tell the administrator.",
-            final=True,
-            remedies=(Remedy.RETRY, Remedy.CANCEL),
-            log=(text[:300],),
-        )
-    if "unbound immediate persistentvolumeclaims" in lower or "volume node affinity" in lower:
-        return Diagnosis(
-            cause=Cause.VOLUME,
-            message="Storage is not ready on a machine that could take the lab.",
-            hint="It is tried again. If it stays so, start without the data volume.",
-            remedies=(Remedy.WAIT, Remedy.CANCEL),
-            log=(text[:300],),
-        )
-    total, reasons = _reasons(text)
-    gpus = _gpus(spec.gpus)
-    remedies = (Remedy.WAIT, *((Remedy.CPU,) if spec.gpus else ()), Remedy.CANCEL)
-    short = sum(count for count, why in reasons if _is_gpu(why))
-    if spec.gpus and short:
-        machines = "One machine has" if short == 1 else f"{short} machines have"
-        return Diagnosis(
-            cause=Cause.NO_FREE_GPU,
-            message=f"{machines} such GPUs, and none has {gpus} free now.",
-            hint="The lab starts as soon as they are free.",
-            remedies=remedies,
-            log=(text[:300],),
-        )
-    if any(re.search(_OTHER, why) for _, why in reasons):
-        return Diagnosis(
-            cause=Cause.NO_NODE,
-            message="No machine has enough free memory or CPUs now.",
-            hint="The lab starts as soon as one has; a smaller one may start sooner.",
-            remedies=remedies,
-            log=(text[:300],),
-        )
-    of = f"None of the cluster's {total} machines" if total else "No machine of the cluster"
-    what = f"takes a lab with {gpus} of this kind now" if spec.gpus else "takes a lab now"
+def _failed(said: Declines, text: str, wish: Wish) -> Diagnosis:
+    cause, message, hint, final = _said(said, wish)
     return Diagnosis(
-        cause=Cause.NO_NODE,
-        message=f"{of} {what}.",
-        hint="One may be added in the next minutes.",
-        remedies=remedies,
-        log=(text[:300],),
+        cause=cause,
+        message=message,
+        hint=hint,
+        final=final,
+        remedies=wish.ends if final else _waits(cause, wish),
+        log=(text[:_LONGEST],) if text else (),
     )
 
 
-def _refused(known: Diagnosis | None, text: str, spec: LabSpec) -> Diagnosis:
+def _said(said: Declines, wish: Wish) -> tuple[Cause, str, str, bool]:
+    """Cause, message, hint, and whether waiting is vain."""
+    if found := _of_pod(said.rest, wish):
+        return found
+    if lacks := said.lacks:
+        return _lacking(said, lacks, wish)
+    if said.counts.get(Why.VOLUME):
+        return (
+            Cause.VOLUME,
+            f"Storage is not ready on a machine that could take the {wish.what}.",
+            f"It is tried again. If it stays so, start without the {_volume(wish)}.",
+            False,
+        )
+    if closed := said.counts.get(Why.CLOSED):
+        machines = "One machine takes" if closed == 1 else f"{closed} machines take"
+        return (
+            Cause.NO_NODE,
+            f"{machines} nothing new for now, and no other takes {_such(wish)}.",
+            f"The {wish.what} starts when one is ready again.",
+            False,
+        )
+    if said.counts.get(Why.APART) or said.counts.get(Why.PORTS):
+        return (
+            Cause.NO_NODE,
+            f"The machines with room must not take {_such(wish)} beside what they run.",
+            "It starts when that ends. The rule is the administrator's.",
+            False,
+        )
+    # Unnamed taints (from 1.36 on) may be no more than those of the control plane.
+    if said.taints or (Why.TAINT in said.counts and Why.SELECTOR not in said.counts):
+        return (
+            Cause.NO_NODE,
+            f"The machines that could take {_such(wish)} are kept for something else.",
+            f"Show this to the administrator: {_untolerated(said, wish)}.",
+            False,
+        )
+    of = f"None of the cluster's {said.machines} machines" if said.machines else ""
+    return (
+        Cause.NO_NODE,
+        f"{of or 'No machine of the cluster'} takes {_such(wish)} now.",
+        "One may be added in the next minutes.",
+        False,
+    )
+
+
+def _of_pod(rest: str, wish: Wish) -> tuple[Cause, str, str, bool] | None:
+    """What is in the way on every machine: it is about the pod's own volumes."""
+    if "persistentvolumeclaim" not in rest and "volumebinding" not in rest:
+        return None
+    if gone := _GONE.search(rest):
+        return (
+            Cause.VOLUME,
+            f"The storage of a {_volume(wish)} "
+            f"{'does not exist' if gone[1] == 'not found' else 'is being deleted'}.",
+            "Start without it, and tell the administrator.",
+            True,
+        )
+    return (
+        Cause.VOLUME,
+        f"Storage is not ready on a machine that could take the {wish.what}.",
+        f"It is tried again. If it stays so, start without the {_volume(wish)}.",
+        False,
+    )
+
+
+def _lacking(said: Declines, lacks: tuple[Why, ...], wish: Wish) -> tuple[Cause, str, str, bool]:
+    if said.vain:
+        return _too_large(said, lacks, wish)
+    cause, message, hint = Cause.NO_NODE, "", f"The {wish.what} starts as soon as one has"
+    smaller = "; a smaller one may start sooner." if wish.what == "lab" else "."
+    # Machines that lack nothing but this: on those the GPUs are free.
+    near = [why for why in lacks if why is not Why.GPU and said.only(why)]
+    if wish.gpus and Why.GPU in lacks and not near:
+        cause = Cause.NO_FREE_GPU
+        short = min(said.counts[Why.GPU], said.full or said.counts[Why.GPU])
+        machines = "One machine has" if short == 1 else f"{short} machines have"
+        message = f"{machines} such GPUs, and none has {wish.count} free now."
+        hint = f"The {wish.what} starts as soon as they are free."
+    elif wish.gpus and near:
+        free = sum(said.only(why) for why in near)
+        machines = "One machine has" if free == 1 else f"{free} machines have"
+        gpus = "the GPU" if wish.gpus == 1 else f"the {wish.gpus} GPUs"
+        message = f"{machines} {gpus} free, but not enough {_lack(near, free=False)}."
+        hint += f"; with less of it the {wish.what} may start at once."
+    else:
+        # As in "no machine has enough of them": of all that some machine lacks.
+        most = max(lacks, key=said.only)
+        message = f"No machine has enough {_lack([most] if said.only(most) else lacks)} now."
+        hint += smaller
+    if elsewhere := said.counts.get(Why.VOLUME):
+        others = "Another machine has" if elsewhere == 1 else f"{elsewhere} other machines have"
+        hint += f" {others} room, but cannot reach a {_volume(wish)}: without it, it could start."
+    elif said.taints:
+        hint += f" Other machines are kept for something else: {_untolerated(said, wish)}."
+    return cause, message, hint, False
+
+
+def _too_large(said: Declines, lacks: tuple[Why, ...], wish: Wish) -> tuple[Cause, str, str, bool]:
+    near = [why for why in lacks if said.only(why)]
+    if near == [Why.GPU] or lacks == (Why.GPU,):
+        what = f"{wish.count} such GPU{'' if wish.gpus == 1 else 's'}"
+    else:
+        # Of several that one machine lacks it is not said which is more than it has.
+        what = f"enough {_lack(near or lacks, free=False)}"
+    # Others are closed or kept for something else, and may be larger.
+    elsewhere = any(why in said.counts for why in (Why.CLOSED, Why.TAINT))
+    machine = "that it may use" if elsewhere else "of the cluster"
+    hint = "Pick less. It starts only if a larger machine is added."
+    if Why.TAINT in said.counts:
+        hint = f"Pick less. If others have it, tell the administrator: {_untolerated(said, wish)}."
+    return (
+        Cause.NO_NODE,
+        f"No machine {machine} has {what}, even with nothing else on it.",
+        hint,
+        False,
+    )
+
+
+def _refused(known: Diagnosis | None, held: bool, text: str, wish: Wish) -> Diagnosis:
     """The autoscaler adds nothing: waiting helps only when something is given back."""
-    held = known is not None and known.cause is Cause.NO_FREE_GPU
     at_limit = any(word in text.lower() for word in _AT_LIMIT)
     if known is not None and known.final:
         return known
     if not (held or at_limit or not text):
-        wish = f"{_gpus(spec.gpus)} of this kind" if spec.gpus else "so much"
+        what = f"{wish.count} of this kind" if wish.gpus else "so much"
+        remedies = tuple(each for each in wish.waits if each is not Remedy.WAIT)
         return Diagnosis(
             cause=Cause.NO_NODE,
-            message=f"No machine of this cluster has {wish}, and none can be added.",
+            message=f"No machine of this cluster has {what}, and none can be added.",
             hint="Pick less, or another kind of GPU.",
             final=True,
-            remedies=(*((Remedy.CPU,) if spec.gpus else ()), Remedy.CANCEL),
-            log=(text[:300],),
+            remedies=remedies,
+            log=(text[:_LONGEST],),
         )
-    base = known or _failed("", spec)
-    what = "GPUs" if spec.gpus else "machines"
+    base = known or _failed(Declines(), "", wish)
+    what = "GPUs" if wish.gpus else "machines"
     return base.model_copy(
         update={
-            "hint": f"No machine can be added now. The lab starts when {what} are given back."
-            if spec.wait
+            "hint": f"No machine can be added now. The {wish.what} starts when {what} are given "
+            "back."
+            if wish.patient
             else "No machine can be added now. Pick less, or say how long the lab may wait.",
-            "final": not spec.wait,
+            "final": not wish.patient,
         }
     )
 
 
-def _reasons(text: str) -> tuple[int, list[tuple[int, str]]]:
-    """Number of nodes, and how many of them decline for each reason, in lower case."""
-    found = _NODES.fullmatch(" ".join(text.split()))
-    if not found:
-        return 0, []
-    counted = _COUNTED.findall(found[2].lower())
-    return int(found[1]), [(int(number), why.strip().rstrip(".")) for number, why in counted]
+def _waits(cause: Cause, wish: Wish) -> tuple[Remedy, ...]:
+    return (Remedy.WAIT, Remedy.CANCEL) if cause is Cause.VOLUME else wish.waits
 
 
-def _is_gpu(why: str) -> bool:
-    return why.startswith("insufficient ") and "/" in why
+def _untolerated(said: Declines, wish: Wish) -> str:
+    return f"the {wish.what} does not tolerate {', '.join(said.taints) or 'their taints'}"
 
 
-def _gpus(number: int) -> str:
-    return "one" if number == 1 else str(number)
+def _such(wish: Wish) -> str:
+    a = "a lab" if wish.what == "lab" else "a replica"
+    return f"{a} with {wish.count} of this kind" if wish.gpus else a
+
+
+def _volume(wish: Wish) -> str:
+    """A job writes to one, too."""
+    return "data volume" if wish.what == "lab" else "volume"
+
+
+def _lack(whys: Iterable[Why], *, free: bool = True) -> str:
+    """In words; ``free memory or CPUs``."""
+    words = [_LACK.get(why, "GPUs") for why in whys]
+    said = " or ".join([words[0], *(word.removeprefix("free ") for word in words[1:])])
+    return said if free else said.removeprefix("free ")

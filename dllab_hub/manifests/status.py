@@ -15,13 +15,12 @@ from typing import Any
 from ..specs import JobState, ReplicaStatus, TrainingSpec
 from .gang import role_name
 
-__all__ = ("PAUSED", "Observed", "observed")
+__all__ = ("Observed", "observed")
 
-#: Annotation of a JobSet that somebody has suspended to go on later; Kueue suspends, too.
-PAUSED = "dllab-hub/paused"
 _ROLE = "jobset.sigs.k8s.io/replicatedjob-name"
 _RESTARTS = "jobset.sigs.k8s.io/restart-attempt"
 _INDEX = "batch.kubernetes.io/job-completion-index"
+_LONGEST = 300
 _TRACEBACK = "Traceback (most recent call last):"
 #: What the end of one replica does to the others.
 _ASKED = {128 + signal.SIGTERM, 128 + signal.SIGKILL}
@@ -75,11 +74,14 @@ def observed(
             reason = f"{reason} It was relaunched {attempt - 1} times before."
         return Observed(JobState.FAILED, reason, attempt, replicas, _time(over))
     if (jobset.get("spec") or {}).get("suspend"):
-        paused = PAUSED in (jobset["metadata"].get("annotations") or {})
-        state = JobState.PAUSED if paused else JobState.PENDING
-        reason = "paused." if paused else "it waits for its turn in the cluster's queue."
-        return Observed(state, reason, attempt, replicas)
+        reason = "it waits for its turn in the cluster's queue."
+        return Observed(JobState.PENDING, reason, attempt, replicas)
     begun = [replica for replica in replicas if replica.started is not None]
+    going = sum(map(_is_going, here))
+    if going:
+        # Its machine may be lost, and then it takes its time: the others do nothing but wait.
+        what = f"{going} of {spec.replicas} replicas are being ended."
+        return Observed(JobState.RESTARTING, what, attempt, replicas)
     if len(begun) == spec.replicas:
         return Observed(JobState.RUNNING, "", attempt, replicas)
     what = f"{len(begun)} of {spec.replicas} replicas have started."
@@ -96,13 +98,8 @@ def _replica(
     name = f"{role}-{index}"
     running, ended = _container(status.get("containerStatuses") or ())
     if ended is None and running is None:
-        _, first = _container(status.get("initContainerStatuses") or ())
         why = ""
-        if first is not None and first.get("exitCode"):
-            said = (first.get("message") or "").strip().splitlines()
-            last = said[-1].removeprefix("dllab: ") if said else "its files did not come."
-            why = f"{name}: {last}"
-        elif status.get("phase") == "Failed":
+        if status.get("phase") == "Failed":
             why = f"{name} was ended by the cluster: {status.get('reason') or 'no reason'}."
         state = JobState.FAILED if why else JobState.CANCELLED if over else JobState.PENDING
         return ReplicaStatus(role=role, index=index, attempt=attempt, state=state), why
@@ -135,7 +132,12 @@ def _replica(
         return replica, ""
     if memory:
         return replica, f"{name} used more memory than it may, and was killed."
-    return replica, f"{name} was ended by {word}." if word else f"{name} exited with code {code}."
+    if word:
+        return replica, f"{name} was ended by {word}."
+    # Of an image that lacks our launcher these are the only words there are.
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    last = f": {said[-1][:_LONGEST].rstrip('.')}" if said else ""
+    return replica, f"{name} exited with code {code}{last}."
 
 
 def _blame(known: Sequence[tuple[ReplicaStatus, str]]) -> str:
@@ -162,6 +164,18 @@ def _container(
         state = one.get("state") or {}
         return state.get("running"), state.get("terminated")
     return None, None
+
+
+def _is_going(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is being ended, or its machine says nothing any more."""
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return False
+    silent = any(
+        one.get("type") == "Ready" and one.get("reason") == "NodeStatusUnknown"
+        for one in status.get("conditions") or ()
+    )
+    return silent or bool(pod["metadata"].get("deletionTimestamp"))
 
 
 def _attempt(pod: Mapping[str, Any]) -> int:

@@ -2,7 +2,8 @@
 
 Every strategy is the same shape. A failed pod fails its Job (``backoffLimit: 0``), and the JobSet
 then recreates all of them, up to ``max_restarts``: the whole gang, as on one machine. With
-parameter servers it is over when the chief has succeeded. To pause is to suspend.
+parameter servers it is over when the chief has succeeded. A JobSet is there while its job wants to
+run: to pause is to delete it, and to resume is to make another of the same name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..specs import Catalog, GpuType, TrainingSpec
 from . import volumes
 from .cluster import Cluster
 from .environment import escape, offered_volumes
-from .gang import gang, role_name, set_name
+from .gang import FIRST_ATTEMPT, gang, role_name, set_name
 from .gpus import any_gpu, tolerations
 
 __all__ = ("ID_LABEL", "OWNER_ANNOTATION", "OWNER_LABEL", "jobset")
@@ -28,12 +29,38 @@ OWNER_ANNOTATION = "dllab-hub/owner"
 #: JobSet writes it on its pods: how often they were all recreated.
 _RESTARTS = "jobset.sigs.k8s.io/restart-attempt"
 _QUEUE = "kueue.x-k8s.io/queue-name"
-_LAUNCHER = ("python3", "-m", "dllab_hub.runtime.launcher")
-_WORKSPACE, _RUN = "/dllab/workspace", "/dllab/run"
+#: -P: a file ``json.py`` among the code is the code's, and none of the launcher's.
+_LAUNCHER = ("python3", "-P", "-m", "dllab_hub.runtime.launcher")
+#: So a person's variables are called until the launcher starts the code: none of them, such as
+#: PYTHONINSPECT, is the launcher's own, or a word to what starts the container.
+_PERSONS = "DLLAB_ENV_"
+_RUN, _TENSORBOARD = "/dllab/run", "/dllab/tensorboard"
+_WORKSPACE = f"{_RUN}/workspace"
+#: Below it are the volumes that appear in the workspace; there the launcher links them, as a shim
+#: does. Mounted there they would leave directories of root in it.
+_VOLUMES = "/dllab/volumes"
+#: Seconds from SIGTERM to SIGKILL: of a pod, and of its code. The rest is the launcher's.
+_GRACE, _LAUNCHERS_PART = 45, 10
+#: Seconds that a pod stays on a node that says it is not well, and on one that says nothing any
+#: more. Kubernetes waits some 50 s before it calls a node unreachable, and the rest of a gang does
+#: nothing but wait for the pod that is lost.
+_NOT_READY, _UNREACHABLE = 30, 5
+#: Seconds beyond its time limit after which a pod is ended even if the lab service is gone. They
+#: hold the pulling of the image, which Kubernetes counts too.
+_FENCE = 900
+#: Bytes of an object. etcd takes 1.5 MiB with what controllers add, and the words once more in the
+#: Jobs that JobSet makes of it.
+_LARGEST = 900 * 1024
 
 
 def jobset(
-    id: str, owner: str, spec: TrainingSpec, catalog: Catalog, cluster: Cluster, token: str
+    id: str,
+    owner: str,
+    spec: TrainingSpec,
+    catalog: Catalog,
+    cluster: Cluster,
+    *,
+    first_attempt: int = 1,
 ) -> dict[str, Any]:
     """The object that runs a job.
 
@@ -43,28 +70,32 @@ def jobset(
         spec: It has been checked against the catalog.
         catalog: As this person sees it.
         cluster: Where it runs.
-        token: Opens this job's files at the lab service and nothing else.
+        first_attempt: Number of the first attempt of this launch, from 1.
 
     Returns:
         A ``jobset.x-k8s.io/v1alpha2`` object that the Pod Security Standard "restricted" admits.
 
     Raises:
-        InvalidRequest: the image is no container, a volume is nothing that a pod mounts, or two
-            appear at the same place.
+        InvalidRequest: the image is no container, a volume is nothing that a pod mounts, two
+            appear at the same place, or all of it is more than a cluster takes.
     """
     if spec.lab is not None:
         raise InvalidRequest(
             "what was installed in a lab does not travel to a cluster yet.", field="lab"
         )
     labels = {ID_LABEL: id, OWNER_LABEL: slug(owner)}
-    notes = {OWNER_ANNOTATION: owner}
+    notes = {OWNER_ANNOTATION: owner, FIRST_ATTEMPT: str(first_attempt)}
     made: dict[str, Any] = {
         "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
-        "failurePolicy": {"maxRestarts": spec.max_restarts},
+        # Blocking: a chief that saves is not to meet the one of the next attempt.
+        "failurePolicy": {
+            "maxRestarts": spec.max_restarts,
+            "restartStrategy": "BlockingRecreate",
+        },
         "ttlSecondsAfterFinished": cluster.keep,
         "suspend": bool(cluster.queue),  # Kueue lets it go when it is its turn.
         "replicatedJobs": [
-            _role(number, id, owner, spec, catalog, cluster, token, labels, notes)
+            _role(number, id, owner, spec, catalog, cluster, labels, notes)
             for number in range(len(spec.roles))
         ],
     }
@@ -75,7 +106,7 @@ def jobset(
             "targetReplicatedJobs": [role_name(spec, ends)],
         }
     queue = {_QUEUE: cluster.queue} if cluster.queue else {}
-    return {
+    whole = {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
         "kind": "JobSet",
         "metadata": {
@@ -86,6 +117,18 @@ def jobset(
         },
         "spec": made,
     }
+    _check_size(whole)
+    return whole
+
+
+def _check_size(made: dict[str, Any]) -> None:
+    """Refuse what the cluster's database would, in words of a request and not of a database."""
+    if len(json.dumps(made)) > _LARGEST:
+        raise InvalidRequest(
+            "the variables and words of this job are too large for a cluster.",
+            hint="They go to every role; put what is large into a file of the workspace.",
+            field="env",
+        )
 
 
 def _role(
@@ -95,7 +138,6 @@ def _role(
     spec: TrainingSpec,
     catalog: Catalog,
     cluster: Cluster,
-    token: str,
     labels: dict[str, str],
     notes: dict[str, str],
 ) -> dict[str, Any]:
@@ -112,6 +154,7 @@ def _role(
     resources = _resources(spec, number, kind)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": _GRACE,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -122,34 +165,14 @@ def _role(
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "initContainers": [
-            {
-                "name": "workspace",
-                "image": image,
-                "command": ["python3", "-m", "dllab_hub.runtime.fetch", _WORKSPACE],
-                "env": _literal(
-                    {
-                        "DLLAB_FETCH_URL": f"{cluster.service_url}dllab/api/jobs/{id}/workspace",
-                        "DLLAB_FETCH_TOKEN": token,
-                        "NVIDIA_VISIBLE_DEVICES": "void",
-                    }
-                ),
-                "volumeMounts": [{"name": "workspace", "mountPath": _WORKSPACE}],
-                "resources": {
-                    "requests": {"cpu": "100m", "memory": "128Mi"},
-                    "limits": {"memory": "512Mi"},
-                },
-                "securityContext": security,
-                "terminationMessagePolicy": "FallbackToLogsOnError",
-            }
-        ],
         "containers": [
             {
                 "name": "worker",
                 "image": image,
+                **({"imagePullPolicy": cluster.pull_policy} if cluster.pull_policy else {}),
                 "command": [*_LAUNCHER, *map(escape, _program(spec, number))],
                 "workingDir": _WORKSPACE,
-                "env": _environment(number, id, spec, catalog),
+                "env": _environment(number, id, spec, catalog, notes[FIRST_ATTEMPT]),
                 "volumeMounts": mounts,
                 "resources": resources,
                 "securityContext": security,
@@ -157,9 +180,10 @@ def _role(
             }
         ],
         "volumes": sources,
+        "tolerations": [*(tolerations(kind) if role.gpus else ()), *_lost_nodes()],
     }
-    if role.gpus and (tolerated := tolerations(kind)):
-        pod["tolerations"] = tolerated
+    if spec.time_limit is not None:
+        pod["activeDeadlineSeconds"] = spec.time_limit + _FENCE
     if cluster.priority_class:
         pod["priorityClassName"] = cluster.priority_class
     return {
@@ -178,6 +202,19 @@ def _role(
             }
         },
     }
+
+
+def _lost_nodes() -> list[dict[str, Any]]:
+    """Else Kubernetes leaves a pod on a node that is gone for five minutes."""
+    return [
+        {
+            "key": f"node.kubernetes.io/{what}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": seconds,
+        }
+        for what, seconds in (("not-ready", _NOT_READY), ("unreachable", _UNREACHABLE))
+    ]
 
 
 def _program(spec: TrainingSpec, number: int) -> list[str]:
@@ -202,9 +239,11 @@ def _resources(spec: TrainingSpec, number: int, kind: GpuType) -> dict[str, Any]
     return {"requests": requests, **({"limits": limits} if limits else {})}
 
 
-def _environment(number: int, id: str, spec: TrainingSpec, catalog: Catalog) -> list[Any]:
+def _environment(
+    number: int, id: str, spec: TrainingSpec, catalog: Catalog, first: str
+) -> list[Any]:
     role = spec.roles[number]
-    offered = offered_volumes(spec.volumes, catalog, _WORKSPACE)
+    offered = offered_volumes(spec.volumes, catalog, _VOLUMES)
     own = {
         "HOME": _RUN,
         "PYTHONUNBUFFERED": "1",
@@ -213,6 +252,9 @@ def _environment(number: int, id: str, spec: TrainingSpec, catalog: Catalog) -> 
         "DLLAB_GANG": json.dumps(gang(id, spec)),
         "DLLAB_WORKSPACE": _WORKSPACE,
         "DLLAB_RUN": _RUN,
+        "DLLAB_TENSORBOARD_DIR": _TENSORBOARD,
+        "DLLAB_FIRST_ATTEMPT": first,
+        "DLLAB_GRACE": str(_GRACE - _LAUNCHERS_PART),
         "DLLAB_CHECKPOINT_EVERY": str(spec.checkpoint_every),
         "DLLAB_VOLUMES": json.dumps(offered),
     }
@@ -222,7 +264,8 @@ def _environment(number: int, id: str, spec: TrainingSpec, catalog: Catalog) -> 
         own["NVIDIA_VISIBLE_DEVICES"] = "void"
     restarts = {"fieldRef": {"fieldPath": f"metadata.labels['{_RESTARTS}']"}}
     return [
-        *_literal({**spec.env, **own}),
+        *_literal({_PERSONS + name: value for name, value in spec.env.items()}),
+        *_literal(own),
         {"name": "DLLAB_RESTARTS", "valueFrom": restarts},
     ]
 
@@ -236,13 +279,16 @@ def _volumes(
     id: str, owner: str, spec: TrainingSpec, catalog: Catalog, cluster: Cluster
 ) -> tuple[list[Any], list[Any]]:
     sources: list[Any] = [
-        {"name": "workspace", "emptyDir": {}},
         {"name": "run", "persistentVolumeClaim": {"claimName": cluster.claim}},
     ]
     mounts: list[Any] = [
-        {"name": "workspace", "mountPath": _WORKSPACE},
-        {"name": "run", "mountPath": _RUN, "subPath": f"jobs/{id}"},
+        {"name": "run", "mountPath": _RUN, "subPath": f"jobs/{id}/run"},
+        {
+            "name": "run",
+            "mountPath": _TENSORBOARD,
+            "subPath": f"tensorboard/{slug(owner)}/{id}",
+        },
     ]
-    volumes.add(sources, mounts, map(catalog.volume, spec.volumes), _WORKSPACE, slug(owner))
+    volumes.add(sources, mounts, map(catalog.volume, spec.volumes), _VOLUMES, slug(owner))
     volumes.check(mounts)
     return sources, mounts

@@ -14,6 +14,8 @@ __all__ = ("Inventory",)
 class Inventory:
     """The GPUs that can be used, for whoever leases them; from any thread.
 
+    Of a GPU that is divided that is its slices: ``CUDA_VISIBLE_DEVICES`` takes their UUIDs as well.
+
     Args:
         read: As `Nvml.read`.
         keep: Seconds for which an answer is used again.
@@ -59,7 +61,7 @@ class Inventory:
         gpus = tuple(
             GpuInfo(uuid=gpu.uuid, name=gpu.name)
             for gpu in report.gpus
-            if gpu.uuid and not gpu.error
+            if gpu.uuid and not gpu.error and not gpu.divided
         )
         with self._lock:
             self._gpus, self._taken = gpus, time.monotonic()

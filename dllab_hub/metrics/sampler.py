@@ -1,27 +1,34 @@
 """`Sampler`: one thread reads the GPUs, everybody gets the same report.
 
-However many ask or watch, NVML is called once a second, and not at all when nobody does. The event
-loop only ever looks at what the thread left for it, so a driver that is slow or hangs costs it
-nothing.
+However many ask or watch, NVML is called once a second; every 15 s while somebody only has to know
+of them, such as alerts; and not at all when nobody does. The event loop only ever looks at what the
+thread left for it, so a driver that is slow or hangs costs it nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeAlias
 
 from ..specs import GpuHistory, GpuReport, GpuState
 from . import nvml
 from .history import History
+from .silent import failed, stale
 
 __all__ = ("Sampler",)
 
 _log = logging.getLogger(__name__)
 _Waiter: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
+#: Seconds between two reads while nobody looks and somebody has to know.
+_SLOW = 15.0
+#: States of a report that are faults. That there is no GPU is none.
+_FAULTS = {GpuState.DRIVER_MISMATCH, GpuState.NOT_PERMITTED, GpuState.FAILED}
 
 
 class Sampler:
@@ -53,12 +60,16 @@ class Sampler:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._asked = 0.0
+        self._asked = -math.inf
+        self._kept: dict[object, float] = {}  # Seconds between two reads that are enough.
         self._latest: GpuReport | None = None
         self._taken = 0.0  # When `_latest` was.
         self._began: float | None = None  # When the read that is under way began.
+        self._read_at: float | None = None  # When the last one began that told of the GPUs.
         self._waiting: set[_Waiter] = set()
         self._said: set[type[BaseException]] = set()
+        self._errors: Counter[str] = Counter()
+        self._hung: float | None = None  # Began so, the last read that was said to hang.
         self._history = History()
 
     async def report(self) -> GpuReport:
@@ -69,21 +80,79 @@ class Sampler:
         """
         with self._changed:
             self._ask()
-            if self._is_fresh():
-                return self._now()
-            now = self._clock()
-            wait = (self._began if self._began is not None else now) + self._patience - now
-            waiter = self._waiter()
-        return await self._wait(waiter, wait)
+        return await self._newest()
 
-    async def follow(self) -> AsyncGenerator[GpuReport]:
-        """The GPUs now, and then every sample as it is taken; while none comes, that."""
-        yield await self.report()
-        while True:
+    async def glance(self) -> GpuReport:
+        """The same, for who does not watch: there is at most one read for it, and none after it."""
+        release = self.keep("glance", self._interval)
+        try:
+            return await self._newest()
+        finally:
+            release()
+
+    async def follow(self, every: float | None = None) -> AsyncGenerator[GpuReport]:
+        """The GPUs now, and then every sample as it is taken; while none comes, that.
+
+        Args:
+            every: Seconds between two samples that are enough: while nobody asks for more, no more
+                are taken. By default as often as they can be had.
+        """
+        if every is None:
+            yield await self.report()
+            while True:
+                with self._changed:
+                    self._ask()
+                    waiter = self._waiter()
+                yield await self._wait(waiter, 1.5 * self._interval)
+        # Old is what is older than it may be at this pace.
+        limit = 1.5 * max(every, self._interval)
+        release = self.keep("follow", every)
+        try:
+            yield await self._newest(limit)
+            while True:
+                with self._changed:
+                    waiter = self._waiter()
+                yield await self._wait(waiter, limit, limit)
+        finally:
+            release()
+
+    def keep(self, why: str, every: float = _SLOW) -> Callable[[], None]:
+        """Read the GPUs at least at this pace, whoever looks or not. From any thread.
+
+        Args:
+            why: In a word.
+            every: Seconds.
+
+        Returns:
+            To be called when it is not needed any more; the second time it does nothing.
+        """
+        key = (why, object())
+        with self._changed:
+            self._kept[key] = max(every, self._interval)
+            self._begin()
+
+        def release() -> None:
             with self._changed:
-                self._ask()
-                waiter = self._waiter()
-            yield await self._wait(waiter, 1.5 * self._interval)
+                self._kept.pop(key, None)
+                self._changed.notify_all()
+
+        return release
+
+    @property
+    def errors(self) -> Mapping[str, int]:
+        """How often reading failed, by kind: a `GpuState`, or the name of an exception.
+
+        A read that hangs is one ``stale``, however long it does.
+        """
+        with self._changed:
+            self._hangs()
+            return dict(self._errors)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the GPUs could be read, or since that was first tried; None before."""
+        with self._changed:
+            return None if self._read_at is None else self._clock() - self._read_at
 
     def history(self) -> GpuHistory:
         """The samples of the last ten minutes, as far as somebody asked or watched."""
@@ -96,12 +165,25 @@ class Sampler:
             self._changed.notify_all()
 
     def _ask(self) -> None:
-        """Keep the thread awake, or wake it, or start it."""
+        """Keep the thread awake at its best pace, or wake it, or start it."""
         self._asked = self._clock()
+        self._begin()
+
+    def _begin(self) -> None:
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self._run, name="dllab-gpu-sampler", daemon=True)
             self._thread.start()
         self._changed.notify_all()
+
+    async def _newest(self, limit: float | None = None) -> GpuReport:
+        """One that is not older than ``limit`` seconds; see `report`."""
+        with self._changed:
+            if self._is_fresh(limit):
+                return self._now(limit)
+            now = self._clock()
+            wait = (self._began if self._began is not None else now) + self._patience - now
+            waiter = self._waiter()
+        return await self._wait(waiter, wait, limit)
 
     def _waiter(self) -> _Waiter:
         loop = asyncio.get_running_loop()
@@ -109,7 +191,7 @@ class Sampler:
         self._waiting.add(waiter)
         return waiter
 
-    async def _wait(self, waiter: _Waiter, seconds: float) -> GpuReport:
+    async def _wait(self, waiter: _Waiter, seconds: float, limit: float | None = None) -> GpuReport:
         """The next sample, or what is known when ``seconds`` have passed without one."""
         try:
             async with asyncio.timeout(max(seconds, 0.0)):
@@ -120,13 +202,24 @@ class Sampler:
             with self._changed:
                 self._waiting.discard(waiter)
         with self._changed:
-            return self._now()
+            return self._now(limit)
 
-    def _is_fresh(self) -> bool:
-        return self._latest is not None and self._age() <= 1.5 * self._interval
+    def _is_fresh(self, limit: float | None = None) -> bool:
+        limit = 1.5 * self._interval if limit is None else limit
+        return self._latest is not None and self._age() <= limit
 
-    def _now(self) -> GpuReport:
-        return self._latest if self._latest is not None and self._is_fresh() else self._stale()
+    def _now(self, limit: float | None = None) -> GpuReport:
+        if self._latest is not None and self._is_fresh(limit):
+            return self._latest
+        self._hangs()
+        return self._stale()
+
+    def _hangs(self) -> None:
+        """Count a read that takes too long, once."""
+        began = self._began
+        if began is not None and began != self._hung and self._clock() - began > self._patience:
+            self._hung = began
+            self._errors[GpuState.STALE.value] += 1
 
     def _age(self) -> float:
         return self._clock() - self._taken
@@ -135,52 +228,61 @@ class Sampler:
         silent = self._age() if self._latest is not None else None
         if silent is None and self._began is not None:
             silent = self._clock() - self._began
-        seconds = max(round(silent or 0.0), 1)
-        message = (
-            f"The NVIDIA driver has not answered for {seconds} second{'s' if seconds > 1 else ''}"
-        )
-        hint = "Run nvidia-smi; if it does not answer either, restart the machine."
-        if self._latest is None:
-            return GpuReport(
-                state=GpuState.STALE, message=f"{message}.", hint=hint, time=time.time()
-            )
-        said = f"{message}; these are its last values." if self._latest.gpus else f"{message}."
-        return self._latest.model_copy(
-            update={"state": GpuState.STALE, "message": said, "hint": hint}
-        )
+        return stale(self._latest, silent or 0.0)
 
     def _run(self) -> None:
+        began = -math.inf
         while True:
             with self._changed:
-                while not self._closed and self._clock() - self._asked > self._linger:
-                    self._changed.wait()  # Asleep.
-                if self._closed:
+                if not self._waited(began):
                     return
                 began = self._began = self._clock()
+                self._read_at = began if self._read_at is None else self._read_at
             report = self._sample()
             self._history.add(report)
             with self._changed:
+                self._hangs()
                 self._latest, self._taken, self._began = report, self._clock(), None
+                if report.state not in _FAULTS:
+                    self._read_at = began
                 for loop, future in self._waiting:
                     _wake(loop, future)
                 self._waiting.clear()
-                # Questions notify as well: only time or the end ends this wait.
-                self._changed.wait_for(lambda: self._closed, began + self._interval - self._clock())
+
+    def _waited(self, began: float) -> bool:
+        """Wait until it is time for the read after the one that ``began`` then; False at the end.
+
+        Who asks, comes or goes meanwhile changes the pace, and is heard at once.
+        """
+        while not self._closed:
+            pace = self._pace()
+            left = None if pace is None else began + pace - self._clock()
+            if left is not None and left <= 0:
+                return True
+            self._changed.wait(left)  # None: asleep.
+        return False
+
+    def _pace(self) -> float | None:
+        """Seconds between two reads as things are; None while nobody needs any."""
+        if self._clock() - self._asked <= self._linger:
+            return self._interval
+        return min(self._kept.values(), default=None)
 
     def _sample(self) -> GpuReport:
         try:
-            return self._read()
+            report = self._read()
         except Exception as exc:
             # Whatever a driver library does, the thread lives; said once a kind, not each second.
             if type(exc) not in self._said:
                 self._said.add(type(exc))
                 _log.exception("The GPUs could not be read.")
-            return GpuReport(
-                state=GpuState.FAILED,
-                message=f"The GPUs could not be read: {str(exc) or type(exc).__name__}.",
-                hint="The server's log says more.",
-                time=time.time(),
-            )
+            with self._changed:
+                self._errors[type(exc).__name__] += 1
+            return failed(exc)
+        if report.state in _FAULTS:
+            with self._changed:
+                self._errors[report.state.value] += 1
+        return report
 
 
 def _wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .onnx_model import NUMPY_TYPES, BadRequest, Tensor
+from .model import NUMPY_TYPES, BadRequest, Tensor
 
 if TYPE_CHECKING:
     import numpy

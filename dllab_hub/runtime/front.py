@@ -15,8 +15,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .onnx_model import BadRequest, OnnxModel
-from .protocols import V1, V2, Dialect, Question
+from .binary import HEADER
+from .model import BadRequest, Model
+from .question import Dialect, Question
+from .v1 import V1
+from .v2 import V2
 
 if TYPE_CHECKING:
     import numpy
@@ -55,7 +58,7 @@ class Front:
     """
 
     def __init__(
-        self, app: _App, *, name: str, version: str, model: OnnxModel, ask: _Ask, max_body: int
+        self, app: _App, *, name: str, version: str, model: Model, ask: _Ask, max_body: int
     ) -> None:
         self._app = app
         self._ask = ask
@@ -67,7 +70,16 @@ class Front:
         }
         one, two = "/v1/models", "/v2/models"
         self._passed = {"/", "/metrics", one, two, "/v2", "/v2/health/live", "/v2/health/ready"}
-        self._passed |= {f"{one}/{name}", f"{two}/{name}", f"{two}/{name}/ready"}
+        self._passed |= {f"{two}/{name}", f"{two}/{name}/ready"}
+        # What clients of TensorFlow Serving wait for, and under KServe's own two keys the same.
+        self._status = f"{one}/{name}"
+        available = {
+            "version": version,
+            "state": "AVAILABLE",
+            "status": {"error_code": "OK", "error_message": ""},
+        }
+        about = {"name": name, "ready": True, "model_version_status": [available]}
+        self._about = json.dumps(about).encode()
         self._trim = ctypes.CDLL(None).malloc_trim
         self._timer: asyncio.TimerHandle | None = None
 
@@ -92,34 +104,44 @@ class Front:
 
     async def _reply(self, scope: dict[str, Any], receive: _Receive, send: _Send) -> int:
         """Answer what is for the model, or for nobody; how many bytes were read."""
-        seen = 0
+        seen, head = 0, None
         try:
             dialect = self._dialects.get(scope["path"])
+            if scope["path"] == self._status and scope["method"] == "GET":
+                await self._send(send, 200, self._about)
+                return 0
             if dialect is None:
                 raise _Refusal(404, "there is nothing here.")
             if scope["method"] != "POST":
                 raise _Refusal(405, "ask the model with POST.")
             body, seen = await self._body(scope, receive)
-            question = _read(dialect, body)
+            question = _read(dialect, body, _header(scope))
             del body
             found = await self._ask(question)
-            status, answer = 200, dialect.write(question, found)
+            answer, head = dialect.write(question, found)
+            status = 200
         except (_Refusal, BadRequest) as exc:
             status = exc.status if isinstance(exc, _Refusal) else 400
             answer = json.dumps({"error": str(exc)}).encode()
         except Exception:
             _log.exception("a request failed")
             status, answer = 500, b'{"error": "the model server failed; its log says why."}'
+        await self._send(send, status, answer, head)
+        return seen
+
+    async def _send(self, send: _Send, status: int, answer: bytes, head: int | None = None) -> None:
+        """An answer; of one that is not JSON alone, ``head`` bytes are."""
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", b"application/json" if head is None else b"application/octet-stream"),
             (b"content-length", b"%d" % len(answer)),
             (b"x-model-version", self._version),
         ]
+        if head is not None:
+            headers.append((HEADER.encode(), b"%d" % head))
         if status == 413:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
-        return seen
 
     async def _body(self, scope: dict[str, Any], receive: _Receive) -> tuple[bytearray, int]:
         """All of the body, and its size.
@@ -146,16 +168,22 @@ class Front:
         raise _Refusal(413, f"the body is larger than {self._max_body} bytes.")
 
 
-def _read(dialect: Dialect, body: bytearray) -> Question:
+def _header(scope: dict[str, Any]) -> str | None:
+    """What the header of the binary extension says."""
+    found = [value for name, value in scope["headers"] if name == HEADER.encode()]
+    return found[0].decode("latin-1") if found else None
+
+
+def _read(dialect: Dialect, body: bytearray, head: str | None) -> Question:
     """The question in a body.
 
     Millions of new lists would be looked through for cycles again and again: JSON has none.
     """
     if len(body) <= _LARGE:
-        return dialect.read(body)
+        return dialect.read(body, head)
     gc.disable()
     try:
-        return dialect.read(body)
+        return dialect.read(body, head)
     finally:
         gc.enable()
 

@@ -1,48 +1,80 @@
-"""Look into an ONNX file: ``python -m dllab_hub.runtime.inspect_model FILE``.
+"""Look into a model: ``python -m dllab_hub.runtime.inspect_model FILE [EXAMPLE]``.
 
 Prints one JSON object: what the model takes and gives and the example that came with it, or why it
-cannot be served. A program of its own: a file that crashes ONNX Runtime crashes nobody else.
+cannot be served. A program of its own: a file that crashes its framework crashes nobody else.
+``EXAMPLE`` is the file of a request that came beside the model, or ``-``; it must be one that fits.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .onnx_model import BadRequest, OnnxModel, Unservable
-from .protocols import V1
+from .example import rows_text
+from .loading import load
+from .model import BadRequest, Model, Unservable
+from .v1 import V1
+from .v2 import V2
 
 __all__ = ("main",)
 
 
 def main(argv: Sequence[str]) -> int:
     """0 for a model that can be served, 1 for any other file, 2 for a wrong call."""
-    if len(argv) != 1:
-        print("usage: python -m dllab_hub.runtime.inspect_model FILE", file=sys.stderr)
+    if len(argv) not in (1, 2):
+        print("usage: python -m dllab_hub.runtime.inspect_model FILE [EXAMPLE]", file=sys.stderr)
         return 2
+    given = ""
+    if len(argv) == 2:
+        given = sys.stdin.read() if argv[1] == "-" else Path(argv[1]).read_text()
     try:
-        model = OnnxModel(Path(argv[0]))
+        # What a framework prints on its way is no part of the answer.
+        with contextlib.redirect_stdout(sys.stderr):
+            model = load(Path(argv[0]), example=given)
+            example = _checked(model, given) if given else _example(model)
     except Unservable as exc:
         print(json.dumps({"error": str(exc)}))
         return 1
     answer = {
         "inputs": [tensor.to_wire() for tensor in model.inputs],
         "outputs": [tensor.to_wire() for tensor in model.outputs],
-        "example": _example(model),
+        "example": example,
     }
     print(json.dumps(answer))
     return 0
 
 
-def _example(model: OnnxModel) -> str:
-    """The example that came with the model, when it is a request that fits it."""
+def _example(model: Model) -> str:
+    """The example that came in the file, when it is a request that fits the model."""
     try:
-        V1(model).read(model.example.encode())
-    except BadRequest:
+        return _checked(model, model.example)
+    except Unservable:
         return ""
-    return model.example
+
+
+def _checked(model: Model, example: str) -> str:
+    """An example as a V1 request where that can say it, as it came otherwise.
+
+    Raises:
+        Unservable: it is no request that fits the model.
+    """
+    one, two = V1(model), V2(model, "model", "1")
+    said = ""
+    for dialect in (one, two):
+        try:
+            question = dialect.read(example.encode())
+        except BadRequest as exc:
+            said = said or str(exc)
+            continue
+        if dialect is one and not question.columns:
+            return example
+        # Forms are made of V1 requests.
+        columns = {name: array.tolist() for name, array in question.arrays.items()}
+        return rows_text(columns) or example
+    raise Unservable(f"the example does not fit the model: {said}")
 
 
 if __name__ == "__main__":

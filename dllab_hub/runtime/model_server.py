@@ -1,45 +1,52 @@
-"""One replica: a KServe model server for one ONNX model, ``python -m ...runtime.model_server``.
+"""One replica: a KServe model server for one model, ``python -m ...runtime.model_server``.
 
 Configured by the environment:
 
 - ``DLLAB_MODEL_NAME``: part of its paths, ``v1/models/<name>:predict``, ``v2/models/<name>/infer``
-- ``DLLAB_MODEL_FILE``: the ``.onnx`` file
+- ``DLLAB_MODEL_FILE``: an ``.onnx``, ``.pt2`` or ``.pt`` file, or the directory of a SavedModel
 - ``DLLAB_MODEL_VERSION``: the ``x-model-version`` of answers
 - ``DLLAB_SOCKET``: unix socket it listens on, and nothing else
 - ``DLLAB_MAX_BODY``: most bytes of a request, 8 MiB by default
+- ``DLLAB_CPUS``: how many it has, such as ``2`` or ``0.5``; so many threads compute one request,
+  one by default
+- ``DLLAB_BATCH_MAX``: most rows of requests that are computed together; 0, the default: each alone
+- ``DLLAB_BATCH_WAIT_MS``: milliseconds that a request waits for others, 2 by default
 
 It is ready when ``v2/models/<name>/ready`` answers 200. SIGTERM ends it within ten seconds, after
-the requests that are under way. Needs the serving image; importing this module does not.
+the requests that are under way. Needs an image that serves the
+model's format; importing this module does not.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import logging.config
 import os
+import re
 import socket
 import sys
 import threading
-import time
 import warnings
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .batching import Batcher, can_batch
 from .front import Front
-from .onnx_model import OnnxModel, Unservable
-from .protocols import Question
+from .loading import load
+from .model import Model, Unservable
+from .question import Question
+from .running import Runner
 
 __all__ = ("Settings", "main")
 
 _log = logging.getLogger("dllab")
 #: Seconds for requests that are under way when the end is asked for, and for all the rest of it.
 _GRACE, _REST = 7, 2.0
-#: A thread costs about 0.1 ms; what is shorter than this and small is computed where it stands.
-_SHORT, _SMALL = 0.002, 65536
+#: Seconds of one computation. The balancer has told whoever asked before; one that never comes to
+#: an end would keep all others waiting for good, so the process ends and another takes its place.
+_LONGEST = 65.0
 _LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -66,6 +73,9 @@ class Settings:
     version: str
     socket: Path
     max_body: int
+    threads: int = 1
+    batch_max: int = 0
+    batch_wait: float = 0.002
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -74,11 +84,25 @@ class Settings:
         for name in names:
             if not environ.get(name):
                 raise ValueError(f"{name} is not set.")
-        limit = environ.get("DLLAB_MAX_BODY") or str(8 * 1024 * 1024)
-        if not limit.isascii() or not limit.isdigit() or int(limit) < 1:
-            raise ValueError("DLLAB_MAX_BODY must be a number of bytes.")
         model, file, version, path = (environ[name] for name in names)
-        return cls(model, Path(file), version, Path(path), int(limit))
+        return cls(
+            model,
+            Path(file),
+            version,
+            Path(path),
+            max_body=int(_number(environ, "DLLAB_MAX_BODY", 8 * 1024 * 1024, least=1)),
+            # Half a CPU is one thread; the system shares what there is.
+            threads=max(1, int(_number(environ, "DLLAB_CPUS", 1))),
+            batch_max=int(_number(environ, "DLLAB_BATCH_MAX", 0)),
+            batch_wait=_number(environ, "DLLAB_BATCH_WAIT_MS", 2) / 1000,
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, least: float = 0) -> float:
+    text = environ.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,6})?", text, re.ASCII) or float(text) < least:
+        raise ValueError(f"{name} must be a number from {least:g} up.")
+    return float(text)
 
 
 def main() -> int:
@@ -86,7 +110,8 @@ def main() -> int:
     logging.config.dictConfig(_LOGGING)
     try:
         settings = Settings.read(os.environ)
-        model = OnnxModel(settings.file)
+        os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # Before a framework is loaded.
+        model = load(settings.file, settings.threads)
     except (ValueError, Unservable) as exc:
         _log.error("the model cannot be served: %s", exc)
         return 1
@@ -98,7 +123,7 @@ def main() -> int:
     return 0
 
 
-def _serve(settings: Settings, model: OnnxModel, listener: socket.socket) -> None:
+def _serve(settings: Settings, model: Model, listener: socket.socket) -> None:
     import kserve
 
     # KServe's affair, and one for each start.
@@ -111,7 +136,7 @@ def _serve(settings: Settings, model: OnnxModel, listener: socket.socket) -> Non
             # KServe itself knows no address but 0.0.0.0; uvicorn looks here first.
             self._rest_server.config.fd = listener.fileno()
             # KServe's own names an extension that `Front` keeps closed.
-            about = {**self.dataplane.metadata(), "extensions": []}
+            about = {**self.dataplane.metadata(), "extensions": ["binary_tensor_data"]}
             self.dataplane.metadata = lambda: about
             self._rest_server.config.app = Front(
                 kserve.model_server.app,
@@ -147,36 +172,30 @@ def _serve(settings: Settings, model: OnnxModel, listener: socket.socket) -> Non
         ", ".join(map(str, model.inputs)),
         ", ".join(map(str, model.outputs)),
     )
-    server.start([_kserve_model(settings.name, model)])
+    server.start([_kserve_model(settings, model)])
 
 
-def _kserve_model(name: str, model: OnnxModel) -> Any:
+def _kserve_model(settings: Settings, model: Model) -> Any:
     """The model as KServe's class wants it."""
     import kserve
 
     class Served(kserve.Model):  # type: ignore[misc, unused-ignore]
-        """Computes in a thread of its own, so that the server goes on answering."""
+        """Asks the `Runner`, with others together where that is wished."""
 
         def __init__(self) -> None:
-            super().__init__(name)
-            self._mean = float("inf")  # Seconds of a run, of the last few.
-            self._pool = ThreadPoolExecutor(1, "model")
+            super().__init__(settings.name)
+            runner = Runner(model.run)
+            runner.watch(_LONGEST, _give_up)
+            self._ask: Callable[[Question], Awaitable[Any]] = runner.compute
+            if settings.batch_max > 1 and can_batch(model):
+                most, wait = settings.batch_max, settings.batch_wait
+                self._ask = Batcher(runner.compute, most=most, wait=wait).ask
             self.ready = True
 
         async def predict(
             self, payload: Question, headers: Any = None, response_headers: Any = None
         ) -> Any:
-            if self._mean < _SHORT and payload.size < _SMALL:
-                return self._run(payload)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._run, payload)
-
-        def _run(self, question: Question) -> Any:
-            began = time.perf_counter()
-            found = model.run(question.arrays, question.outputs)
-            took = time.perf_counter() - began
-            self._mean = took if self._mean == float("inf") else 0.9 * self._mean + 0.1 * took
-            return found
+            return await self._ask(payload)
 
         def get_input_types(self) -> list[dict[str, Any]]:
             return [_metadata(tensor.to_wire()) for tensor in model.inputs]
@@ -185,6 +204,12 @@ def _kserve_model(name: str, model: OnnxModel) -> Any:
             return [_metadata(tensor.to_wire()) for tensor in model.outputs]
 
     return Served()
+
+
+def _give_up() -> None:
+    """End at once: the computation that hangs would keep an orderly end waiting too."""
+    _log.error("a computation took longer than %.0f seconds: this replica ends.", _LONGEST)
+    os._exit(1)
 
 
 def _metadata(tensor: dict[str, Any]) -> dict[str, Any]:
@@ -205,5 +230,5 @@ def _listen(path: Path) -> socket.socket:
 
 
 if __name__ == "__main__":
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # Before NumPy is loaded.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # Before NumPy is loaded.
     sys.exit(main())

@@ -8,93 +8,39 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .model import MAX_EXAMPLE, NUMPY_TYPES, BadRequest, Tensor, Unservable, sentence
 
 if TYPE_CHECKING:
     import numpy
 
-__all__ = ("NUMPY_TYPES", "BadRequest", "OnnxModel", "Tensor", "Unservable")
+__all__ = ("OnnxModel",)
 
-#: Open Inference Protocol -> NumPy.
-NUMPY_TYPES = {
-    "FP64": "float64",
-    "FP32": "float32",
-    "FP16": "float16",
-    "INT64": "int64",
-    "INT32": "int32",
-    "INT16": "int16",
-    "INT8": "int8",
-    "UINT64": "uint64",
-    "UINT32": "uint32",
-    "UINT16": "uint16",
-    "UINT8": "uint8",
-    "BOOL": "bool",
-    "BYTES": "object",  # Of str.
-}
 #: ONNX -> Open Inference Protocol, where the words differ.
 _ONNX_TYPES = {"double": "FP64", "float": "FP32", "float16": "FP16", "string": "BYTES"}
-#: Bytes of an example that comes with a model.
-_MAX_EXAMPLE = 65536
-
-
-class Unservable(ValueError):
-    """A file cannot be served; the text is one sentence without a path."""
-
-
-class BadRequest(ValueError):
-    """A request is the caller's mistake; the text is one sentence for the caller."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One input or output, on the wire as `dllab_hub.specs.Tensor`.
-
-    Attributes:
-        name: As in the model.
-        datatype: Of the Open Inference Protocol.
-        shape: Size of each axis, None where any fits. Without an axis: a single value, or any
-            shape at all; ONNX Runtime does not tell these two apart before it runs.
-    """
-
-    name: str
-    datatype: str
-    shape: tuple[int | None, ...]
-
-    def to_wire(self) -> dict[str, Any]:
-        """The tensor as JSON types."""
-        return asdict(self)
-
-    @property
-    def size(self) -> str:
-        """The shape for people: ``[?, 64]``."""
-        return f"[{', '.join('?' if axis is None else str(axis) for axis in self.shape)}]"
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.datatype} {self.size}"
 
 
 class OnnxModel:
-    """A loaded model; `run` may be called from one thread at a time.
-
-    One thread computes it: a replica is one core's worth, and more replicas are more cores.
+    """A `Model` in ONNX Runtime.
 
     Args:
         file: One ``.onnx`` file that has its weights inside.
+        threads: That compute one request.
 
     Raises:
         Unservable: it cannot be loaded, or has inputs or outputs that have no JSON.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, threads: int = 1) -> None:
         # Else it reports its use to its maker, under an id that it keeps in the home directory.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(4)  # What goes wrong is raised as well.
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         # The arena keeps the memory of the largest request for good.
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         try:
@@ -116,17 +62,12 @@ class OnnxModel:
         metadata = self._session.get_modelmeta().custom_metadata_map
         example = str(metadata.get("dllab.example", ""))
         #: JSON text of a V1 request that came with the model, or empty. Nobody has checked it.
-        self.example = example if len(example.encode()) <= _MAX_EXAMPLE else ""
+        self.example = example if len(example.encode()) <= MAX_EXAMPLE else ""
 
     def run(
         self, arrays: Mapping[str, numpy.ndarray], outputs: Sequence[str]
     ) -> dict[str, numpy.ndarray]:
-        """Compute the named outputs.
-
-        Raises:
-            BadRequest: the values are refused by a part of the model, such as an index that is
-                out of range.
-        """
+        """As `Model.run`."""
         try:
             found = self._session.run(list(outputs), dict(arrays))
         except Exception as exc:
@@ -164,8 +105,7 @@ def _why(message: str, file: Path) -> str:
 
 
 def _sentence(message: str) -> str:
-    """The first line without ONNX Runtime's codes and source paths, at most 300 characters."""
+    """The first line without ONNX Runtime's codes and source paths."""
     line = message.strip().split("\n")[0]
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
-    line = re.sub(r"\S*/\S+\.(cc|h):\d+ ", "", line)
-    return f"{line[:299].rstrip('. ')}."
+    return sentence(re.sub(r"\S*/\S+\.(cc|h):\d+ ", "", line))

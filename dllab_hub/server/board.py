@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -112,22 +112,17 @@ class _Door:
     def open(self, app: Callable[..., Iterable[bytes]], flags: Any) -> _Door:
         """TensorBoard calls this where it would construct a server of its own."""
         from werkzeug.serving import WSGIRequestHandler, make_server
-        from werkzeug.wsgi import ClosingIterator
 
-        def counted(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            with self._lock:
-                self._inside += 1
-            try:
-                answer = app(environ, start)
-            except BaseException:
-                self._leave()
-                raise
-            closing: Iterable[bytes] = ClosingIterator(answer, [self._leave])
-            return closing
+        # Around all of it: werkzeug does not close the application's answer when a client has gone
+        # before it had read everything.
+        def counted(handler: Any) -> None:
+            with self._one_inside():
+                WSGIRequestHandler.run_wsgi(handler)
 
-        handler = type("Handler", (WSGIRequestHandler,), {"timeout": _KEEP_ALIVE})
+        own = {"timeout": _KEEP_ALIVE, "run_wsgi": counted}
+        handler = type("Handler", (WSGIRequestHandler,), own)
         self._server = make_server(
-            "unix://tensorboard", 0, counted, threaded=True, request_handler=handler, fd=self._fd
+            "unix://tensorboard", 0, app, threaded=True, request_handler=handler, fd=self._fd
         )
         # A connection that is accepted in the last moment is answered before the process ends.
         self._server.daemon_threads = False
@@ -152,10 +147,16 @@ class _Door:
                     break
         self._server.shutdown()
 
-    def _leave(self) -> None:
+    @contextlib.contextmanager
+    def _one_inside(self) -> Iterator[None]:
         with self._lock:
-            self._inside -= 1
-            self._last = time.monotonic()
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                self._last = time.monotonic()
 
 
 def _refuse(listener: socket.socket, code: int) -> None:

@@ -25,9 +25,13 @@ class Room(LabHandler):
 
     @allowed
     async def get(self) -> None:
-        """GPUs free and held; with ``gpus``, what a request for so many would meet."""
-        query = self.query("gpus")
-        self.reply(await self.backend.capacity(self.owner, query.number("gpus")))
+        """GPUs free and held; with ``gpus``, what a request for so many would meet.
+
+        With ``target`` those of that place, else of the usual one.
+        """
+        query = self.query("gpus", "target")
+        gpus, target = query.number("gpus"), query.text("target")
+        self.reply(await self.backend.capacity(self.owner, gpus, target))
 
 
 ROUTES = (("catalog", Offer), ("capacity", Room))

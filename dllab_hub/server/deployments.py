@@ -7,12 +7,13 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from ..backends.serving import Call, Reply
+from ..backends.calls import Call, Reply
 from ..errors import DLLabError, InvalidRequest, TooLarge, Unavailable
-from ..specs import DeploymentSpec
+from ..specs import Canary, DeploymentSpec
 from .handler import LabHandler, allowed
+from .query import Query
 
-__all__ = ("ROUTES",)
+__all__ = ("ROUTES", "version_of")
 
 _PAGE = 50
 _LOG_BYTES = 65536
@@ -73,6 +74,41 @@ class Scale(LabHandler):
         self.reply(self.lab.located(await self.serving.scale(self.owner, name, replicas)))
 
 
+class CanaryOf(LabHandler):
+    """``deployments/{name}/canary``."""
+
+    @allowed
+    async def post(self, name: str) -> None:
+        """Have another version answer a part of the requests."""
+        self.query()
+        canary = await self.read(Canary.from_wire)
+        self.reply(self.lab.located(await self.serving.canary(self.owner, name, canary)))
+
+
+class Promote(LabHandler):
+    """``deployments/{name}/promote``."""
+
+    @allowed
+    async def post(self, name: str) -> None:
+        """Have the canary's version answer everything."""
+        self.query()
+        if self.body:
+            await self.read(_nothing)
+        self.reply(self.lab.located(await self.serving.promote(self.owner, name)))
+
+
+class Rollback(LabHandler):
+    """``deployments/{name}/rollback``."""
+
+    @allowed
+    async def post(self, name: str) -> None:
+        """End the canary; without one, serve what was served before."""
+        self.query()
+        if self.body:
+            await self.read(_nothing)
+        self.reply(self.lab.located(await self.serving.rollback(self.owner, name)))
+
+
 class Logs(LabHandler):
     """``deployments/{name}/logs``."""
 
@@ -109,17 +145,31 @@ class Predict(LabHandler):
     For people: what the model server refuses comes back in the form of all our errors.
     """
 
+    changes = False
+
     @allowed
     async def post(self, name: str) -> None:
-        """Ask the model in the words of the V1 or the V2 protocol."""
-        self.query()
+        """Ask the model, or one version of it, in the words of the V1 or the V2 protocol."""
+        version = version_of(self.query("version"))
         body = self.body
         path = f"v2/models/{name}/infer" if await _is_v2(body) else f"v1/models/{name}:predict"
-        call = Call("POST", path, body, {"content-type": "application/json"})
+        call = Call("POST", path, body, {"content-type": "application/json"}, version)
         reply = await self.serving.call(self.owner, name, call)
         if not 200 <= reply.status < 300:
             raise _refusal(reply)
         self.finish(reply.body)
+
+
+def version_of(query: Query) -> int | None:
+    """Which version is to answer, as ``version`` says; None: whichever gets the request.
+
+    Raises:
+        InvalidRequest: it is no number from 1 up.
+    """
+    version = query.number("version")
+    if version is not None and version < 1:
+        raise InvalidRequest("must be a whole number from 1 up.", field="version")
+    return version
 
 
 async def _is_v2(body: bytes) -> bool:
@@ -163,13 +213,16 @@ def _replicas(data: dict[str, Any]) -> int:
 
 def _nothing(data: dict[str, Any]) -> None:
     if data:
-        raise InvalidRequest("there is no such key.", hint="Deleting takes no options.")
+        raise InvalidRequest("there is no such key.", hint="This takes no options.")
 
 
 ROUTES = (
     ("deployments", Deployments),
     (r"deployments/([^/]+)", OneDeployment),
     (r"deployments/([^/]+)/scale", Scale),
+    (r"deployments/([^/]+)/canary", CanaryOf),
+    (r"deployments/([^/]+)/promote", Promote),
+    (r"deployments/([^/]+)/rollback", Rollback),
     (r"deployments/([^/]+)/logs", Logs),
     (r"deployments/([^/]+)/events", Events),
     (r"deployments/([^/]+)/predict", Predict),

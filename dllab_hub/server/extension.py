@@ -7,24 +7,28 @@ In a lab of a hub (``DLLAB_API_URL`` is set) they pass everything on to the lab 
 from __future__ import annotations
 
 import atexit
-import getpass
 import os
 import secrets
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
+from prometheus_client import REGISTRY
 
+from ..metrics.prometheus import Exposed
 from ..specs import JobState
 from ..state import StateDir
 from . import landing, ssh, tensorboard
 from .activity import Activity, HubReport, gpus_used, kernels_busy, lab_gpus
+from .alerting import Alerting
 from .contents import configured
 from .idle import IdleWatch
 from .lab import Lab
 from .lab_view import KEY, Place
+from .metrics import Scraped, measured
 from .relay import Relay
 from .routes import routes
 
@@ -52,6 +56,8 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
         far = os.environ.get(_ADDRESS)
         self.lab = _remote(boards, files) if far else self._local(boards, files)
         self.settings["dllab"] = self.lab
+        self._scraped = Scraped(lambda: measured(self.lab, private=False))
+        self._exposed = Exposed(self._scraped.samples)
         base = self.serverapp.base_url
         self.ssh = ssh.open_ssh(os.environ, Path(self.serverapp.runtime_dir))
         if self.ssh is not None:
@@ -80,6 +86,8 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
             self._tell(_ADDRESS, _address(serverapp))
             self._tell(_TOKEN, self.lab.token or serverapp.identity_provider.token)
         self.lab.start()
+        # On the server's own /metrics, which may be open to everybody.
+        REGISTRY.register(self._exposed)
         if self.lab.idle is not None:
             self.lab.idle.activity.start()
 
@@ -87,6 +95,9 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
         """Let go; jobs run on."""
         for name in self._told:
             os.environ.pop(name, None)
+        with suppress(KeyError):  # It was never started.
+            REGISTRY.unregister(self._exposed)
+        await self._scraped.close()
         if self.ssh is not None:
             self.ssh.close()
         if self.lab.idle is not None:
@@ -100,16 +111,21 @@ class LabExtension(ExtensionApp):  # type: ignore[misc]
     def _local(self, boards: list[dict[str, str]], files: Path) -> Lab:
         # Imported here: a lab of a hub needs none of it.
         from ..backends.local import LocalBackend
+        from ..backends.local.account import own_account
         from ..backends.local.capacity import holders
         from ..leases import LeaseDir
         from ..metrics.sampler import Sampler
 
         state = StateDir.default()
         sampler = Sampler()
+        backend = LocalBackend(state, here=True, gpu_report=sampler.glance)
         return Lab(
-            LocalBackend(state, here=True, gpu_report=sampler.report),
+            backend,
             sampler,
-            owner=_account(),
+            owner=own_account(),
+            alerts=Alerting(
+                state, backend, sampler, leases=LeaseDir(state.leases), sole=own_account()
+            ),
             # Without a token, because there is a password or no sign-in at all, kernels would be
             # refused: they have no cookies. They get one that opens these routes only.
             token="" if self.serverapp.identity_provider.token else secrets.token_hex(),
@@ -174,7 +190,9 @@ def _remote(boards: list[dict[str, str]], files: Path) -> Lab:
     url = os.environ[_ADDRESS]
     backend = RemoteBackend.at(url, token)
     gpus = Relay(url, token, backend.gpus)
-    return _Forwarding(backend, gpus, kind="remote", boards=boards, files=files)
+    return _Forwarding(
+        backend, gpus, kind="remote", boards=boards, files=files, alerts=backend.alerts
+    )
 
 
 class _Forwarding(Lab):
@@ -184,13 +202,6 @@ class _Forwarding(Lab):
         there: dict[str, Any] = await self.backend.status()  # type: ignore[attr-defined]
         mine = await super().status(owner)
         return {**mine, "user": there["user"], "mode": there["mode"]}
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())  # A container may run as a number without a name.
 
 
 def _address(serverapp: Any) -> str:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from jupyter_server._tz import utcnow
 from jupyter_server.auth.decorator import authorized
@@ -24,6 +24,7 @@ from ..backends.base import Backend
 from ..backends.serving import Serving
 from ..errors import AccessDenied, DLLabError, InvalidRequest, NotFound, TooLarge, Unavailable
 from ..specs import Value
+from .audit import Deed
 from .body import MAX_BODY_BYTES, read_object
 from .lab import Lab
 from .query import Query
@@ -31,6 +32,9 @@ from .query import Query
 __all__ = ("LabHandler", "Nowhere", "allowed")
 
 _T = TypeVar("_T")
+#: Verbs that the audit log has to know of, and answers whatever the verb was.
+_CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 #: Of a body that is refused so much is let pass before the answer: the hub's proxy makes a 503 of
 #: an answer that comes before it has sent everything. What is larger still is cut off.
 _LET_PASS = 64 * 1024 * 1024
@@ -54,6 +58,13 @@ class LabHandler(APIHandler):  # type: ignore[misc]
     auth_resource = "dllab"
     #: Bytes of a body at most.
     max_body = MAX_BODY_BYTES
+    #: Whether verbs but GET change something here; what does not is in the audit log if refused.
+    changes: ClassVar[bool] = True
+    #: Whether there is nothing to answer until the backend has started.
+    needs_backend: ClassVar[bool] = True
+    #: Whether services of the hub may come in as well as people.
+    for_services: ClassVar[bool] = False
+    _code = _made = ""  # Of the error; of what was made.
     _is_taken = False
     _arrived = 0  # Bytes of the body.
     _refused: DLLabError | None = None  # What is wrong with it.
@@ -84,6 +95,15 @@ class LabHandler(APIHandler):  # type: ignore[misc]
         """Groups of the hub that the person is in; empty where there is no hub."""
         return frozenset(getattr(self.current_user, "groups", ()))
 
+    @property
+    def viewer(self) -> str | None:
+        """Whose names the person may see: their own. None is everybody's: for an administrator, and
+        where there is nobody else.
+        """
+        if self.lab.owner is not None or getattr(self.current_user, "admin", False):
+            return None
+        return self.owner
+
     async def prepare(self) -> None:
         """Find out who asks, then whether there is anything to ask."""
         self._body = bytearray()
@@ -93,7 +113,8 @@ class LabHandler(APIHandler):  # type: ignore[misc]
             return
         if self.current_user is None:
             raise HTTPError(HTTPStatus.FORBIDDEN)
-        self.lab.check()
+        if self.needs_backend:
+            self.lab.check()
         length = self.request.headers.get("Content-Length", "0")
         if not re.fullmatch(r"[0-9]{1,19}", length, re.ASCII):
             raise InvalidRequest("the Content-Length is not a number.")
@@ -172,6 +193,8 @@ class LabHandler(APIHandler):  # type: ignore[misc]
     def reply(self, answer: Value | dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> None:
         """Answer with a value, or with JSON types."""
         self.set_status(status)
+        if status == HTTPStatus.CREATED:
+            self._made = str(getattr(answer, "id", "") or getattr(answer, "name", ""))
         text = answer.model_dump_json() if isinstance(answer, Value) else json.dumps(answer)
         self.finish(text)
 
@@ -192,11 +215,24 @@ class LabHandler(APIHandler):  # type: ignore[misc]
             # So tornado answers when the server ends and this request with it.
             status_code = HTTPStatus.SERVICE_UNAVAILABLE
         error = exc if isinstance(exc, DLLabError) else _of_status(status_code, exc)
+        self._code = error.code
         self.set_status(error.status if isinstance(exc, DLLabError) else status_code)
         if not self._is_taken:
             # tornado closes a connection whose request was not read to its end; say so.
             self.set_header("Connection", "close")
         self.finish(json.dumps(error.to_wire()))
+
+    def on_finish(self) -> None:
+        """Who changed something, or was refused, is written down where there is an audit log."""
+        super().on_finish()
+        audit, asked, status = self.lab.audit, self.request, self.get_status()
+        changed = self.changes and asked.method in _CHANGING
+        if audit is not None and (changed or status in _REFUSED):
+            known = getattr(self, "_jupyter_current_user", None) is not None
+            person = self.owner if known else ""
+            where, from_ = asked.path, audit.address(asked)
+            deed = Deed(person, asked.method, where, status, self._code, self._made, from_)
+            audit.note(deed)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """An error that was raised on purpose is no fault: its line in the access log is enough."""

@@ -126,13 +126,15 @@ class Download(LabHandler):
 class Quotes(Wishes):
     """``jobs/quote``."""
 
+    changes = False
+
     @allowed
     async def post(self) -> None:
         """What a wish would cost, and when it would start; nothing is started."""
         self.query()
         spec = await self.read(TrainingSpec.from_wire)
         offered = await self.check_offered(spec)
-        self.reply(await self.backend.insight.quote(self.owner, spec, offered.max_gpu_hours))
+        self.reply(await self.backend.insight.quote(self.owner, spec, offered.job_limits))
 
 
 ROUTES: tuple[tuple[str, Any], ...] = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from ..errors import AccessDenied, InvalidRequest
-from ..specs import Catalog, TrainingSpec
+from ..errors import InvalidRequest
+from ..specs import Catalog, JobLimits, TrainingSpec
 from .handler import LabHandler, allowed
 from .history import Notes
 from .query_jobs import FILTER, REPEATABLE, job_filter
@@ -31,11 +31,14 @@ class Wishes(LabHandler):
             offered.volume(name)
         return offered
 
-    async def check_quota(self, spec: TrainingSpec, offered: Catalog) -> None:
-        """Refuse a wish for GPUs of a person who has used up their GPU-hours."""
-        refused = await self.backend.insight.refusal(self.owner, spec.gpus, offered.max_gpu_hours)
-        if refused:
-            raise AccessDenied(refused, hint="Ask the administrator for more.")
+    async def check_quota(self, spec: TrainingSpec, offered: Catalog) -> JobLimits:
+        """Refuse a wish for more than what is left to the person; what all their jobs may have.
+
+        Before anything is prepared for it, as somebody's program may ask again and again.
+        """
+        limits = offered.job_limits
+        await self.backend.insight.check_quota(self.owner, spec, limits)
+        return limits
 
 
 class _Acts(LabHandler):
@@ -70,8 +73,8 @@ class Jobs(Wishes):
         """Submit a job."""
         self.query()
         spec = await self.read(TrainingSpec.from_wire)
-        await self.check_quota(spec, await self.check_offered(spec))
-        self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
+        limits = await self.check_quota(spec, await self.check_offered(spec))
+        self.reply(await self.backend.submit(self.owner, spec, limits), HTTPStatus.CREATED)
 
 
 class Preflights(Wishes):
@@ -126,10 +129,11 @@ class Resume(_Acts, Wishes):
         """Queue the job again, from its last checkpoint."""
         await self.check_nothing()
         job = await self.backend.get(self.owner, id)
+        offered = (await self.backend.catalog()).for_person(self.owner, self.groups)
+        limits = offered.job_limits
         if job.state.is_resumable:
-            offered = (await self.backend.catalog()).for_person(self.owner, self.groups)
             await self.check_quota(job.spec, offered)
-        self.reply(await self.backend.resume(self.owner, id))
+        self.reply(await self.backend.resume(self.owner, id, limits))
 
 
 class Rerun(Wishes):
@@ -142,8 +146,8 @@ class Rerun(Wishes):
         changes = await self.read(dict) if self.body else {}
         spec = await self.backend.respec(self.owner, id, changes)
         # What was offered then need not be now.
-        await self.check_quota(spec, await self.check_offered(spec))
-        self.reply(await self.backend.submit(self.owner, spec), HTTPStatus.CREATED)
+        limits = await self.check_quota(spec, await self.check_offered(spec))
+        self.reply(await self.backend.submit(self.owner, spec, limits), HTTPStatus.CREATED)
 
 
 class Events(LabHandler):

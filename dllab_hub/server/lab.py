@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .._version import __version__
+from ..backends.alerts import Alerts
 from ..backends.base import Backend
 from ..errors import DLLabError, Unavailable
+from ..metrics.host import HostReader
+from ..metrics.processes import Processes
+from ..runtime.data import volumes
 from ..specs import Deployment, GpuReport, Holder
-from .stream import Feed, GpuSource, Stream, as_seen
+from .alerting import Alerting
+from .stream import Bell, Feed, GpuSource, Stream, as_seen
 
 if TYPE_CHECKING:
+    from .audit import Audit
     from .idle import IdleWatch, Restarter
 
 __all__ = ("Lab",)
@@ -46,6 +52,8 @@ class Lab:
         serve_url: Path of the endpoints at this host, with a slash at its end; empty when they are
             not here.
         files: Where the person's own files lie, if this host has any.
+        audit: Is told who changes something; None: nobody is.
+        alerts: What is wrong; `Alerting` where this host watches itself. None: nobody watches.
         uploads: Of this lab alone: a file lies here while it comes, and all go when it starts. By
             default a temporary directory.
     """
@@ -64,6 +72,8 @@ class Lab:
         serve_url: str = "",
         files: Path | None = None,
         uploads: Path | None = None,
+        audit: Audit | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
         self.backend = backend
         self.kind = kind
@@ -73,6 +83,8 @@ class Lab:
         self.boards = tuple(boards)
         self.serve_url = serve_url
         self.files = files
+        self.audit = audit
+        self.alerts = alerts
         #: Of a lab of a hub: whether it is used, and when it is stopped.
         self.idle: IdleWatch | None = None
         #: Of the lab service: restarts labs with other GPUs.
@@ -81,10 +93,16 @@ class Lab:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._gpus = gpus
         #: What the GPUs do, as it happens; None where the source only answers.
-        self.stream = Stream(gpus, self._held) if isinstance(gpus, Feed) else None
+        self.stream = Stream(gpus, self._known) if isinstance(gpus, Feed) else None
         self._find_holders = holders
         self._holders: Mapping[str, Holder] = {}
         self._holders_at = 0.0
+        self._processes = Processes()
+        #: What the machine, or this container, has left.
+        self.host = HostReader(_places)
+        # The report, the holders, and the report with whose its processes are by these.
+        self._joined: tuple[GpuReport, Mapping[str, Holder], GpuReport] | None = None
+        self._ring(gpus)
         self._starting: asyncio.Task[None] | None = None
         self._trouble: DLLabError | None = Unavailable(
             "the lab's job service is starting.", hint="Try again in a moment."
@@ -103,12 +121,16 @@ class Lab:
                 await self._starting
         if self.stream is not None:
             await self.stream.close()
+        if isinstance(self.alerts, Alerting):
+            await self.alerts.close()
         await self.backend.close()
         if self._scratch is not None:
             self._scratch.cleanup()
         close = getattr(self._gpus, "close", None)
         if close is not None:
             close()
+        if self.audit is not None:
+            await asyncio.to_thread(self.audit.close)
 
     @property
     def uploads(self) -> Path:
@@ -135,22 +157,60 @@ class Lab:
         if self._trouble is not None:
             raise self._trouble
 
+    @property
+    def gpus(self) -> GpuSource:
+        """What knows the GPUs."""
+        return self._gpus
+
+    @property
+    def started(self) -> bool:
+        """Whether the backend has started."""
+        return self._trouble is None
+
     async def status(self, owner: str) -> dict[str, Any]:
         """Who asks, and what answers."""
         return {"user": owner, "version": __version__, "backend": self.kind, "mode": self.mode}
 
-    async def report(self, owner: str) -> GpuReport:
-        """The GPUs now, with their holders as ``owner`` may see them."""
+    async def report(self, viewer: str | None) -> GpuReport:
+        """The GPUs now, with their holders as ``viewer`` may see them; None sees all names."""
         report = await self._gpus.report()
-        return as_seen(report, await self._held(report), owner)
+        return as_seen(*await self._known(report), viewer)
+
+    async def known(self, report: GpuReport) -> tuple[GpuReport, Mapping[str, Holder]]:
+        """The report with whose the processes are, and who holds which GPU; with all names."""
+        known, holders = await self._known(report)
+        return known, holders or {}
 
     def forget_holders(self) -> None:
         """Who holds which GPU has changed: look anew for whoever asks next."""
         self._holders_at = 0.0
 
-    async def _held(self, report: GpuReport) -> Mapping[str, Holder]:
-        """Who holds which of these GPUs, with all names."""
-        if self._find_holders is None or not report.gpus:
+    async def _known(self, report: GpuReport) -> tuple[GpuReport, Mapping[str, Holder] | None]:
+        """The report with whose the processes are, and who holds which GPU; with all names. None
+        where it is told by somebody who knows it better.
+        """
+        held = await self._held(report)
+        withdrawn = self.alerts.withdrawn if isinstance(self.alerts, Alerting) else {}
+        if held is None or not any(gpu.processes for gpu in report.gpus):
+            return _with_reasons(report, withdrawn), held
+        if self._joined is None or self._joined[0] is not report or self._joined[1] is not held:
+            joined = await asyncio.to_thread(self._processes.with_owners, report, held)
+            self._joined = (report, held, joined)
+        return _with_reasons(self._joined[2], withdrawn), held
+
+    def _ring(self, gpus: GpuSource) -> None:
+        """Who watches the GPUs is told of alerts: of our own, or of those that come with them."""
+        if isinstance(self.alerts, Alerting):
+            self.alerts.known = self.known
+        bell = self.alerts if isinstance(self.alerts, Bell) else gpus
+        if self.stream is not None and isinstance(bell, Bell):
+            self.stream.bell, bell.changed = bell, self.stream.ring
+
+    async def _held(self, report: GpuReport) -> Mapping[str, Holder] | None:
+        """Who holds which of these GPUs, with all names; None: it is not found out here."""
+        if self._find_holders is None:
+            return None
+        if not report.gpus:
             return {}
         if time.monotonic() - self._holders_at > _HOLDERS_AGE:
             self._holders_at = time.monotonic()  # Before the wait: one asks, others take the old.
@@ -179,5 +239,23 @@ class Lab:
                     await asyncio.to_thread(shutil.rmtree, self._uploads, ignore_errors=True)
                 self._trouble = None
                 _LOG.info("The lab's job service has started.")
+                if isinstance(self.alerts, Alerting):
+                    await self.alerts.start()
                 return
             await asyncio.sleep(_RETRY)
+
+
+def _with_reasons(report: GpuReport, withdrawn: Mapping[str, str]) -> GpuReport:
+    """What is out of use says why."""
+    if not withdrawn:
+        return report
+    gpus = (
+        gpu.model_copy(update={"withdrawn": withdrawn.get(gpu.uuid, "")}) for gpu in report.gpus
+    )
+    return report.model_copy(update={"gpus": tuple(gpus)})
+
+
+def _places() -> dict[str, Path]:
+    """Disks that a person may fill: of the home, and of a lab's volumes that are directories."""
+    known = {name: Path(volume.path) for name, volume in volumes().items() if volume.path}
+    return {"home": Path.home(), **known}

@@ -49,7 +49,7 @@ class Place:
         volumes: dict[str, Any] = json.loads(environ.get("DLLAB_VOLUMES") or "{}")
         image = environ.get("DLLAB_IMAGE") or "here"
         self._known: dict[str, Any] = {
-            "id": environ.get("DLLAB_LAB_ID", "") if environ.get("DLLAB_OVERLAY") else "",
+            "id": environ.get("DLLAB_LAB_ID", "") if _takes_packages(environ) else "",
             "title": environ.get("DLLAB_IMAGE_TITLE") or image,
             "image": image,
             "gpus": int(spec.get("gpus", 0)),
@@ -92,6 +92,11 @@ class Place:
             alias=slug("-".join(filter(None, ("dllab", person, server))), limit=63),
             problem=ssh.problem,
         )
+
+
+def _takes_packages(environ: Mapping[str, str]) -> bool:
+    """Whether a job can have what was installed here: on a cluster its pod sees nothing of it."""
+    return bool(environ.get("DLLAB_OVERLAY")) and environ.get("DLLAB_TARGET") != "cluster"
 
 
 def origin(handler: Any) -> str:

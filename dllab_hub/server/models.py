@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from http import HTTPStatus
-from typing import Any
 
-from ..errors import InvalidRequest
+from tornado.iostream import StreamClosedError
+
+from ..errors import InvalidRequest, NotFound
 from ..names import check_name
+from ..specs.model import ModelFacts
 from .filebody import FileHandler
 from .handler import LabHandler, allowed
+from .publication import QUERY, Publication, facts_of
 from .upload import Upload
 
 __all__ = ("ROUTES",)
 
 _PAGE = 50
 _FILE = "application/octet-stream"
+_MOST_DIGITS = 9
 
 
 class Models(LabHandler):
@@ -35,7 +40,8 @@ class Models(LabHandler):
 class Versions(FileHandler):
     """``models/{name}/versions``.
 
-    A body that calls itself a file is one, and goes to the disk as it comes; any other is JSON.
+    A body that calls itself a file is one, and goes to the disk as it comes; what is said of it is
+    in the query. Any other is JSON.
     """
 
     @allowed
@@ -48,26 +54,24 @@ class Versions(FileHandler):
     @allowed
     async def post(self, name: str) -> None:
         """Keep a file as the next version."""
-        self.query()
+        facts = self._facts()
         upload = self.arrived() or Upload(self.lab.uploads)
         try:
             if not self._is_file:
-                await self._copy(name, upload)
-            made = await self.serving.publish(self.owner, name, await upload.finish())
+                if facts is not None:
+                    raise InvalidRequest("what is said of the file goes into the JSON.")
+                facts = await self._take(name, upload)
+            file = await upload.finish()
+            made = await self.serving.publish(self.owner, name, file, facts)
         finally:
             await upload.discard()
         self.reply(made, HTTPStatus.CREATED)
 
-    async def _copy(self, name: str, upload: Upload) -> None:
-        path = await self.read(_path)
-        if self.lab.files is None:
-            raise InvalidRequest(
-                "there are no files of yours at this address.",
-                hint=f"Send the file itself, as {_FILE}.",
-                field="path",
-            )
+    async def _take(self, name: str, upload: Upload) -> ModelFacts:
+        wish = await self.read(Publication.from_wire)
         check_name(name, "model")
-        await upload.copy(self.lab.files, path)
+        await wish.take(self, upload)
+        return wish.facts
 
     async def announced(self, length: int) -> None:
         """Refuse a file that is not wanted before it comes."""
@@ -83,18 +87,50 @@ class Versions(FileHandler):
 
     @allowed
     async def _expect(self, length: int) -> None:
-        self.query()
+        self._facts()
         check_name(self.path_args[0], "model")
         await self.expect(Upload(self.lab.uploads), length)
 
-
-def _path(data: dict[str, Any]) -> str:
-    path = data.pop("path", None)
-    if data:
-        raise InvalidRequest("there is no such key.", hint="The one key is path.")
-    if not isinstance(path, str) or not path:
-        raise InvalidRequest("must be the path of an ONNX file.", field="path")
-    return path
+    def _facts(self) -> ModelFacts | None:
+        return facts_of(self.query(*QUERY))
 
 
-ROUTES = (("models", Models), (r"models/([^/]+)/versions", Versions))
+class File(LabHandler):
+    """``models/{name}/versions/{version}/file``."""
+
+    packed = False
+
+    @allowed
+    async def get(self, name: str, version: str) -> None:
+        """The file of a version, piece by piece."""
+        self.query()
+        if not version.isascii() or not version.isdigit() or len(version) > _MOST_DIGITS:
+            raise NotFound("there is no such version.")
+        found = await self.serving.download(self.owner, name, int(version), packed=self.packed)
+        kind = "application/zip" if found.name.endswith(".zip") else _FILE
+        self.set_header("Content-Type", kind)
+        self.set_header("Content-Disposition", f'attachment; filename="{found.name}"')
+        if found.size is not None:
+            self.set_header("Content-Length", str(found.size))
+        async with aclosing(found.pieces) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                self.write(piece)
+                try:
+                    await self.flush()
+                except StreamClosedError:
+                    return  # Whoever asked has gone.
+        self.finish(set_content_type=kind)
+
+
+class Export(File):
+    """``models/{name}/versions/{version}/export``: for devices, with a manifest."""
+
+    packed = True
+
+
+ROUTES = (
+    ("models", Models),
+    (r"models/([^/]+)/versions", Versions),
+    (r"models/([^/]+)/versions/([^/]+)/file", File),
+    (r"models/([^/]+)/versions/([^/]+)/export", Export),
+)

@@ -17,6 +17,9 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from ..specs import (
+    Alert,
+    AlertFrame,
+    AlertList,
     Annotation,
     Capacity,
     Catalog,
@@ -30,6 +33,7 @@ from ..specs import (
     GpuHistory,
     GpuReport,
     GpuTick,
+    Host,
     Idle,
     Imported,
     JobPage,
@@ -48,6 +52,7 @@ from ..specs import (
     RecordPage,
     Restart,
     RestartWish,
+    Silence,
     Stack,
     TrainingJob,
     TrainingSpec,
@@ -57,6 +62,7 @@ from ..specs import (
 from .handler import LabHandler, allowed
 from .operation import TEXT, Operation, object_of, ref
 from .operations import OPERATIONS
+from .publication import Publication
 
 __all__ = ("FILE", "ROUTES", "document")
 
@@ -80,11 +86,12 @@ ROUTES = ((r"openapi\.yaml", Description),)
 def document() -> dict[str, Any]:
     """The description in OpenAPI 3.1's terms."""
     schemas = (
-        Annotation, Capacity, Catalog, Checkpoint, Comparison, Curves, Deployment, DeploymentPage,
-        DeploymentSpec, Event, GpuHistory, GpuReport, GpuTick, Idle, Imported, JobPage, JobRecord,
-        LabView, Lending, LogChunk, LogMatches, ModelPage, ModelVersion, NoticeSettings, NoticeWish,
-        Preflight, Quote, RecordBatch, RecordPage, Restart, RestartWish, Stack, TrainingJob,
-        TrainingSpec, Upload, Workspace,
+        Alert, AlertFrame, AlertList, Annotation, Capacity, Catalog, Checkpoint, Comparison, Curves,
+        Deployment, DeploymentPage, DeploymentSpec, Event, GpuHistory, GpuReport, GpuTick, Host,
+        Idle, Imported, JobPage, JobRecord, LabView, Lending, LogChunk, LogMatches, ModelPage,
+        ModelVersion, NoticeSettings, NoticeWish, Preflight, Publication, Quote, RecordBatch,
+        RecordPage, Restart, RestartWish, Silence, Stack, TrainingJob, TrainingSpec, Upload,
+        Workspace,
     )  # fmt: skip
     _, made = models_json_schema(
         [(kind, "validation") for kind in schemas], ref_template="#/components/schemas/{model}"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from ..backends.base import MAX_LOG_BYTES, MAX_PAGE
+from ..backends.base import MAX_PAGE
+from ..backends.told import MAX_LOG_BYTES
 
 __all__ = (
     "LOG",

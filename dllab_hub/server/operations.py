@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from ..specs import MAX_GPUS, MAX_REPLICAS
-from .operation import PIECE, TEXT, Operation, array, object_of, page, query, ref, whole
+from ..specs import MAX_GPUS
+from .operation import TEXT, Operation, array, object_of, query, ref, whole
 from .operations_history import HISTORY
 from .operations_jobs import JOBS
-from .upload import MAX_MODEL_BYTES
+from .operations_models import MODELS
+from .operations_serving import SERVING
 
 __all__ = ("OPERATIONS",)
 
@@ -20,10 +21,16 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "get": Operation(
             "GPUs free and held, and what a request for some would meet",
             "Capacity",
-            query=(query("gpus", "How many are wished for.", **whole(0, MAX_GPUS)),),
+            query=(
+                query("gpus", "How many are wished for.", **whole(0, MAX_GPUS)),
+                query("target", "Name of the place; the usual one when left out.", **TEXT),
+            ),
         )
     },
     "gpus": {"get": Operation("What every GPU does now", "GpuReport")},
+    "host": {
+        "get": Operation("CPU, memory and disks that the server which is asked has left", "Host")
+    },
     "gpus/lend": {
         "put": Operation(
             "Let your jobs use the GPUs of a lab of yours, or no longer",
@@ -35,97 +42,30 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
     "gpus/stream": {
         "get": Operation(
             "A WebSocket: what the GPUs did and then, once a second, what they do",
-            {"oneOf": [ref("GpuHistory"), ref("GpuTick")]},
+            {"oneOf": [ref("GpuHistory"), ref("GpuTick"), ref("AlertFrame")]},
+            query=(
+                query("interval", "Seconds between two reports; 1 if left out.", **whole(1, 60)),
+            ),
             status=HTTPStatus.SWITCHING_PROTOCOLS,
             errors=(HTTPStatus.NOT_FOUND,),
         )
     },
+    "alerts": {
+        "get": Operation(
+            "What is wrong with your GPUs, jobs and deployments, or was a moment ago; an "
+            "administrator's are everybody's",
+            "AlertList",
+            errors=(HTTPStatus.NOT_FOUND,),
+        )
+    },
+    "alerts/{id}/silence": {
+        "put": Operation("Be told nothing of it for a while", "Alert", body="Silence"),
+        "delete": Operation("Be told of it again", "Alert"),
+    },
     **JOBS,
     **HISTORY,
-    "models": {
-        "get": Operation(
-            "Your models by name, each with its versions, newest first",
-            "ModelPage",
-            query=page("models"),
-        )
-    },
-    "models/{name}/versions": {
-        "get": Operation("Versions, newest first", array("versions", ref("ModelVersion"))),
-        "post": Operation(
-            "Keep an ONNX file as the next version; a new name makes a new model",
-            "ModelVersion",
-            body={
-                "application/octet-stream": {
-                    **TEXT,
-                    "format": "binary",
-                    "description": f"The file; at most {MAX_MODEL_BYTES // 2**30} GiB.",
-                },
-                "application/json": object_of(
-                    path={
-                        **TEXT,
-                        "description": "Of the file in the lab, below its root; for a lab's "
-                        "Jupyter server only.",
-                    }
-                ),
-            },
-            status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE),
-        ),
-    },
-    "deployments": {
-        "get": Operation("Your deployments by name", "DeploymentPage", query=page("deployments")),
-        "post": Operation(
-            "Serve a model; under a name in use, replace what runs there",
-            "Deployment",
-            body="DeploymentSpec",
-            status=HTTPStatus.CREATED,
-            errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE),
-        ),
-    },
-    "deployments/{name}": {
-        "get": Operation("One deployment", "Deployment"),
-        "delete": Operation(
-            "Serve it no more, once its last requests are answered; the model stays",
-            object_of(deleted=TEXT),
-        ),
-    },
-    "deployments/{name}/scale": {
-        "post": Operation(
-            "Have so many replicas",
-            "Deployment",
-            body={"application/json": object_of(replicas=whole(1, MAX_REPLICAS))},
-        )
-    },
-    "deployments/{name}/logs": {
-        "get": Operation(
-            "A piece of what a replica printed",
-            "LogChunk",
-            query=(
-                query(
-                    "replica",
-                    "Such as `replica-1`, or `balancer`; the newest replica without it.",
-                    **TEXT,
-                ),
-                *PIECE,
-            ),
-        )
-    },
-    "deployments/{name}/events": {
-        "get": Operation("What happened, oldest first", array("events", ref("Event")))
-    },
-    "deployments/{name}/predict": {
-        "post": Operation(
-            "Ask the model; its own answer, or its refusal as an error like all others",
-            {"type": "object", "description": "As the protocol of the request says."},
-            body={
-                "application/json": {
-                    "type": "object",
-                    "description": "A V1 request, `instances`, or a V2 request, `inputs`.",
-                }
-            },
-            errors=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE,),
-        )
-    },
+    **MODELS,
+    **SERVING,
     "lab": {
         "get": Operation(
             "What this lab is made of; the lab service is none",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -17,14 +17,14 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClientConnection, WebSocketError, websocket_connect
 
 from ..metrics.history import History
-from ..specs import GpuHistory, GpuReport, GpuState, GpuTick
+from ..specs import Alert, AlertFrame, GpuHistory, GpuReport, GpuState, GpuTick
 from .stream import GpuSource
 
 __all__ = ("Relay",)
 
 _LOG = logging.getLogger(__name__)
-_FRAME: TypeAdapter[GpuHistory | GpuTick] = TypeAdapter(
-    Annotated[GpuHistory | GpuTick, Field(discriminator="type")]
+_FRAME: TypeAdapter[GpuHistory | GpuTick | AlertFrame] = TypeAdapter(
+    Annotated[GpuHistory | GpuTick | AlertFrame, Field(discriminator="type")]
 )
 #: Seconds for a connection, and between two frames. The service sends one a second.
 _SILENCE = 5.0
@@ -52,10 +52,17 @@ class Relay:
         self._history = History()
         self._period = 1.0
         self._last: GpuReport | None = None
+        self._alerts: tuple[Alert, ...] | None = None
+        #: Is told that the alerts have changed: all that come are of the person whose lab this is.
+        self.changed: Callable[[Collection[str] | None], None] = lambda owners: None
 
     async def report(self) -> GpuReport:
         """The service's answer."""
         return await self._asked.report()
+
+    def of(self, viewer: str | None) -> tuple[Alert, ...] | None:
+        """What the service says of alerts; None until this connection has brought any."""
+        return self._alerts
 
     def history(self) -> GpuHistory:
         """What the service and this lab remember together."""
@@ -101,10 +108,11 @@ class Relay:
         try:
             yield socket
         finally:
+            self._alerts = None  # What the next connection brings may be something else.
             socket.close()
 
     async def _heard(self, socket: WebSocketClientConnection) -> GpuReport | None:
-        """What the next frame reports; None for one that tells of the past."""
+        """What the next frame reports; None for one that tells of the past, or of alerts."""
         try:
             async with asyncio.timeout(_SILENCE):
                 text = await socket.read_message()
@@ -122,6 +130,10 @@ class Relay:
         if isinstance(frame, GpuHistory):
             self._period = frame.period
             self._history.merge(frame.samples)
+            return None
+        if isinstance(frame, AlertFrame):
+            self._alerts = frame.alerts
+            self.changed(None)
             return None
         self._history.add(frame.report)
         self._last = frame.report

@@ -7,10 +7,12 @@ import re
 from jupyter_server.utils import url_path_join
 
 from . import (
+    alerts,
     catalog,
     deployments,
     gpus,
     history,
+    host,
     idle,
     insight,
     jobs,
@@ -34,6 +36,8 @@ _ALL: tuple[tuple[str, type[LabHandler]], ...] = (
     *catalog.ROUTES,
     *gpus.ROUTES,
     *lend.ROUTES,
+    *alerts.ROUTES,
+    *host.ROUTES,
     *history.ROUTES,
     *insight.ROUTES,
     *jobs.ROUTES,

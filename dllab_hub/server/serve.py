@@ -8,23 +8,28 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..backends.serving import Call
-from ..errors import NotFound
+from ..backends.calls import Call
+from ..errors import InvalidRequest, NotFound
 from ..specs import Deployment, ModelVersion
+from .deployments import version_of
 from .handler import LabHandler, Nowhere, allowed
 
 __all__ = ("ROUTES",)
 
 #: Addresses of the two protocols; no other page of a model server is shown under the hub's name.
 _PATH = re.compile(r"v[12](/[A-Za-z0-9._:-]+)*")
-_PASSED_ON = ("Content-Type", "Accept")
-_PASSED_BACK = ("x-model-version",)
+#: Both protocols have a place for a version; the deployment, not the replica, knows who has it.
+_OF_A_VERSION = re.compile(r"(v[12]/models/[^/:]+)/versions/([1-9][0-9]{0,9})(?![0-9])(.*)")
+_PASSED_ON = ("Content-Type", "Accept", "Inference-Header-Content-Length")
+_PASSED_BACK = ("x-model-version", "inference-header-content-length")
 #: What a browser draws is never under a model's control.
 _KINDS = {"application/json", "application/octet-stream", "text/plain"}
 
 
 class Serve(LabHandler):
     """``serve/<owner>/<name>/<path>``."""
+
+    changes = False
 
     @allowed
     async def get(self, owner: str, name: str, path: str = "") -> None:
@@ -45,13 +50,14 @@ class Serve(LabHandler):
         await self._call("POST", owner, name, path)
 
     async def _call(self, method: str, owner: str, name: str, path: str) -> None:
-        self.query()
+        asked = version_of(self.query("version"))
         self._check_owner(owner)
         if not _PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
             raise NotFound("there is nothing at this address of the model.")
         given = self.request.headers
         headers = {key.lower(): given[key] for key in _PASSED_ON if key in given}
-        call = Call(method, path, self.body, headers)
+        path, version = _split(path, asked)
+        call = Call(method, path, self.body, headers, version)
         reply = await self.serving.call(self.owner, name, call)
         found = {key.lower(): value for key, value in reply.headers.items()}
         for key in _PASSED_BACK:
@@ -67,12 +73,24 @@ class Serve(LabHandler):
             raise NotFound("there is no such deployment.")
 
 
+def _split(path: str, asked: int | None) -> tuple[str, int | None]:
+    """The path without a version, and which version is to answer."""
+    found = _OF_A_VERSION.fullmatch(path)
+    if found is None:
+        return path, asked
+    version = int(found[2])
+    if asked not in (None, version):
+        raise InvalidRequest("is another one than that of the address.", field="version")
+    return found[1] + found[3], version
+
+
 def _about(there: Deployment, model: ModelVersion | None) -> dict[str, Any]:
     return {
         "name": there.name,
         "owner": there.owner,
         "model": there.spec.model,
         "version": there.version,
+        "versions": [each.to_wire() for each in there.versions],
         "state": there.state.value,
         "reason": there.reason,
         "inputs": [tensor.to_wire() for tensor in model.inputs] if model else [],

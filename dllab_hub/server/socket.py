@@ -11,12 +11,12 @@ from tornado.websocket import WebSocketHandler
 from ..errors import AccessDenied, DLLabError, InvalidRequest
 from .handler import LabHandler
 
-__all__ = ("GOING_AWAY", "NOT_ALLOWED", "TRY_AGAIN_LATER", "Socket")
+__all__ = ("GOING_AWAY", "NOT_ALLOWED", "TRY_AGAIN_LATER", "UNSUPPORTED_DATA", "Socket")
 
 #: Seconds between two pings, and for the answer to each.
 _PING = 30.0
 #: Why a WebSocket ends, as registered with its protocol.
-GOING_AWAY, NOT_ALLOWED, TRY_AGAIN_LATER = 1001, 1008, 1013
+GOING_AWAY, UNSUPPORTED_DATA, NOT_ALLOWED, TRY_AGAIN_LATER = 1001, 1003, 1008, 1013
 
 
 class Socket(LabHandler, WebSocketHandler):  # type: ignore[misc]
@@ -88,10 +88,12 @@ class Socket(LabHandler, WebSocketHandler):  # type: ignore[misc]
         except AccessDenied:
             may = False
         except DLLabError:
-            may = True  # The hub does not answer just now, which is no revocation.
+            user, may = None, True  # The hub does not answer just now, which is no revocation.
         if self.ws_connection is None:
             return
         if may:
+            if user is not None:
+                self.current_user = user  # It may be an administrator no longer.
             self._trust()
         else:
             self.finish_with(NOT_ALLOWED, "no longer signed in")

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import Protocol, runtime_checkable
 
-from ..specs import GpuHistory, GpuReport, GpuTick, Holder
+from ..specs import Alert, AlertFrame, Gpu, GpuHistory, GpuReport, GpuTick, Holder
 
-__all__ = ("Feed", "GpuSource", "Stream", "Watcher", "as_seen")
+__all__ = ("Bell", "Feed", "GpuSource", "Stream", "Watcher", "as_seen")
 
 _LOG = logging.getLogger(__name__)
 #: Seconds until a feed that failed by a fault of ours is followed again.
 _RETRY = 1.0
+#: Seconds that a report may come before its time.
+_EARLY = 0.5
 
 
 class GpuSource(Protocol):
@@ -40,17 +43,42 @@ class Feed(Protocol):
         """What it remembers of the last minutes."""
 
 
+@runtime_checkable
+class Bell(Protocol):
+    """Knows alerts, and says when they have changed.
+
+    Attributes:
+        changed: To be called with whose alerts have; None: with everybody's.
+    """
+
+    changed: Callable[[Collection[str] | None], None]
+
+    def of(self, viewer: str | None) -> tuple[Alert, ...] | None:
+        """A person's alerts that fire, or did of late; with None everybody's.
+
+        None while they are not known yet: it says when they are.
+        """
+
+
 class Watcher(Protocol):
     """Somebody who watches.
 
     Attributes:
         owner: The person.
+        viewer: The same; None: somebody who sees everybody's names.
+        interval: Seconds between two reports that are enough; 0 for all there are.
     """
 
     owner: str
+    viewer: str | None
+    interval: float
 
-    def send(self, *frames: str) -> None:
-        """Pass the frames on. Never waits: who has not taken the last ones gets none of these."""
+    def send(self, *frames: str) -> bool:
+        """Pass the frames on. Never waits: who has not taken the last ones gets none of these.
+
+        Returns:
+            Whether they are on their way, or never can be.
+        """
 
     def end(self) -> None:
         """There will be no more."""
@@ -61,27 +89,68 @@ class Stream:
 
     Args:
         feed: What it tells.
-        holders: Who holds which GPU of a report, with all names, by UUID.
+        known: A report with whose the processes are, and who holds which GPU, by UUID; with all
+            names.
+
+    Attributes:
+        dropped: Frames that somebody took too slowly to get.
     """
 
+    dropped = 0
+    #: Where alerts come from; None: from nowhere.
+    bell: Bell | None = None
+
     def __init__(
-        self, feed: Feed, holders: Callable[[GpuReport], Awaitable[Mapping[str, Holder]]]
+        self,
+        feed: Feed,
+        known: Callable[[GpuReport], Awaitable[tuple[GpuReport, Mapping[str, Holder] | None]]],
     ) -> None:
         self._feed = feed
-        self._holders = holders
+        self._known = known
         self._watchers: set[Watcher] = set()
+        self._due: dict[Watcher, float] = {}  # Of those who do not want all: when the next one is.
         self._new: set[Watcher] = set()  # Those who came before there was anything to tell.
+        self._owed: set[Watcher] = set()  # Those whose alerts are others than they know.
         self._now: _Views | None = None
         self._past: tuple[GpuHistory, str] | None = None
         self._task: asyncio.Task[None] | None = None
 
+    def ring(self, owners: Collection[str] | None) -> None:
+        """Tell those whose alerts have changed; None: all."""
+        for watcher in tuple(self._watchers):
+            viewer = watcher.viewer
+            if watcher not in self._new and (owners is None or viewer is None or viewer in owners):
+                self._owed.add(watcher)
+                self._send(watcher)
+
+    def _send(self, watcher: Watcher, *frames: str) -> None:
+        """These, and alerts that somebody has to know of; also if they are too slow just now."""
+        bell = self.bell if watcher in self._owed else None
+        alerts = None if bell is None else bell.of(watcher.viewer)
+        if alerts is not None:
+            frames = (*frames, AlertFrame(alerts=alerts).model_dump_json())
+        if watcher.send(*frames) and alerts is not None:
+            self._owed.discard(watcher)
+
+    def watched_by(self, owner: str) -> int:
+        """How often a person watches."""
+        return sum(watcher.owner == owner for watcher in self._watchers)
+
+    @property
+    def clients(self) -> int:
+        """How many watch."""
+        return len(self._watchers)
+
     def join(self, watcher: Watcher) -> None:
         """Tell the past and the present now or soon, and from then on what changes."""
         self._watchers.add(watcher)
+        self._owed.add(watcher)
         if self._now is None:
             self._new.add(watcher)
         else:
-            watcher.send(self._history(), self._now.text(watcher.owner))
+            self._is_due(watcher)
+            now = self._now
+            self._send(watcher, self._history(now.time), now.text(watcher.viewer))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="dllab-gpu-stream")
 
@@ -89,6 +158,8 @@ class Stream:
         """Tell no more; with the last one the feed is let go."""
         self._watchers.discard(watcher)
         self._new.discard(watcher)
+        self._owed.discard(watcher)
+        self._due.pop(watcher, None)
         if not self._watchers and self._task is not None:
             self._task.cancel()
             self._task = self._now = self._past = None
@@ -108,7 +179,7 @@ class Stream:
             try:
                 async with aclosing(self._feed.follow()) as reports:
                     async for report in reports:
-                        self._tell(_Views(report, await self._holders(report)))
+                        self._tell(_Views(*await self._known(report)))
             except Exception:
                 # Whoever watches goes on waiting: a fault of ours must not be the end of it.
                 _LOG.exception("The GPUs could not be followed.")
@@ -117,16 +188,34 @@ class Stream:
     def _tell(self, views: _Views) -> None:
         self._now = views
         for watcher in tuple(self._watchers):
-            text = views.text(watcher.owner)
+            if not self._is_due(watcher):
+                continue
+            text = views.text(watcher.viewer)
             if watcher in self._new:
-                watcher.send(self._history(), text)
+                self._send(watcher, self._history(views.time), text)
             else:
-                watcher.send(text)
+                self._send(watcher, text)
         self._new.clear()
 
-    def _history(self) -> str:
-        """As text, made once for all who come within one period."""
+    def _is_due(self, watcher: Watcher) -> bool:
+        """Whether it is time to tell somebody; if so, the next time is an interval later."""
+        now = time.monotonic()
+        if watcher.interval <= 0:
+            return True
+        if now < self._due.get(watcher, now):
+            return False
+        # No report comes at an even second; half of one early is not too early.
+        self._due[watcher] = now + watcher.interval - _EARLY
+        return True
+
+    def _history(self, until: float) -> str:
+        """As text, made once for all who come within one period.
+
+        What is newer than ``until`` is told next, as the present.
+        """
         past = self._feed.history()
+        samples = tuple(sample for sample in past.samples if sample.time <= until)
+        past = past.model_copy(update={"samples": samples})
         if self._past is None or self._past[0].samples[-1:] != past.samples[-1:]:
             self._past = (past, past.model_dump_json())
         return self._past[1]
@@ -135,15 +224,21 @@ class Stream:
 class _Views:
     """One report as text, for everybody."""
 
-    def __init__(self, report: GpuReport, holders: Mapping[str, Holder]) -> None:
+    def __init__(self, report: GpuReport, holders: Mapping[str, Holder] | None) -> None:
+        self.time = report.time
         self._report = report
         self._holders = holders
-        self._owners = {holder.owner for holder in holders.values()}
-        self._texts: dict[str, str] = {}
+        self._owners = {holder.owner for holder in (holders or {}).values()} | {
+            process.holder.owner
+            for gpu in report.gpus
+            for process in gpu.processes or ()
+            if process.holder is not None
+        }
+        self._texts: dict[str | None, str] = {}
 
-    def text(self, owner: str) -> str:
-        """As ``owner`` may see it; the same for all who hold nothing."""
-        key = owner if owner in self._owners else ""
+    def text(self, viewer: str | None) -> str:
+        """As ``viewer`` may see it; the same for all who hold nothing."""
+        key = viewer if viewer is None or viewer in self._owners else ""
         text = self._texts.get(key)
         if text is None:
             report = as_seen(self._report, self._holders, key)
@@ -151,14 +246,28 @@ class _Views:
         return text
 
 
-def as_seen(report: GpuReport, holders: Mapping[str, Holder], owner: str) -> GpuReport:
-    """The report with its holders as ``owner`` may see them: other people's are without names."""
-    if not holders:
+def as_seen(
+    report: GpuReport, holders: Mapping[str, Holder] | None, viewer: str | None
+) -> GpuReport:
+    """The report with holders and processes as ``viewer`` may see them.
+
+    Args:
+        report: With the processes, and all names.
+        holders: Who holds which GPU, with all names; None where the report tells it, as somebody
+            else has let this person see it.
+        viewer: Other people's things are without names for them; None sees all.
+    """
+    if holders is None:
         return report
 
-    def seen(uuid: str) -> Holder | None:
-        holder = holders.get(uuid)
-        return holder and holder.seen_by(owner)
+    def seen(gpu: Gpu) -> Gpu:
+        holder = holders.get(gpu.uuid)
+        found = gpu.processes
+        return gpu.model_copy(
+            update={
+                "holder": holder and holder.seen_by(viewer),
+                "processes": found and tuple(process.seen_by(viewer) for process in found),
+            }
+        )
 
-    gpus = (gpu.model_copy(update={"holder": seen(gpu.uuid)}) for gpu in report.gpus)
-    return report.model_copy(update={"gpus": tuple(gpus)})
+    return report.model_copy(update={"gpus": tuple(map(seen, report.gpus))})

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 import shutil
 import stat
+import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from ..errors import InvalidRequest, StorageFull, TooLarge, Unavailable
+from ..runtime.data import Volume
+from .taking import answering, beneath, found, pack, pack_remote
 
 __all__ = ("MAX_MODEL_BYTES", "Upload")
 
@@ -24,6 +29,20 @@ _PIECE = 1024 * 1024
 _LEFT = 64 * 1024 * 1024
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _dropped: set[asyncio.Task[None]] = set()  # A loop keeps no tasks by itself.
+
+
+class _Into(io.RawIOBase):
+    """What an archive is written to, for as long as it is wanted."""
+
+    def __init__(self, write: Callable[[bytes], int]) -> None:
+        self._write: Callable[[bytes], int] | None = write
+
+    def write(self, data: Any) -> int:
+        return len(data) if self._write is None else self._write(data)
+
+    def forget(self) -> None:
+        """Of what is still written from now on nothing is kept."""
+        self._write = None
 
 
 class Upload:
@@ -70,19 +89,32 @@ class Upload:
         if len(self._gathered) >= _PIECE:
             await self._flush()
 
-    async def copy(self, root: Path, path: str) -> None:
-        """Append a file of the person's.
+    async def copy(self, root: Path, path: str, *, follow: bool = True) -> None:
+        """Append a file of the person's, or a directory as a tar archive.
 
         Args:
             root: Their files; what lies elsewhere is refused, links followed.
             path: Below the root.
+            follow: False where others may write and this process may read more than the person:
+                no link is followed, and only files of the root's own account are read.
 
         Raises:
             InvalidRequest: there is no such file, or it cannot be read.
             TooLarge: it is larger than the limit.
         """
         async with self._one_at_a_time:
-            await asyncio.to_thread(self._copy, root, path)
+            await asyncio.to_thread(self._copy, root, path, follow)
+
+    async def fetch(self, volume: Volume, path: str) -> None:
+        """Append a file of a volume behind a URL, or a directory of it as a tar archive.
+
+        Raises:
+            InvalidRequest: there is no such file, or it cannot be read.
+            TooLarge: it is larger than the limit.
+            Unavailable: the volume cannot be opened, or does not answer.
+        """
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._fetch, volume, path)
 
     async def finish(self) -> Path:
         """The whole file. It may be moved away.
@@ -141,26 +173,58 @@ class Upload:
                 done += os.write(file, left[done:])
         self._size += len(piece)
 
-    def _copy(self, root: Path, path: str) -> None:
+    def _copy(self, root: Path, path: str, follow: bool) -> None:
         try:
-            found = (root / path).resolve(strict=True)
-            if not found.is_relative_to(root.resolve()):
-                raise InvalidRequest("must lie below the lab's own files.", field="path")
-            # Without waiting: opening a pipe would take until somebody writes to it.
-            opened = os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            opened = found(root, path) if follow else beneath(root, path)
         except (OSError, ValueError, RuntimeError):  # Of a NUL, and of links in a circle.
             raise InvalidRequest("there is no file here that can be read.", field="path") from None
         try:
             there = os.fstat(opened)
-            if not stat.S_ISREG(there.st_mode):
+            if stat.S_ISDIR(there.st_mode):
+                with self._packing() as archive:
+                    pack(archive, opened, None if follow else there.st_uid)
+            elif stat.S_ISREG(there.st_mode):
+                self._check(there.st_size)
+                self._make(there.st_size)
+                with open(opened, "rb", closefd=False) as source:
+                    self._take(source)
+            else:
                 raise InvalidRequest("must be a regular file.", field="path")
-            self._check(there.st_size)
-            self._make(there.st_size)
-            while piece := os.read(opened, _PIECE):
-                self._check(self._size + len(piece))
-                self._write(piece)
         finally:
             os.close(opened)
+
+    def _fetch(self, volume: Volume, path: str) -> None:
+        with answering(volume):
+            files = volume.open()
+            if files.isdir(path):
+                with self._packing() as archive:
+                    pack_remote(archive, files, path)
+            else:
+                with files.open(path, "rb") as source:
+                    self._take(source)
+
+    def _take(self, source: IO[bytes]) -> None:
+        """All of it, unless the sender of the request has gone meanwhile."""
+        while not self._is_over and (piece := source.read(_PIECE)):
+            self._check(self._size + len(piece))
+            self._write(piece)
+
+    @contextmanager
+    def _packing(self) -> Iterator[tarfile.TarFile]:
+        """A tar archive that goes where the file goes."""
+        self._make(0)
+        into = _Into(self._append)
+        try:
+            with tarfile.open(fileobj=into, mode="w|", bufsize=_PIECE) as archive:
+                yield archive
+        except BaseException:
+            into.forget()  # An archive writes its end whenever it is thrown away.
+            raise
+
+    def _append(self, piece: bytes) -> int:
+        self._check(self._size + len(piece))
+        self._write(piece)
+        return len(piece)
 
     def _close(self) -> None:
         if self._file is not None:

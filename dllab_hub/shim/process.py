@@ -18,6 +18,7 @@ __all__ = (
     "catches",
     "identity",
     "is_alive",
+    "is_stopped",
     "send",
     "strays",
     "sweep",
@@ -221,6 +222,11 @@ def catches(pid: int, number: int) -> bool:
         if line.startswith(b"SigCgt:"):
             return bool(int(line.split()[1], 16) >> (number - 1) & 1)
     return False
+
+
+def is_stopped(pid: int | None) -> bool:
+    """Whether SIGSTOP or the like keeps a process from running; not while a debugger does."""
+    return pid is not None and (_stat(pid) or [""])[0] == "T"
 
 
 def uid_of(pid: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,14 +68,22 @@ class Usage:
     Args:
         run: The job's run directory.
         plan: A server, which may run for ever, is not measured.
+        append: Takes each line, and writes it instead.
 
     Attributes:
         due: When to take the next sample, as of `time.monotonic`; None: never.
     """
 
-    def __init__(self, run: Path, plan: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        run: Path,
+        plan: Mapping[str, Any],
+        *,
+        append: Callable[[bytes], object] | None = None,
+    ) -> None:
         self.due: float | None = None
         self._path = run / USAGE
+        self._append = append or self._append_here
         self._measures = "command" not in plan
         self._began = time.monotonic()
         self._meters: dict[int, _Meter] = {}  # By rank.
@@ -107,7 +115,8 @@ class Usage:
                 sums["memory"] += meter.memory
         if replicas:
             attempt = gang[0].attempt
-            self._append({"time": round(now, 3), "attempt": attempt, "replicas": replicas})
+            line = {"time": round(now, 3), "attempt": attempt, "replicas": replicas}
+            self._append((json.dumps(line) + "\n").encode())
         if first or time.monotonic() - self._shown >= _SHOWN:
             self._shown = time.monotonic()
             for one in gang:
@@ -160,12 +169,12 @@ class Usage:
     def _pace(ran: float) -> float:
         return next((pace for pace, until in _PACES if ran < until), _SLOWEST)
 
-    def _append(self, line: Mapping[str, Any]) -> None:
+    def _append_here(self, line: bytes) -> None:
         # A FIFO that somebody planted must not make us wait for its reader.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
         with suppress(OSError):  # Full, over quota, or the directory was taken away.
             fd = os.open(self._path, flags, 0o600)
             try:
-                write_all(fd, (json.dumps(line) + "\n").encode())
+                write_all(fd, line)
             finally:
                 os.close(fd)

@@ -1,4 +1,4 @@
-"""What GPUs and CPUs of this machine are free, and what a wish for some would meet: `Capacity`."""
+"""What GPUs and CPUs are free here, and what a wish for some would meet: `Capacity`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from .gpu import Holder
 from .wire import Value
 
 __all__ = (
+    "NOBODY",
     "SHORTAGES",
     "Capacity",
     "Forecast",
@@ -18,6 +19,9 @@ __all__ = (
     "shortage",
     "usable",
 )
+
+#: In `Holder.owner`: no person's, but another program's of a cluster. No hub has such a user name.
+NOBODY = "/"
 
 _FREE_ONE = "{free} of {total} is free"
 _FREE_MANY = "{free} of {total} are free"
@@ -29,12 +33,13 @@ _MY_JOB = "your job '{name}'"
 _MY_LENT = "your lab '{name}' (lent to your job '{job}')"
 _OTHER = "{number} other person"
 _OTHERS = "{number} other people"
+_PROGRAMS = "other programs"
 _HOW_MANY = "{who} ({number})"
 
 #: Every sentence of `shortage`, for translators.
 SHORTAGES = (
     _FREE_ONE, _FREE_MANY, _FREE_NONE, _HELD, _AND, _MY_LAB, _MY_JOB, _MY_LENT, _OTHER, _OTHERS,
-    _HOW_MANY,
+    _PROGRAMS, _HOW_MANY,
 )  # fmt: skip
 
 
@@ -67,7 +72,7 @@ class Lending(Value):
 
 
 class Capacity(Value):
-    """GPUs of this machine, free and held.
+    """GPUs of this machine or cluster, free and held.
 
     Attributes:
         total: How many exist.
@@ -82,7 +87,15 @@ class Capacity(Value):
     forecast: Forecast | None = None
 
     @classmethod
-    def of(cls, owner: str, total: int, held: Iterable[Holder], gpus: int | None = None) -> Self:
+    def of(
+        cls,
+        owner: str,
+        total: int,
+        held: Iterable[Holder],
+        gpus: int | None = None,
+        *,
+        on_cluster: bool = False,
+    ) -> Self:
         """What ``owner`` may know when the GPUs ``held`` (one entry each) of ``total`` are taken.
 
         Args:
@@ -90,13 +103,14 @@ class Capacity(Value):
             total: How many GPUs there are.
             held: Who holds each GPU that is not free, with all names.
             gpus: How many a job is to get, or None without a wish.
+            on_cluster: Whether they are on several machines, where labs lend nothing.
         """
         held = tuple(held)
         return cls(
             total=total,
             free=total - len(held),
             holders=tuple(holder.seen_by(owner) for holder in held),
-            forecast=None if gpus is None else _forecast(owner, total, held, gpus),
+            forecast=None if gpus is None else _forecast(owner, total, held, gpus, on_cluster),
         )
 
 
@@ -150,14 +164,20 @@ def _shortage(owner: str, total: float, held: Iterable[tuple[Holder, float]]) ->
         return free
     parties: dict[str, float] = {}
     others: dict[str, float] = {}
+    unknown = 0.0
     for holder, count in held:
         mine = owner and holder.owner == owner
+        if holder.owner == NOBODY:
+            unknown += count
+            continue
         names, who = (parties, _thing(holder)) if mine else (others, holder.owner)
         names[who] = names.get(who, 0) + count
     if others:
         people = len(others)
         who = (_OTHER if people == 1 else _OTHERS).format(number=people)
         parties[who] = sum(others.values())
+    if unknown:
+        parties[_PROGRAMS] = unknown
     said = list(parties)
     if len(parties) > 1 and set(parties.values()) != {1}:  # Else it is plain how many each has.
         said = [_HOW_MANY.format(who=who, number=f"{n:g}") for who, n in parties.items()]
@@ -172,13 +192,16 @@ def _thing(holder: Holder) -> str:
     return (_MY_LAB if holder.kind == "lab" else _MY_JOB).format(name=holder.name)
 
 
-def _forecast(owner: str, total: int, held: tuple[Holder, ...], gpus: int) -> Forecast:
+def _forecast(
+    owner: str, total: int, held: tuple[Holder, ...], gpus: int, on_cluster: bool
+) -> Forecast:
     if gpus == 0:
         return Forecast(answer="now", message="No GPU is asked for.")
     there = usable(owner, total, held)
     if gpus > total:
         has = f"has {_count(total, 'GPU', 'GPUs')}" if total else "has no GPU"
-        return Forecast(answer="never", message=f"This machine {has}.", smaller=there)
+        where = "This cluster" if on_cluster else "This machine"
+        return Forecast(answer="never", message=f"{where} {has}.", smaller=there)
     free = total - len(held)
     if gpus <= free:
         verb = "is" if free == 1 else "are"
@@ -189,7 +212,8 @@ def _forecast(owner: str, total: int, held: tuple[Holder, ...], gpus: int) -> Fo
         return Forecast(answer="now", message=f"Starts at once, with what {which}.")
     wish = _count(gpus, "GPU", "GPUs")
     why = f"Would wait for {wish}: {shortage(owner, total, held)}."
-    message = " ".join(filter(None, (why, advice(owner, total, held, gpus))))
+    lend = "" if on_cluster else advice(owner, total, held, gpus)
+    message = " ".join(filter(None, (why, lend)))
     return Forecast(answer="wait", message=message, smaller=there)
 
 

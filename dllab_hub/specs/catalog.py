@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from ..errors import InvalidRequest
+from .quote import JobLimits
+from .target import Target
 from .volume import Volume
 from .wire import Name, Value
 from .workspace import MAX_WORKSPACE_BYTES
@@ -46,7 +48,8 @@ class Image(Value):
         container: Reference that a cluster pulls; empty where there is only an environment.
         users: Who may use it; everybody when this and ``groups`` are empty.
         groups: Groups of the hub whose members may use it.
-        state: Whether a lab of it can start. On a cluster always ``ready``.
+        state: Whether a lab of it can start. On a cluster always ``ready``; ``missing`` where there
+            is a container for jobs elsewhere, and no environment here.
         progress: One line about a build that is going on; empty otherwise.
     """
 
@@ -149,6 +152,8 @@ class GroupLimits(Value):
     max_gpus: int | None = Field(default=None, ge=0, le=MAX_GPUS)
     max_gpus_per_user: int | None = Field(default=None, ge=0)
     max_gpu_hours: float | None = Field(default=None, ge=0, le=1e9)
+    max_jobs: int | None = Field(default=None, ge=0, le=1_000_000)
+    max_job_gpus: int | None = Field(default=None, ge=0, le=1_000_000)
     max_idle: int | None = Field(default=None, ge=0)
     max_gpu_idle: int | None = Field(default=None, ge=0)
 
@@ -158,6 +163,7 @@ class Catalog(Value):
 
     Attributes:
         target: What labs run on: ``machine`` (this one) or ``cluster``.
+        targets: Where jobs may run, the usual place first; empty where there is only that.
         images: At least one, names unique.
         volumes: Names unique.
         default_image: Name of one of the images.
@@ -167,6 +173,8 @@ class Catalog(Value):
         max_gpus: GPUs one lab may hold at most.
         max_gpus_per_user: GPUs all labs of one person may hold at most.
         max_gpu_hours: GPU-hours that the jobs of one person may use in 30 days; None for no limit.
+        max_jobs: Jobs of one person that may wait or run at once; None for no limit.
+        max_job_gpus: GPUs that these jobs may hold or wait for together; None for no limit.
         max_replicas: Replicas one job may have at most, over all roles.
         max_workspace_mb: Most megabytes (of 2**20 bytes) of the files that travel with one job.
         idle: Minutes without use to choose from after which a lab is stopped; 0 is never.
@@ -177,6 +185,7 @@ class Catalog(Value):
     """
 
     target: Literal["machine", "cluster"] = "machine"
+    targets: tuple[Target, ...] = ()
     images: tuple[Image, ...] = Field(min_length=1)
     volumes: tuple[Volume, ...] = ()
     default_image: Name
@@ -186,6 +195,8 @@ class Catalog(Value):
     max_gpus: int = Field(default=MAX_GPUS, ge=0, le=MAX_GPUS)
     max_gpus_per_user: int = Field(default=MAX_GPUS, ge=0)
     max_gpu_hours: float | None = Field(default=None, ge=0, le=1e9)
+    max_jobs: int | None = Field(default=None, ge=0, le=1_000_000)
+    max_job_gpus: int | None = Field(default=None, ge=0, le=1_000_000)
     max_replicas: int = Field(default=16, ge=1, le=1024)
     max_workspace_mb: int = Field(default=MAX_WORKSPACE_BYTES >> 20, ge=1, le=65_536)
     idle: tuple[Annotated[int, Field(ge=0, le=100_000)], ...] = (60, 240, 1440, 0)
@@ -196,7 +207,7 @@ class Catalog(Value):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for field in ("images", "volumes", "gpu_types"):
+        for field in ("images", "volumes", "gpu_types", "targets"):
             names = [item.name for item in getattr(self, field)]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -240,6 +251,11 @@ class Catalog(Value):
         """The longest idle limit in minutes for a lab with so many GPUs; 0 for none."""
         limits = [n for n in (self.max_idle, self.max_gpu_idle if gpus else 0) if n]
         return min(limits, default=0)
+
+    @property
+    def job_limits(self) -> JobLimits:
+        """What the jobs of one person may use and hold; ask it of what `for_person` gives."""
+        return JobLimits(gpu_hours=self.max_gpu_hours, jobs=self.max_jobs, gpus=self.max_job_gpus)
 
     def for_person(self, user: str, groups: Collection[str] = ()) -> Catalog:
         """What this person may pick, with the limits that hold for them.

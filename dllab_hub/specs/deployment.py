@@ -1,85 +1,80 @@
-"""Serving: a model's versions, the wish (`DeploymentSpec`) and what runs (`Deployment`)."""
+"""Serving: the wish (`DeploymentSpec`) and what runs (`Deployment`)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ..errors import InvalidRequest
 from .wire import Name, Value
 
 __all__ = (
     "MAX_REPLICAS",
+    "Autoscale",
+    "Canary",
     "Deployment",
     "DeploymentPage",
     "DeploymentReplica",
     "DeploymentSpec",
     "DeploymentState",
-    "Model",
-    "ModelPage",
-    "ModelVersion",
     "ReplicaState",
-    "Tensor",
     "Traffic",
+    "VersionTraffic",
 )
 
 #: More replicas of one deployment than one machine has had a use for.
 MAX_REPLICAS = 32
 
 
-class Tensor(Value):
-    """One input or output of a model.
+class Autoscale(Value):
+    """Between how many replicas a deployment has, by what it has to do.
 
     Attributes:
-        name: As in the model.
-        datatype: As the Open Inference Protocol (V2) calls it, such as ``FP32`` or ``INT64``.
-        shape: Size of each axis; None where any size fits, as for a batch.
+        min: Fewest. With 0 all of them end when nobody has asked for ``idle`` seconds; the next
+            request waits while the first one starts.
+        max: Most.
+        signal: ``inflight``: requests that are with the replicas or wait for them; ``gpu``: how
+            busy their GPUs are.
+        target: Of the signal, for each replica: so many requests, or that share of a GPU's time.
+        idle: Seconds.
     """
 
-    name: str
-    datatype: str
-    shape: tuple[int | None, ...] = ()
+    min: int = Field(default=1, ge=0, le=MAX_REPLICAS)
+    max: int = Field(ge=1, le=MAX_REPLICAS)
+    signal: Literal["inflight", "gpu"] = "inflight"
+    target: float = Field(default=4.0, gt=0, le=1000)
+    idle: float = Field(default=600.0, ge=10, le=86400)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.min > self.max:
+            raise InvalidRequest(f"must not be more than max, which is {self.max}.", field="min")
+        if self.signal == "gpu" and self.target > 1:
+            raise InvalidRequest("is a share of a GPU's time: at most 1.", field="target")
+        return self
 
 
-class ModelVersion(Value):
-    """One version of a model; it never changes.
+class Canary(Value):
+    """Another version that gets a part of the requests, until it is promoted or rolled back.
+
+    It is rolled back by itself when it does worse than it may, once it has answered some requests.
 
     Attributes:
-        model: Name of the model.
-        version: From 1, without gaps.
-        format: ``onnx``.
-        inputs: What it takes.
-        outputs: What it gives.
-        size: Bytes.
-        sha256: Of the file, 64 hexadecimal digits.
-        example: JSON text of a V1 request that it answers, or empty when none came with it.
-        created: Seconds since the epoch.
+        version: Of the same model.
+        percent: Of the requests, drawn by lot; with 0 it is there to be compared only.
+        replicas: That serve it.
+        max_errors: Most of its answers that may be 5xx, as a share; None: any.
+        max_slowdown: How many times as long as the other version it may take for an answer, on
+            average; None: as long as it likes.
     """
 
-    model: Name
     version: int = Field(ge=1)
-    format: str = "onnx"
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    size: int
-    sha256: str
-    example: str = ""
-    created: float
-
-
-class Model(Value):
-    """A model and its versions, newest first."""
-
-    name: Name
-    owner: str
-    versions: tuple[ModelVersion, ...]
-
-
-class ModelPage(Value):
-    """Some models by name, and where the next page begins, or None."""
-
-    models: tuple[Model, ...]
-    next: str | None = None
+    percent: int = Field(default=10, ge=0, le=99)
+    replicas: int = Field(default=1, ge=1, le=MAX_REPLICAS)
+    max_errors: float | None = Field(default=0.05, ge=0, le=1)
+    max_slowdown: float | None = Field(default=None, ge=1, le=100)
 
 
 class DeploymentSpec(Value):
@@ -93,13 +88,15 @@ class DeploymentSpec(Value):
             what runs there, replica by replica.
         model: Name of a published model.
         version: Which version; None for the newest at the time of the wish.
-        replicas: How many processes serve it.
+        replicas: How many processes serve it; with ``autoscale``, at first.
+        autoscale: Has their number follow the load; None: it is as wished for.
     """
 
     name: Name
     model: Name
     version: int | None = Field(default=None, ge=1)
     replicas: int = Field(default=1, ge=1, le=MAX_REPLICAS)
+    autoscale: Autoscale | None = None
 
 
 class DeploymentState(StrEnum):
@@ -108,13 +105,15 @@ class DeploymentState(StrEnum):
     ``STARTING`` until the first replica answers, ``READY`` while all wished-for replicas of the
     wished-for version do, ``DEGRADED`` while some do (one crashed, or a roll or scaling is under
     way), ``FAILED`` while none does and the last attempt went wrong; it is tried again with growing
-    pauses. ``DELETING`` until its last request is answered; then it is no more.
+    pauses. ``IDLE`` while it has no replica because nobody asks: the next request starts one.
+    ``DELETING`` until its last request is answered; then it is no more.
     """
 
     STARTING = "STARTING"
     READY = "READY"
     DEGRADED = "DEGRADED"
     FAILED = "FAILED"
+    IDLE = "IDLE"
     DELETING = "DELETING"
 
 
@@ -169,6 +168,30 @@ class Traffic(Value):
     waiting: int = 0
 
 
+class VersionTraffic(Value):
+    """What one version of a deployment has answered lately, and its part in what comes.
+
+    Attributes:
+        version: Of the model.
+        percent: Of the requests that it gets.
+        ready: Replicas of it that answer.
+        requests: Answered in the last five minutes; at most the newest 4096.
+        failed: Of these, with 5xx.
+        p50: Median seconds of those that did not fail, or None before the first.
+        p95: Seconds that 95 of 100 do not exceed.
+        p99: Seconds that 99 of 100 do not exceed.
+    """
+
+    version: int
+    percent: int
+    ready: int = 0
+    requests: int = 0
+    failed: int = 0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
 class Deployment(Value):
     """A `DeploymentSpec` and what became of it.
 
@@ -177,7 +200,11 @@ class Deployment(Value):
         reason: One sentence that explains the state; never empty for FAILED.
         replicas: Those that exist now, oldest first; more than wished for during a roll.
         ready: How many of them answer.
+        wished: How many there are to be of ``version``: by ``autoscale``, or as the spec says.
+        canary: The other version that gets a part of the requests, or None.
+        previous: Version that a rollback without a canary brings back; None: there is none.
         traffic: None while the balancer is not there.
+        versions: What each version does that gets requests; the canary's comes last.
         url: Path of the deployment at the address of whoever answered, with a slash at its end:
             ``v1/models/<name>:predict`` and ``v2/models/<name>/infer`` lie below it.
         created: Seconds since the epoch.
@@ -192,7 +219,11 @@ class Deployment(Value):
     reason: str = ""
     replicas: tuple[DeploymentReplica, ...] = ()
     ready: int = 0
+    wished: int = 0
+    canary: Canary | None = None
+    previous: int | None = None
     traffic: Traffic | None = None
+    versions: tuple[VersionTraffic, ...] = ()
     url: str = ""
     created: float
     updated: float

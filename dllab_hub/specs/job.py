@@ -139,6 +139,7 @@ class Progress(Value):
         time: When it was reported, seconds since the epoch.
         rate: Steps a second of late; None before it can be said.
         eta: Seconds that are left at that rate; None without a total or a rate.
+        interval: Seconds between two reports as a rule; None before it can be said.
         source: ``report`` (the helper) or ``tensorboard`` (event files).
     """
 
@@ -148,6 +149,7 @@ class Progress(Value):
     time: float
     rate: float | None = None
     eta: float | None = None
+    interval: float | None = None
     source: Literal["report", "tensorboard"] = "report"
 
 

@@ -10,8 +10,12 @@ from .wire import Value
 
 __all__ = ("NOTICES", "Delivery", "NoticeKind", "NoticeSettings", "NoticeWish")
 
-NoticeKind = Literal["succeeded", "failed", "stalled", "restarted", "paused"]
-NOTICES: tuple[NoticeKind, ...] = ("succeeded", "failed", "stalled", "restarted", "paused")
+NoticeKind = Literal["succeeded", "failed", "stalled", "restarted", "paused", "alert"]
+NOTICES: tuple[NoticeKind, ...] = (
+    "succeeded", "failed", "stalled", "restarted", "paused", "alert",
+)  # fmt: skip
+#: What is told unless somebody says otherwise.
+_USUAL: tuple[NoticeKind, ...] = ("succeeded", "failed", "stalled", "alert")
 _Secret = Annotated[str, Field(min_length=16, max_length=200)]
 
 
@@ -20,7 +24,7 @@ class Delivery(Value):
 
     Attributes:
         time: When it was first tried, seconds since the epoch.
-        job: Id; empty for a test.
+        job: Id, of an alert that of the alert; empty for a test.
         kind: What it tells; ``test`` for a test.
         by: ``webhook`` or ``email``.
         state: ``sent``, ``retrying`` or ``failed``.
@@ -50,7 +54,7 @@ class NoticeWish(Value):
     webhook: str | None = Field(default=None, max_length=2000)
     secret: _Secret | None = None
     email: str | None = Field(default=None, max_length=254)
-    on: tuple[NoticeKind, ...] = Field(default=("succeeded", "failed", "stalled"), max_length=5)
+    on: tuple[NoticeKind, ...] = Field(default=_USUAL, max_length=len(NOTICES))
 
 
 class NoticeSettings(Value):
@@ -70,6 +74,6 @@ class NoticeSettings(Value):
     secret: str | None = None
     has_secret: bool = False
     email: str | None = None
-    on: tuple[NoticeKind, ...] = ("succeeded", "failed", "stalled")
+    on: tuple[NoticeKind, ...] = _USUAL
     can_email: bool = False
     deliveries: tuple[Delivery, ...] = ()

@@ -1,13 +1,32 @@
-"""What a wish would cost and when it would start: `Quote`."""
+"""What a wish would cost and when it would start, `Quote`; and what jobs may hold, `JobLimits`."""
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from .wire import Value
 
-__all__ = ("QUOTA_DAYS", "Quote")
+__all__ = ("NO_LIMITS", "QUOTA_DAYS", "JobLimits", "Quote")
 
 #: Days over which GPU-hours are counted for a quota.
 QUOTA_DAYS = 30
+
+
+class JobLimits(Value):
+    """What the jobs of one person may use and hold; None: as much as there is.
+
+    Attributes:
+        gpu_hours: GPU-hours in `QUOTA_DAYS` days.
+        jobs: Jobs that wait or run at once. One that is paused counts for nothing.
+        gpus: GPUs that these jobs hold or wait for together.
+    """
+
+    gpu_hours: float | None = Field(default=None, ge=0)
+    jobs: int | None = Field(default=None, ge=0)
+    gpus: int | None = Field(default=None, ge=0)
+
+
+NO_LIMITS = JobLimits()
 
 
 class Quote(Value):

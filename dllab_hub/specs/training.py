@@ -23,6 +23,10 @@ _MAX_ROLES = 16
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _ENV_RESERVED = re.compile(
     r"(DLLAB_|JUPYTERHUB_|LD_|PYTHON(PATH|HOME|STARTUP)|PATH\Z|HOME\Z|CUDA_VISIBLE_DEVICES\Z"
+    # Kubernetes says by it which replica a pod is, and says nothing where somebody else has.
+    r"|JOB_COMPLETION_INDEX\Z"
+    # With these NVIDIA's container runtime gives GPUs that nobody has counted.
+    r"|NVIDIA_(VISIBLE_DEVICES|MIG_CONFIG_DEVICES|MIG_MONITOR_DEVICES|IMEX_CHANNELS)\Z"
     r"|(RANK|LOCAL_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|GROUP_RANK|MASTER_ADDR|MASTER_PORT|TF_CONFIG"
     r"|JAX_(COORDINATOR_ADDRESS|COORDINATOR_BIND_ADDRESS|LOCAL_DEVICE_IDS))\Z)"
 )
@@ -69,6 +73,7 @@ class TrainingSpec(Value):
             workspace; `dllab_hub.runtime.data` opens all of them.
         workspace: Id of an uploaded workspace whose files are there before the code's own.
         lab: Id of a lab of the person: what was installed in it is there too.
+        target: Name of the place of the catalog where it runs; None: the usual one.
         stall_after: Seconds without a line of log, a reported step or a new event file after which
             the job counts as stalled; None: it never does.
         on_stall: ``alert``: it is only said. ``relaunch``: the gang is relaunched from its
@@ -93,6 +98,7 @@ class TrainingSpec(Value):
     volumes: tuple[Name, ...] = Field(default=(), max_length=200)
     workspace: _DIGEST | None = None
     lab: str | None = Field(default=None, min_length=1, max_length=128)
+    target: Name | None = None
     stall_after: int | None = Field(default=1800, ge=10, le=MAX_TIME_LIMIT)
     on_stall: Literal["alert", "relaunch"] = "alert"
     tags: tuple[Tag, ...] = Field(default=(), max_length=20)

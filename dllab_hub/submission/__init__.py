@@ -5,6 +5,7 @@ from __future__ import annotations
 from .noted import add_notes, notes_of, notes_text
 from .options import add_options, add_wish_options, in_words
 from .program import Program, filename_for, from_words, several
+from .serving import add_autoscale, add_canary, autoscale_of, canary_of, replicas_of
 from .shared import with_shared
 from .submission import Submission, named_by_option, prepare
 from .wanted import add_filter, filter_of
@@ -15,10 +16,14 @@ __all__ = (
     "Program",
     "Submission",
     "Words",
+    "add_autoscale",
+    "add_canary",
     "add_filter",
     "add_notes",
     "add_options",
     "add_wish_options",
+    "autoscale_of",
+    "canary_of",
     "fields_of",
     "filename_for",
     "filter_of",
@@ -29,6 +34,7 @@ __all__ = (
     "notes_of",
     "notes_text",
     "prepare",
+    "replicas_of",
     "rerun_fields",
     "several",
     "split_args",

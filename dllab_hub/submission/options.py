@@ -35,6 +35,7 @@ _OPTIONS = {
     "volumes": "--volumes",
     "workspace": "--workspace",
     "lab": "--lab",
+    "target": "--target",
     "code.args": "arguments after --",
     "code.module": "--module",
     "cpus": "--cpus",
@@ -193,6 +194,7 @@ def add_wish_options(parser: argparse.ArgumentParser) -> None:
         help="a lab whose installed packages are there too (default: this one, in its own image)",
     )
     add("--no-lab", dest="lab", action="store_const", const="", help="only what the image has")
+    add("--target", type=valid_name, metavar="NAME", help="where it runs, of several places")
 
 
 def as_typed(field: str, roles: Sequence[Role] = ()) -> str:

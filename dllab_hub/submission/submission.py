@@ -22,6 +22,7 @@ from ..specs import (
     Preflight,
     Quote,
     Role,
+    Target,
     TrainingJob,
     TrainingSpec,
 )
@@ -57,8 +58,9 @@ class Submission:
 
     @property
     def travels(self) -> str:
-        """What travels, for people; empty when that is only what is imported."""
-        return travel_text(self.snapshot) if self.snapshot else ""
+        """What travels and what does not, for people; empty when what is imported is all."""
+        text = travel_text(self.snapshot) if self.snapshot else ""
+        return "\n".join(filter(None, (text, _left_behind(self.spec.image))))
 
     def send(self, client: Client) -> TrainingJob:
         """Send the files that are not there yet, and submit the job.
@@ -112,8 +114,8 @@ def prepare(
         program: What runs.
         name: Of the job, when ``--name`` is not given.
         here: Working directory.
-        catalog: Asked only when neither ``--image`` nor the lab says which image, and when a
-            directory travels.
+        catalog: Asked only when neither ``--image`` nor the lab says which image, when a directory
+            travels, and when ``--target`` is given.
 
     Raises:
         InvalidRequest: something is wrong; syntax errors carry ``line``.
@@ -127,11 +129,13 @@ def prepare(
     files = program.imports(root, known) | extra_files(options.files, root)
     files = {k: v for k, v in files.items() if k not in program.own} | dict(program.parts)
     image = fields.get("image") or _lab_image(catalog)
+    place = _place(fields.get("target"), catalog)
     wish = {
         "name": name,
         "image": image,
-        "volumes": _lab_volumes() if "volumes" not in fields else (),
-        "lab": _lab_in(image),
+        "volumes": _lab_volumes(place, catalog) if "volumes" not in fields else (),
+        # What was installed in it lies on the machine.
+        "lab": None if place is not None and place.kind == "cluster" else _lab_in(image),
         "workspace": snapshot.workspace.id if snapshot else None,
         "git": commit_of(root),
         **fields,
@@ -181,12 +185,36 @@ def _lab_in(image: str) -> str | None:
     """The lab whose packages are wanted too, if it has any apart; they fit its own image only."""
     if image != os.environ.get("DLLAB_IMAGE") or not os.environ.get("DLLAB_OVERLAY"):
         return None
+    if os.environ.get("DLLAB_TARGET") == "cluster":  # A job's pod sees nothing of a lab's home.
+        return None
     return os.environ.get("DLLAB_LAB_ID") or None
 
 
-def _lab_volumes() -> tuple[str, ...]:
+def _left_behind(image: str) -> str:
+    """What a job of the lab's image on a cluster lacks, for people; empty for nothing."""
+    top, here = os.environ.get("DLLAB_OVERLAY"), os.environ.get("DLLAB_IMAGE")
+    if os.environ.get("DLLAB_TARGET") != "cluster" or image != here or not top:
+        return ""
+    if not any(Path(top).glob("lib/python*/site-packages/*.dist-info")):
+        return ""
+    return "not with it: what was installed in this lab. The job has what its image has."
+
+
+def _place(name: str | None, catalog: Callable[[], Catalog]) -> Target | None:
+    """The place that was named; None without one, and for a name that the lab will refuse."""
+    if name is None:
+        return None
+    return next((place for place in catalog().targets if place.name == name), None)
+
+
+def _lab_volumes(place: Target | None, catalog: Callable[[], Catalog]) -> tuple[str, ...]:
+    """Those of the lab, as far as they are where the job runs."""
     try:
-        return tuple(volumes())
+        mine = tuple(volumes())
+        if place is None or not mine:
+            return mine
+        absent = {each.name for each in catalog().volumes if not place.has(each)}
+        return tuple(name for name in mine if name not in absent)
     except VolumeError as exc:
         raise InvalidRequest(
             str(exc), hint="Name the volumes, or none: --volumes", field="volumes"

@@ -17,7 +17,7 @@ __all__ = ("fields_of", "rerun_fields", "typed_in")
 #: Options whose value is the field's.
 _SAME = (
     *("name", "image", "success_role", "max_restarts", "checkpoint_every", "checkpoint_from"),
-    *("priority", "resume_after_reboot", "on_stall"),
+    *("priority", "resume_after_reboot", "on_stall", "target"),
 )
 _ROLES = ("workers", "ps", "gpus", "processes", "cpus", "memory", "roles")
 _OTHERS = ("strategy", "time_limit", "stall_after", "env", "volumes", "lab", "tags", "args")

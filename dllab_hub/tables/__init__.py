@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from .alerts import alerts_text
 from .amounts import age, columns, cut, duration, size, speed
-from .deployments import deployment_text, deployments_text, traffic
-from .gpus import gpus_text, held_by
+from .deployments import (
+    answers,
+    deployment_reason,
+    deployment_text,
+    deployments_text,
+    scaling,
+    traffic,
+    version_name,
+    wanted,
+)
+from .gpus import (
+    gpu_heat,
+    gpu_holder,
+    gpu_memory,
+    gpu_power,
+    gpu_wrong,
+    gpus_text,
+    held_by,
+    host_text,
+    process_text,
+)
 from .insight import comparison_text, curves_text, matches_text, notices_text, stacks_text
 from .jobs import (
     attempt,
@@ -18,23 +38,33 @@ from .jobs import (
     replica_facts,
     saved,
     time_left,
+    where,
     why,
 )
 from .losing import loss
 
 __all__ = (
     "age",
+    "alerts_text",
+    "answers",
     "attempt",
     "cause",
     "columns",
     "comparison_text",
     "curves_text",
     "cut",
+    "deployment_reason",
     "deployment_text",
     "deployments_text",
     "duration",
+    "gpu_heat",
+    "gpu_holder",
+    "gpu_memory",
+    "gpu_power",
+    "gpu_wrong",
     "gpus_text",
     "held_by",
+    "host_text",
     "job_text",
     "jobs_text",
     "loss",
@@ -43,13 +73,18 @@ __all__ = (
     "pace",
     "place",
     "preflight_text",
+    "process_text",
     "progress",
     "replica_facts",
     "saved",
+    "scaling",
     "size",
     "speed",
     "stacks_text",
     "time_left",
     "traffic",
+    "version_name",
+    "wanted",
+    "where",
     "why",
 )

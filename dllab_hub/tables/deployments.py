@@ -5,10 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..specs import Deployment, Traffic
+from ..specs import Deployment, DeploymentState, Traffic, VersionTraffic
 from .amounts import age, columns, duration
 
-__all__ = ("deployment_text", "deployments_text", "traffic")
+__all__ = (
+    "answers",
+    "deployment_reason",
+    "deployment_text",
+    "deployments_text",
+    "scaling",
+    "traffic",
+    "version_name",
+    "wanted",
+)
+
+_IDLE = "no replica: the next request starts one."
 
 
 def traffic(seen: Traffic | None) -> str:
@@ -32,19 +43,66 @@ def traffic(seen: Traffic | None) -> str:
     return ", ".join(facts)
 
 
+def wanted(deployment: Deployment) -> int:
+    """Replicas that there are to be, of all versions."""
+    canary = deployment.canary
+    return deployment.wished + (0 if canary is None else canary.replicas)
+
+
+def deployment_reason(deployment: Deployment) -> str:
+    """Why it is in its state, or an empty string where that goes without saying."""
+    idle = deployment.state is DeploymentState.IDLE
+    return deployment.reason or (_IDLE if idle else "")
+
+
+def scaling(deployment: Deployment) -> str:
+    """``scales from 0 to 4``, or an empty string."""
+    bounds = deployment.spec.autoscale
+    return "" if bounds is None else f"scales from {bounds.min} to {bounds.max}"
+
+
+def version_name(deployment: Deployment, version: int) -> str:
+    """``version 2 (canary)``."""
+    canary = deployment.canary
+    return f"version {version}" + (" (canary)" if canary and canary.version == version else "")
+
+
+def answers(seen: VersionTraffic) -> str:
+    """``1 ready, 120 requests, 2 failed, p50 3.1 ms, p95 12 ms``: what a version has done."""
+    facts = [
+        f"{seen.ready} ready",
+        f"{seen.requests} request{'' if seen.requests == 1 else 's'}",
+        f"{seen.failed} failed",
+    ]
+    facts += [
+        f"{name} {duration(value)}"
+        for name, value in (("p50", seen.p50), ("p95", seen.p95))
+        if value is not None
+    ]
+    return ", ".join(facts)
+
+
 def deployment_text(deployment: Deployment, now: float | None = None) -> str:
     """Several lines about one deployment."""
     now = time.time() if now is None else now
-    reason = f": {deployment.reason}" if deployment.reason else ""
+    said = deployment_reason(deployment)
+    facts = [
+        f"version {deployment.version} of {deployment.spec.model}",
+        f"{deployment.ready} of {wanted(deployment)} ready",
+        scaling(deployment),
+        age(now - deployment.created),
+    ]
     lines = [
-        f"{deployment.name}  {deployment.state.value}{reason}",
-        f"  version {deployment.version} of {deployment.spec.model}, "
-        f"{deployment.ready} of {deployment.spec.replicas} ready, {age(now - deployment.created)}",
+        f"{deployment.name}  {deployment.state.value}{f': {said}' if said else ''}",
+        f"  {', '.join(fact for fact in facts if fact)}",
     ]
     if seen := traffic(deployment.traffic):
         lines.append(f"  {seen}")
     if deployment.url:
         lines.append(f"  at {deployment.url}")
+    lines += _versions(deployment)
+    if deployment.canary is None and deployment.previous is not None:
+        lines.append(f"  version {deployment.previous} was before; a rollback brings it back")
     for replica in deployment.replicas:
         facts = [f"version {replica.version}"]
         if replica.restarts:
@@ -56,7 +114,7 @@ def deployment_text(deployment: Deployment, now: float | None = None) -> str:
 
 
 def deployments_text(deployments: Sequence[Deployment], now: float | None = None) -> str:
-    """One line for each deployment."""
+    """One line for each deployment, and one for each version of one that has a canary."""
     if not deployments:
         return "no deployments yet"
     now = time.time() if now is None else now
@@ -68,10 +126,24 @@ def deployments_text(deployments: Sequence[Deployment], now: float | None = None
                 each.name,
                 each.state.value,
                 f"{each.spec.model}:{each.version}",
-                f"{each.ready}/{each.spec.replicas}",
+                f"{each.ready}/{wanted(each)}",
                 "-" if seen is None else str(seen.requests),
                 "-" if seen is None else f"{seen.rate:.1f}/s",
                 age(now - each.created),
             )
         )
-    return columns(rows)
+    head, *lines = columns(rows).split("\n")
+    for each, line in zip(deployments, lines, strict=True):
+        head = "\n".join([head, line, *_versions(each)])
+    return head
+
+
+def _versions(deployment: Deployment) -> list[str]:
+    """A line for each version where there is a canary."""
+    if deployment.canary is None or not deployment.versions:
+        return []
+    rows = [
+        (f"  {version_name(deployment, each.version)}", f"{each.percent}%", answers(each))
+        for each in deployment.versions
+    ]
+    return columns(rows).split("\n")

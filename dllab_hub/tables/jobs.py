@@ -21,6 +21,7 @@ __all__ = (
     "replica_facts",
     "saved",
     "time_left",
+    "where",
     "why",
 )
 
@@ -73,6 +74,11 @@ def place(job: TrainingJob) -> str:
         for part in (said, f"priority {job.spec.priority}" if job.spec.priority else "")
         if part
     )
+
+
+def where(job: TrainingJob) -> str:
+    """``on farm``, or an empty string at the usual place."""
+    return f"on {job.spec.target}" if job.spec.target else ""
 
 
 def time_left(job: TrainingJob, now: float) -> str:
@@ -128,7 +134,7 @@ def job_text(job: TrainingJob, now: float | None = None) -> str:
     lines = [f"{job.id}  {job.state.value}" + (f": {reason}" if reason else "")]
     lines += [f"  {sentence}" for sentence in wrong]
     lines += _traceback(job)
-    facts = [attempt(job), place(job), progress(job), pace(job)]
+    facts = [attempt(job), place(job), where(job), progress(job), pace(job)]
     if job.progress is not None:
         facts += [f"{name} {value:.4g}" for name, value in job.progress.metrics.items()]
     if job.started is not None:
@@ -179,7 +185,7 @@ def jobs_text(jobs: Sequence[TrainingJob], now: float | None = None) -> str:
     if not jobs:
         return "no jobs yet"
     now = time.time() if now is None else now
-    rows = [("ID", "STATE", "WORKERS", "GPUS", "ATTEMPT", "STEP", "AGE", "TAGS", "REASON")]
+    rows = [("ID", "STATE", "WORKERS", "GPUS", "ATTEMPT", "STEP", "AGE", "WHERE", "TAGS", "REASON")]
     for job in jobs:
         rows.append(
             (
@@ -190,12 +196,13 @@ def jobs_text(jobs: Sequence[TrainingJob], now: float | None = None) -> str:
                 str(job.attempt),
                 progress(job).removeprefix("step "),
                 age(now - job.created),
+                job.spec.target or "",
                 ",".join(job.tags),
                 why(job),
             )
         )
     # A column that nobody needs is left out.
-    used = [n for n in range(9) if n < 7 or any(row[n] for row in rows[1:])]
+    used = [n for n in range(10) if n < 7 or any(row[n] for row in rows[1:])]
     return inert(columns([[row[n] for n in used] for row in rows]))
 
 

@@ -9,13 +9,15 @@ from itertools import islice
 
 from ..backends.base import Backend
 from ..backends.filtering import is_wanted
-from ..backends.order import Ticket, line
+from ..backends.order import line
 from ..backends.pausing import next_start, pause_reason, time_left
+from ..backends.quota import check_quota
 from ..backends.room import Room, cpu_wish
 from ..backends.source import check_preflight
 from ..errors import InvalidRequest, NotFound
 from ..names import new_id, slug
 from ..specs import (
+    NO_LIMITS,
     Capacity,
     Catalog,
     Checkpoint,
@@ -25,6 +27,7 @@ from ..specs import (
     Holder,
     Image,
     JobFilter,
+    JobLimits,
     JobPage,
     JobState,
     LogChunk,
@@ -156,13 +159,21 @@ class MemoryBackend(Backend):
     async def catalog(self) -> Catalog:
         return self._offered
 
-    async def _submit(self, owner: str, spec: TrainingSpec) -> TrainingJob:
+    async def live(self) -> tuple[TrainingJob, ...]:
+        jobs = (record.job for record in self._records.values())
+        return tuple(job for job in jobs if job.state is JobState.PENDING or job.state.is_running)
+
+    async def _submit(
+        self, owner: str, spec: TrainingSpec, limits: JobLimits = NO_LIMITS
+    ) -> TrainingJob:
         check_preflight(await self._preflight(owner, spec, False), spec)
         first = None
         if spec.checkpoint_from is not None:
             first = self._record(owner, spec.checkpoint_from).job.checkpoint
             if first is None:
                 raise InvalidRequest("that job has no whole checkpoint.", field="checkpoint_from")
+        # From here on nothing is waited for: no other job comes in between.
+        check_quota(spec, self._jobs_of(owner), limits)
         id = new_id(spec.name)
         job = TrainingJob(
             id=id,
@@ -216,11 +227,12 @@ class MemoryBackend(Backend):
         self._launch()
         return record.job
 
-    async def _resume(self, owner: str, id: str) -> TrainingJob:
+    async def _resume(self, owner: str, id: str, limits: JobLimits = NO_LIMITS) -> TrainingJob:
         record = self._record(owner, id)
         if not record.job.state.is_resumable:
             return record.job
         time_left(record.job.spec, record.job.ran)
+        check_quota(record.job.spec, self._jobs_of(owner), limits)
         now = self._clock()
         start = next_start(record.job.attempt + 1, record.job.checkpoint)
         record.say(now, "Resumed", f"{owner} resumed it. {start}")
@@ -245,7 +257,7 @@ class MemoryBackend(Backend):
     async def _checkpoints(self, owner: str, id: str) -> tuple[Checkpoint, ...]:
         return tuple(self._record(owner, id).checkpoints)
 
-    async def _capacity(self, owner: str, gpus: int | None) -> Capacity:
+    async def _capacity(self, owner: str, gpus: int | None, target: str | None) -> Capacity:
         return Capacity.of(owner, len(self._gpus.uuids), self._holders().values(), gpus)
 
     async def _lend(self, owner: str, lab: str, lend: bool) -> None:
@@ -260,32 +272,27 @@ class MemoryBackend(Backend):
             raise NotFound("there is no such job.")
         return record
 
+    def _jobs_of(self, owner: str) -> list[TrainingJob]:
+        return [r.job for r in self._records.values() if r.job.owner == owner]
+
     def _holders(self) -> dict[str, Holder]:
         return self._gpus.holders({u: r.holder for r in self._records.values() for u in r.gpus})
 
     def _launch(self) -> None:
         """Start what fits, in the order of the line; tell the others their place and why."""
         now = self._clock()
-        waiting = line(
-            Ticket(r.job.id, r.job.owner, r.since, r.job.spec.priority)
-            for r in self._records.values()
-            if r.job.state is JobState.PENDING
-        )
+        waiting = line(r.ticket for r in self._records.values() if r.job.state is JobState.PENDING)
         room = Room(len(self._gpus.uuids), (), self.cpus, ())
         place = 0
         for ticket in waiting:
             record = self._records[ticket.id]
             held = self._holders()
             room.held = held.values()
-            room.busy = [
-                (r.holder, cpu_wish(r.job.spec, self.cpus))
-                for r in self._records.values()
-                if r.runs
-            ]
+            runs = [r for r in self._records.values() if r.runs]
+            room.busy = [(r.holder, cpu_wish(r.job.spec, self.cpus)) for r in runs]
             if reason := room.refusal(record.job, now - record.since):
                 place += 1
-                update = {"reason": reason, "position": place}
-                record.job = record.job.model_copy(update=update)
+                record.refuse(reason, place)
             else:
                 free = self._gpus.usable(record.job.owner, held)
                 record.gpus = tuple(free[: record.job.spec.gpus])

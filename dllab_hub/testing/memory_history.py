@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ..backends.history import History
 from ..backends.notices import Notices
 from ..errors import Conflict
 from ..specs import (
+    Alert,
     Annotation,
     Delivery,
     Imported,
@@ -108,11 +109,15 @@ class MemoryNotices(Notices):
     Attributes:
         sent: ``(owner, kind)`` of each test.
         broken: Ways by which nothing arrives.
+        told: Alerts, as they were then.
+        told_to: Who was told of each of them; the administrator has an empty name.
     """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
         self.broken: set[By] = set()
+        self.told: list[Alert] = []
+        self.told_to: list[frozenset[str]] = []
         self._settings: dict[str, NoticeSettings] = {}
 
     async def settings(self, owner: str) -> NoticeSettings:
@@ -135,6 +140,12 @@ class MemoryNotices(Notices):
         )
         self._settings[owner] = kept
         return kept.model_copy(update={"secret": secret})
+
+    async def tell(self, alert: Alert, people: Collection[str] | None = None) -> frozenset[str]:
+        """Remember it."""
+        self.told.append(alert)
+        self.told_to.append(frozenset({alert.owner, ""} if people is None else people))
+        return self.told_to[-1]
 
     async def test(self, owner: str) -> NoticeSettings:
         """Remember a test."""

@@ -108,7 +108,7 @@ class MemoryInsight(Insight):
     async def _quote(self, owner: str, spec: TrainingSpec) -> Quote:
         page = await self._backend.list(owner, limit=500)
         waiting = [job for job in page.jobs if job.state is JobState.PENDING]
-        capacity = await self._backend.capacity(owner, spec.gpus)
+        capacity = await self._backend.capacity(owner, spec.gpus, spec.target)
         used = await self._used(owner)
         return quote(spec, capacity=capacity, ahead=len(waiting), used=used)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ..backends.order import Ticket
 from ..backends.replicas import replica_names
 from ..errors import NotFound
 from ..specs import (
@@ -50,6 +51,15 @@ class Record:
         """As who it holds GPUs."""
         job = self.job
         return Holder(kind="job", owner=job.owner, name=job.spec.name, id=job.id)
+
+    @property
+    def ticket(self) -> Ticket:
+        """Its place in the line."""
+        return Ticket(self.job.id, self.job.owner, self.since, self.job.spec.priority)
+
+    def refuse(self, reason: str, place: int) -> None:
+        """It has to wait."""
+        self.job = self.job.model_copy(update={"reason": reason, "position": place})
 
     @property
     def _is_over(self) -> bool:

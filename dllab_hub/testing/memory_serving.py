@@ -3,49 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
+import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from ..backends.serving import Call, Reply, Serving
-from ..errors import InvalidRequest, NotFound, Unavailable
-from ..names import check_name
+from ..backends.calls import Call, Reply
+from ..errors import Conflict, InvalidRequest, NotFound, Unavailable
 from ..specs import (
+    Canary,
     Deployment,
     DeploymentPage,
-    DeploymentReplica,
     DeploymentSpec,
     DeploymentState,
     Event,
     LogChunk,
-    Model,
-    ModelPage,
-    ModelVersion,
     ReplicaState,
     Tensor,
     Traffic,
 )
+from .memory_answers import answer, reply
+from .memory_deployment import DeploymentRecord
+from .memory_models import MemoryModels, page
 
 __all__ = ("MemoryServing",)
 
-#: What every ONNX file begins with: the field ``ir_version``.
-_ONNX = b"\x08"
-_JSON = {"content-type": "application/json"}
+_IDLE = "no replica: the next request starts one."
 
 
-@dataclass
-class _Record:
-    deployment: Deployment
-    number: int = 0  # Of the newest replica; none is used twice.
-    logs: dict[str, bytearray] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-
-
-class MemoryServing(Serving):
+class MemoryServing(MemoryModels):
     """Keeps models and deployments in memory. Replicas are ready at once; a model gives back what
     it was given.
 
@@ -60,6 +45,7 @@ class MemoryServing(Serving):
         outputs: Of every model that is published.
         example: Of every model that is published.
         clock: Seconds since the epoch.
+        draw: A number from 0 up to 1, by which a request goes to a canary or not.
     """
 
     def __init__(
@@ -69,19 +55,18 @@ class MemoryServing(Serving):
         outputs: Sequence[Tensor] = (Tensor(name="y", datatype="FP32", shape=(None, 64)),),
         example: str = "",
         clock: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
     ) -> None:
-        self._inputs, self._outputs = tuple(inputs), tuple(outputs)
-        self._example = example
-        self._clock = clock
-        self._published: dict[tuple[str, str], list[ModelVersion]] = {}
-        self._records: dict[tuple[str, str], _Record] = {}
+        super().__init__(inputs, outputs, example, clock)
+        self._draw = draw
+        self._records: dict[tuple[str, str], DeploymentRecord] = {}
 
     # What a test does to deployments.
 
     def fail(self, owner: str, name: str, reason: str) -> Deployment:
         """Every replica has ended by itself: nothing answers until `recover`."""
         record = self._record(owner, name)
-        return self._change(record, DeploymentState.FAILED, ReplicaState.FAILED, reason)
+        return record.change(DeploymentState.FAILED, ReplicaState.FAILED, reason)
 
     def recover(self, owner: str, name: str) -> Deployment:
         """The replicas were started again and answer."""
@@ -90,56 +75,34 @@ class MemoryServing(Serving):
             replica.model_copy(update={"restarts": replica.restarts + 1})
             for replica in record.deployment.replicas
         )
-        record.deployment = record.deployment.model_copy(update={"replicas": replicas})
-        return self._change(record, DeploymentState.READY, ReplicaState.READY)
+        record.update(replicas=replicas)
+        return record.change(DeploymentState.READY, ReplicaState.READY)
+
+    def idle(self, owner: str, name: str) -> Deployment:
+        """Nobody has asked for long: it has no replica until somebody does."""
+        record = self._record(owner, name)
+        record.update(wished=0, replicas=())
+        return record.change(DeploymentState.IDLE, ReplicaState.DRAINING, _IDLE)
+
+    def misbehave(
+        self, owner: str, name: str, version: int, *, fails: bool = False, seconds: float = 0.0
+    ) -> None:
+        """From now on a version answers with 500, or takes so long, or neither."""
+        record = self._record(owner, name)
+        (record.broken.add if fails else record.broken.discard)(version)
+        record.slow[version] = seconds
 
     def write_log(self, owner: str, name: str, replica: str, text: str) -> None:
         """Append to the log of a replica, or of the ``balancer``."""
         self._record(owner, name).logs[replica].extend(text.encode())
 
-    # Models.
-
-    async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
-        data = await asyncio.to_thread(file.read_bytes)
-        if not data.startswith(_ONNX):
-            raise InvalidRequest("the file is not an ONNX model.", field="model")
-        versions = self._published.setdefault((owner, model), [])
-        made = ModelVersion(
-            model=model,
-            version=len(versions) + 1,
-            inputs=self._inputs,
-            outputs=self._outputs,
-            size=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            example=self._example,
-            created=self._clock(),
-        )
-        versions.insert(0, made)
-        return made
-
-    async def _models(self, owner: str, limit: int, after: str | None) -> ModelPage:
-        names, following = _page([n for o, n in self._published if o == owner], limit, after)
-        models = tuple(
-            Model(name=name, owner=owner, versions=tuple(self._published[owner, name]))
-            for name in names
-        )
-        return ModelPage(models=models, next=following)
-
-    async def _versions(self, owner: str, model: str) -> tuple[ModelVersion, ...]:
-        versions = self._published.get((owner, model))
-        if not versions:
-            raise NotFound("there is no such model.")
-        return tuple(versions)
-
-    # Deployments.
+    # Verbs.
 
     async def _deploy(self, owner: str, spec: DeploymentSpec) -> Deployment:
         versions = self._published.get((owner, spec.model))
         if not versions:
             raise InvalidRequest("there is no such model.", field="model")
-        version = spec.version or versions[0].version
-        if version > versions[0].version:
-            raise InvalidRequest(f"there are {len(versions)} versions.", field="version")
+        version = self._known(owner, spec.model, spec.version or versions[0].version)
         now = self._clock()
         record = self._records.get((owner, spec.name))
         made = Deployment(
@@ -148,23 +111,37 @@ class MemoryServing(Serving):
             spec=spec,
             version=version,
             state=DeploymentState.STARTING,
+            wished=_at_first(spec),
             traffic=Traffic(),
             created=now,
             updated=now,
         )
         if record is None:
-            record = self._records[owner, spec.name] = _Record(made, logs={"balancer": bytearray()})
+            record = self._records[owner, spec.name] = DeploymentRecord(made, self._clock)
         else:
-            kept = {"created": record.deployment.created, "traffic": record.deployment.traffic}
+            before = record.deployment
+            same = before.spec.model == spec.model
+            if not same:
+                for each in before.versions:  # Numbers of another model.
+                    record.forget(each.version)
+            previous = before.version if same and before.version != version else before.previous
+            kept = {
+                "created": before.created,
+                "traffic": before.traffic,
+                "previous": previous if same else None,
+            }
             record.deployment = made.model_copy(update=kept)
-        self._say(record, "Deployed", f"version {version} of {spec.model}.")
-        return self._fill(record, ())
+        record.say("Deployed", f"version {version} of {spec.model}.")
+        return record.fill(())
 
     async def _get(self, owner: str, name: str) -> Deployment:
         return self._record(owner, name).deployment
 
+    async def live(self) -> tuple[Deployment, ...]:
+        return tuple(record.deployment for record in self._records.values())
+
     async def _list(self, owner: str, limit: int, after: str | None) -> DeploymentPage:
-        names, following = _page([n for o, n in self._records if o == owner], limit, after)
+        names, following = page([n for o, n in self._records if o == owner], limit, after)
         return DeploymentPage(
             deployments=tuple(self._records[owner, name].deployment for name in names),
             next=following,
@@ -173,10 +150,68 @@ class MemoryServing(Serving):
     async def _scale(self, owner: str, name: str, replicas: int) -> Deployment:
         record = self._record(owner, name)
         there = record.deployment
+        bounds = there.spec.autoscale
+        if bounds is not None and not bounds.min <= replicas <= bounds.max:
+            raise InvalidRequest(
+                f"must be from {bounds.min} to {bounds.max}: so it is to scale by itself.",
+                hint="Deploy it again with other bounds, or without any.",
+                field="replicas",
+            )
         spec = there.spec.model_copy(update={"replicas": replicas})
-        record.deployment = there.model_copy(update={"spec": spec, "updated": self._clock()})
-        self._say(record, "Scaled", f"{replicas} replicas.")
-        return self._fill(record, there.replicas[-replicas:])
+        record.update(spec=spec, wished=replicas, updated=self._clock())
+        record.say("Scaled", f"{replicas} replicas.")
+        return record.fill(there.replicas)
+
+    async def _canary(self, owner: str, name: str, canary: Canary) -> Deployment:
+        record = self._record(owner, name)
+        there = record.deployment
+        self._known(owner, there.spec.model, canary.version)
+        if canary.version == there.version:
+            raise Conflict(
+                f"version {canary.version} serves already.",
+                hint="A canary is another version of the same model.",
+                field="version",
+            )
+        if there.canary is None or there.canary.version != canary.version:
+            record.forget(canary.version)
+        record.update(canary=canary, updated=self._clock())
+        part = f"{canary.percent}% of the requests"
+        record.say("Canary", f"version {canary.version} gets {part}.")
+        return record.fill(there.replicas)
+
+    async def _promote(self, owner: str, name: str) -> Deployment:
+        record = self._record(owner, name)
+        canary = record.deployment.canary
+        if canary is None:
+            raise Conflict("there is no canary.", hint="Start one with another version first.")
+        return self._serve(record, "Promoted", canary.version)
+
+    async def _rollback(self, owner: str, name: str) -> Deployment:
+        record = self._record(owner, name)
+        there = record.deployment
+        if there.canary is not None:
+            record.update(updated=self._clock())
+            return record.end_canary(f"version {there.canary.version} gets nothing more.")
+        if there.previous is None:
+            raise Conflict(
+                "there is no canary, and no other version was served before.",
+                hint="Deploy the version that is to serve.",
+            )
+        return self._serve(record, "RolledBack", there.previous)
+
+    def _serve(self, record: DeploymentRecord, reason: str, version: int) -> Deployment:
+        """One version answers everything; the one that did can be brought back."""
+        there = record.deployment
+        spec = there.spec.model_copy(update={"version": version})
+        record.update(
+            spec=spec,
+            version=version,
+            canary=None,
+            previous=there.version,
+            updated=self._clock(),
+        )
+        record.say(reason, f"version {version} answers everything, in place of {there.version}.")
+        return record.fill(there.replicas)
 
     async def _delete(self, owner: str, name: str) -> None:
         self._record(owner, name)
@@ -186,7 +221,7 @@ class MemoryServing(Serving):
         self, owner: str, name: str, replica: str | None, offset: int, limit: int
     ) -> LogChunk:
         record = self._record(owner, name)
-        newest = record.deployment.replicas[-1].name
+        newest = next(reversed(record.logs))
         log = record.logs.get(replica or newest)
         if log is None:
             raise NotFound(f"the logs are {', '.join(record.logs)}.", field="replica")
@@ -206,89 +241,54 @@ class MemoryServing(Serving):
 
     async def _call(self, owner: str, name: str, call: Call) -> Reply:
         record = self._record(owner, name)
+        version = self._drawn(record, call.version)
+        if record.deployment.state is DeploymentState.IDLE:
+            record.update(wished=1)
+            record.say("Woken", "a request starts the first replica.")
+            record.fill(())
         if not record.deployment.ready:
             raise Unavailable(record.deployment.reason, hint="Look at the deployment's logs.")
-        reply = _answer(name, call)
-        traffic = record.deployment.traffic or Traffic()
-        seen = {
-            "requests": traffic.requests + 1,
-            "rejected": traffic.rejected + (400 <= reply.status < 500),
-            "failed": traffic.failed + (reply.status >= 500),
-            "latency": 0.0,
-        }
-        now = record.deployment.model_copy(update={"traffic": traffic.model_copy(update=seen)})
-        record.deployment = now
-        version = {"x-model-version": str(now.version)}
-        return Reply(reply.status, reply.body, {**reply.headers, **version})
+        began = time.perf_counter()
+        await asyncio.sleep(record.slow.get(version, 0.0))
+        broken = reply(500, {"error": f"version {version} is broken."})
+        said = broken if version in record.broken else answer(name, call)
+        record.count(version, said.status, time.perf_counter() - began)
+        return Reply(said.status, said.body, {**said.headers, "x-model-version": str(version)})
 
     # Inside.
 
-    def _record(self, owner: str, name: str) -> _Record:
+    def _record(self, owner: str, name: str) -> DeploymentRecord:
         record = self._records.get((owner, name))
         if record is None:
             raise NotFound("there is no such deployment.")
         return record
 
-    def _fill(self, record: _Record, kept: Sequence[DeploymentReplica]) -> Deployment:
-        """As many replicas as are wished for: these and new ones."""
-        replicas = list(kept)
-        while len(replicas) < record.deployment.spec.replicas:
-            record.number += 1
-            name = f"replica-{record.number}"
-            record.logs[name] = bytearray(f"{name} serves {record.deployment.name}.\n".encode())
-            replicas.append(
-                DeploymentReplica(
-                    name=name,
-                    version=record.deployment.version,
-                    state=ReplicaState.READY,
-                    started=self._clock(),
+    def _known(self, owner: str, model: str, version: int) -> int:
+        count = len(self._published[owner, model])
+        if version > count:
+            raise InvalidRequest(f"there are {count} versions.", field="version")
+        return version
+
+    def _drawn(self, record: DeploymentRecord, asked: int | None) -> int:
+        """Which version answers: the one that is asked, or by lot."""
+        there = record.deployment
+        serving = [each.version for each in there.versions]
+        if asked is not None:
+            if asked not in serving:
+                those = " and ".join(map(str, serving))
+                raise InvalidRequest(
+                    f"version {asked} does not serve here.",
+                    hint=f"Those that do: {those}.",
+                    field="version",
                 )
-            )
-        record.deployment = record.deployment.model_copy(update={"replicas": tuple(replicas)})
-        return self._change(record, DeploymentState.READY, ReplicaState.READY)
-
-    def _change(
-        self, record: _Record, state: DeploymentState, of_each: ReplicaState, reason: str = ""
-    ) -> Deployment:
-        replicas = tuple(
-            replica.model_copy(update={"state": of_each, "reason": reason})
-            for replica in record.deployment.replicas
-        )
-        ready = len(replicas) if of_each is ReplicaState.READY else 0
-        change = {"state": state, "reason": reason, "replicas": replicas, "ready": ready}
-        record.deployment = record.deployment.model_copy(update=change)
-        self._say(record, state.value.capitalize(), reason or f"{ready} replicas answer.")
-        return record.deployment
-
-    def _say(self, record: _Record, reason: str, message: str) -> None:
-        record.events.append(Event(time=self._clock(), reason=reason, message=message))
+            return asked
+        canary = there.canary
+        by_lot = canary is not None and self._draw() * 100 < canary.percent
+        return serving[-1] if by_lot else there.version
 
 
-def _page(names: list[str], limit: int, after: str | None) -> tuple[list[str], str | None]:
-    if after is not None:
-        check_name(after, "next")
-    found = sorted(name for name in names if after is None or name > after)
-    return found[:limit], found[limit - 1] if len(found) > limit else None
-
-
-def _answer(name: str, call: Call) -> Reply:
-    """What a model server with a model that gives back its input says."""
-    if call.method == "GET" and call.path == f"v2/models/{name}/ready":
-        return _reply(200, {"name": name, "ready": True})
-    keys = {f"v1/models/{name}:predict": "instances", f"v2/models/{name}/infer": "inputs"}
-    key = keys.get(call.path) if call.method == "POST" else None
-    if key is None:
-        return _reply(404, {"error": "there is nothing at this address of the model."})
-    try:
-        given = json.loads(call.body)[key]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return _reply(400, {"error": f"the body must be a JSON object with {key}."})
-    if not isinstance(given, list) or not given:
-        return _reply(400, {"error": f"{key} must be a list with something in it."})
-    if key == "instances":
-        return _reply(200, {"predictions": given})
-    return _reply(200, {"model_name": name, "outputs": given})
-
-
-def _reply(status: int, body: dict[str, Any]) -> Reply:
-    return Reply(status, json.dumps(body).encode(), _JSON)
+def _at_first(spec: DeploymentSpec) -> int:
+    """Replicas of a new deployment."""
+    if spec.autoscale is None:
+        return spec.replicas
+    return min(max(spec.replicas, spec.autoscale.min), spec.autoscale.max)

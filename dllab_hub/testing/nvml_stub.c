@@ -18,8 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SUCCESS, UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED,
-       DRIVER_NOT_LOADED = 9, FUNCTION_NOT_FOUND = 13 };
+enum { SUCCESS, UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NOT_FOUND = 6, TOO_SMALL = 7,
+       DRIVER_NOT_LOADED = 9, TIMEOUT = 10, FUNCTION_NOT_FOUND = 13 };
+enum { WORDS = 4096 }; /* Of one line of nvml.conf; a list of processes may be long. */
 
 static long started = -1; /* The `driver_loads` at which nvmlInit succeeded; -1 before. */
 static char elsewhere[4096];
@@ -45,7 +46,7 @@ static void path_of(char *to, size_t size, const char *name) {
 
 /* The text after `key ` in nvml.conf; 0 when there is no such line. */
 static int lookup(const char *conf, const char *key, char *value, size_t size) {
-    char line[256];
+    char line[WORDS];
     size_t length = strlen(key);
     int found = 0;
     for (const char *at = steady; at && *at; at = strchr(at, '\n') + 1) {
@@ -68,7 +69,7 @@ static int lookup(const char *conf, const char *key, char *value, size_t size) {
 }
 
 static long number(const char *conf, const char *key, long otherwise) {
-    char value[256];
+    char value[WORDS];
     return lookup(conf, key, value, sizeof value) ? strtol(value, NULL, 10) : otherwise;
 }
 
@@ -117,19 +118,32 @@ static int enter(const char *name, char *conf, size_t size, long gpu) {
     return (int)number(conf, key, SUCCESS);
 }
 
-/* One value of a GPU; a missing line or `none` means the driver does not tell it. */
+/* A handle is the number of a GPU and one; of a slice, with its number and one above that. */
+static long gpu_of(void *handle) { return ((long)(intptr_t)handle & 0xffff) - 1; }
+
+static long slice_of(void *handle) { return ((long)(intptr_t)handle >> 16) - 1; }
+
+static void key_of(void *handle, const char *what, char *key, size_t size) {
+    if (slice_of(handle) < 0) snprintf(key, size, "%ld.%s", gpu_of(handle), what);
+    else snprintf(key, size, "%ld:%ld.%s", gpu_of(handle), slice_of(handle), what);
+}
+
+/* One value of a GPU or a slice; a missing line or `none` means the driver does not tell it. */
 static int gpu_value(const char *name, void *handle, const char *what, char *value, size_t size) {
     char conf[4096], key[64];
-    long gpu = (long)(intptr_t)handle - 1;
-    int code = enter(name, conf, sizeof conf, gpu);
+    int code = enter(name, conf, sizeof conf, gpu_of(handle));
+    if (!code && slice_of(handle) >= 0) {
+        key_of(handle, "error", key, sizeof key);
+        code = (int)number(conf, key, SUCCESS);
+    }
     if (code) return code;
-    snprintf(key, sizeof key, "%ld.%s", gpu, what);
+    key_of(handle, what, key, sizeof key);
     if (!lookup(conf, key, value, size) || !strcmp(value, "none")) return NOT_SUPPORTED;
     return SUCCESS;
 }
 
 static int gpu_number(const char *name, void *handle, const char *what, unsigned *to) {
-    char value[256];
+    char value[WORDS];
     int code = gpu_value(name, handle, what, value, sizeof value);
     if (!code) *to = (unsigned)strtoul(value, NULL, 10);
     return code;
@@ -190,7 +204,7 @@ int nvmlDeviceGetName(void *handle, char *to, unsigned size) {
 }
 
 int nvmlDeviceGetMemoryInfo(void *handle, uint64_t *memory) { /* total, free, used */
-    char value[256];
+    char value[WORDS];
     int code = gpu_value("nvmlDeviceGetMemoryInfo", handle, "memory", value, sizeof value);
     char *rest = value;
     if (code) return code;
@@ -252,9 +266,9 @@ int nvmlDeviceGetMaxPcieLinkWidth(void *handle, unsigned *to) {
     return gpu_number("nvmlDeviceGetMaxPcieLinkWidth", handle, "pcie_width", to);
 }
 
-int nvmlDeviceGetPcieThroughput(void *handle, int counter, unsigned *to) { /* KiB/s */
-    (void)counter;
-    return gpu_number("nvmlDeviceGetPcieThroughput", handle, "pcie", to);
+int nvmlDeviceGetPcieThroughput(void *handle, int counter, unsigned *to) { /* KiB/s; 0: sent */
+    return gpu_number("nvmlDeviceGetPcieThroughput", handle,
+                      counter ? "pcie_received" : "pcie", to);
 }
 
 int nvmlDeviceGetNvLinkVersion(void *handle, unsigned link, unsigned *to) {
@@ -262,14 +276,204 @@ int nvmlDeviceGetNvLinkVersion(void *handle, unsigned link, unsigned *to) {
     return gpu_number("nvmlDeviceGetNvLinkVersion", handle, "nvlink", to);
 }
 
+int nvmlDeviceGetClockInfo(void *handle, int clock, unsigned *to) { /* MHz; 1: SM, 2: memory */
+    return gpu_number("nvmlDeviceGetClockInfo", handle, clock == 2 ? "memory_clock" : "clock", to);
+}
+
+static int reasons(const char *name, void *handle, uint64_t *to) {
+    char value[WORDS];
+    int code = gpu_value(name, handle, "throttle", value, sizeof value);
+    if (!code) *to = strtoull(value, NULL, 0);
+    return code;
+}
+
+int nvmlDeviceGetCurrentClocksEventReasons(void *handle, uint64_t *to) {
+    char conf[4096];
+    path_of(conf, sizeof conf, "nvml.conf");
+    if (!number(conf, "event_reasons", 1)) return FUNCTION_NOT_FOUND;
+    return reasons("nvmlDeviceGetCurrentClocksEventReasons", handle, to);
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *handle, uint64_t *to) {
+    return reasons("nvmlDeviceGetCurrentClocksThrottleReasons", handle, to);
+}
+
+/* Up to `count` numbers of one line. */
+static int gpu_numbers(const char *name, void *handle, const char *what, uint64_t *to, int count) {
+    char value[WORDS], *rest = value;
+    int code = gpu_value(name, handle, what, value, sizeof value);
+    for (int i = 0; i < count && !code; i++) to[i] = strtoull(rest, &rest, 10);
+    return code;
+}
+
+int nvmlDeviceGetTotalEccErrors(void *handle, int kind, int since, uint64_t *to) {
+    uint64_t both[2]; /* `ecc CORRECTED UNCORRECTED` */
+    (void)since;
+    int code = gpu_numbers("nvmlDeviceGetTotalEccErrors", handle, "ecc", both, 2);
+    if (!code) *to = both[kind == 1];
+    return code;
+}
+
+int nvmlDeviceGetRemappedRows(void *handle, unsigned *corrected, unsigned *uncorrected,
+                              unsigned *pending, unsigned *failed) {
+    uint64_t all[4];
+    int code = gpu_numbers("nvmlDeviceGetRemappedRows", handle, "remapped", all, 4);
+    if (code) return code;
+    *corrected = (unsigned)all[0], *uncorrected = (unsigned)all[1];
+    *pending = (unsigned)all[2], *failed = (unsigned)all[3];
+    return SUCCESS;
+}
+
+struct process { unsigned pid; uint64_t memory; unsigned instance, compute; };
+
+/* `processes PID:BYTES PID:BYTES`; BYTES may be `none`. */
+static int processes(const char *name, void *handle, const char *what, unsigned *count,
+                     struct process *to) {
+    char value[WORDS], *rest = value, *end;
+    unsigned room = *count, found = 0;
+    int code = gpu_value(name, handle, what, value, sizeof value);
+    if (code) return code;
+    for (;; found++) {
+        unsigned long pid = strtoul(rest, &end, 10);
+        if (end == rest) break;
+        rest = *end == ':' ? end + 1 : end;
+        uint64_t memory = strtoull(rest, &end, 10);
+        if (end == rest) memory = UINT64_MAX, end = rest + strcspn(rest, " ");
+        rest = end;
+        if (to && found < room) to[found] = (struct process){(unsigned)pid, memory, ~0u, ~0u};
+    }
+    *count = found;
+    return found > (to ? room : 0) ? TOO_SMALL : SUCCESS;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *to) {
+    return processes("nvmlDeviceGetComputeRunningProcesses_v3", handle, "processes", count, to);
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *count, struct process *to) {
+    return processes("nvmlDeviceGetGraphicsRunningProcesses_v3", handle, "graphics", count, to);
+}
+
+int nvmlDeviceGetMPSComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *to) {
+    return processes("nvmlDeviceGetMPSComputeRunningProcesses_v3", handle, "mps", count, to);
+}
+
+int nvmlDeviceGetMigMode(void *handle, unsigned *now, unsigned *pending) {
+    int code = gpu_number("nvmlDeviceGetMigMode", handle, "mig", now);
+    if (!code) *pending = *now;
+    return code;
+}
+
+int nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *to) {
+    char value[WORDS];
+    *to = 7;
+    return gpu_value("nvmlDeviceGetMaxMigDeviceCount", handle, "mig", value, sizeof value);
+}
+
+int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **to) {
+    char conf[4096], key[64], value[WORDS];
+    int code = enter("nvmlDeviceGetMigDeviceHandleByIndex", conf, sizeof conf, gpu_of(handle));
+    void *slice = (void *)((intptr_t)handle | ((intptr_t)index + 1) << 16);
+    if (code) return code;
+    key_of(slice, "uuid", key, sizeof key);
+    if (!lookup(conf, key, value, sizeof value) || !strcmp(value, "none")) return NOT_FOUND;
+    *to = slice;
+    return SUCCESS;
+}
+
+struct attributes {
+    unsigned processors, copy, decoders, encoders, jpeg, flow, gpu_slices, compute_slices;
+    uint64_t memory_mb;
+};
+
+int nvmlDeviceGetAttributes_v2(void *handle, struct attributes *to) {
+    uint64_t all[3]; /* `attributes GPU_SLICES COMPUTE_SLICES MIB` */
+    int code = gpu_numbers("nvmlDeviceGetAttributes_v2", handle, "attributes", all, 3);
+    if (code) return code;
+    memset(to, 0, sizeof *to);
+    to->gpu_slices = (unsigned)all[0], to->compute_slices = (unsigned)all[1];
+    to->memory_mb = all[2];
+    return SUCCESS;
+}
+
+/* A set of events: those in `xids GPU:XID GPU:XID ...` that came after it was made. */
+struct events { long told; uint64_t watched; };
+
+struct event { void *device; uint64_t type, data; unsigned instance, compute; };
+
+/* The number of events so far; the one at `index` is put into `gpu` and `xid`. */
+static long event(const char *conf, long index, long *gpu, uint64_t *xid) {
+    char value[WORDS], *rest = value, *end;
+    long found = 0;
+    if (!lookup(conf, "xids", value, sizeof value)) return 0;
+    for (;; found++) {
+        long at = strtol(rest, &end, 10);
+        if (end == rest || *end != ':') return found;
+        uint64_t number = strtoull(end + 1, &rest, 10);
+        if (found == index) *gpu = at, *xid = number;
+    }
+}
+
+int nvmlEventSetCreate(struct events **to) {
+    char conf[4096];
+    long gpu;
+    uint64_t xid;
+    int code = enter("nvmlEventSetCreate", conf, sizeof conf, -1);
+    if (!code && !number(conf, "events", 1)) code = NOT_SUPPORTED;
+    if (code) return code;
+    *to = calloc(1, sizeof **to);
+    (*to)->told = event(conf, -1, &gpu, &xid);
+    return SUCCESS;
+}
+
+int nvmlDeviceRegisterEvents(void *handle, uint64_t types, struct events *set) {
+    char value[WORDS];
+    int code = gpu_value("nvmlDeviceRegisterEvents", handle, "events", value, sizeof value);
+    if (!code && types & 8) set->watched |= 1ull << gpu_of(handle); /* 8: critical Xid errors. */
+    return code;
+}
+
+int nvmlEventSetWait_v2(struct events *set, struct event *to, unsigned milliseconds) {
+    char conf[4096];
+    long gpu = -1;
+    uint64_t xid = 0;
+    int code = enter("nvmlEventSetWait_v2", conf, sizeof conf, -1);
+    if (code) return code;
+    while (event(conf, set->told, &gpu, &xid) > set->told) {
+        set->told++;
+        if (!(set->watched >> gpu & 1)) continue;
+        *to = (struct event){(void *)((intptr_t)gpu + 1), 8, xid, ~0u, ~0u};
+        return SUCCESS;
+    }
+    nap(milliseconds);
+    return TIMEOUT;
+}
+
+int nvmlEventSetFree(struct events *set) {
+    char conf[4096];
+    int code = enter("nvmlEventSetFree", conf, sizeof conf, -1);
+    free(set);
+    return code;
+}
+
 struct field { unsigned id, scope; int64_t time, took; unsigned type, code; uint64_t value; };
 
-int nvmlDeviceGetFieldValues(void *handle, int count, struct field *fields) { /* All are 0. */
-    char conf[4096];
-    int code = enter("nvmlDeviceGetFieldValues", conf, sizeof conf, (long)(intptr_t)handle - 1);
+int nvmlDeviceGetFieldValues(void *handle, int count, struct field *fields) {
+    char conf[4096], key[64], value[WORDS];
+    int code = enter("nvmlDeviceGetFieldValues", conf, sizeof conf, gpu_of(handle));
     for (int i = 0; i < count && !code; i++) {
-        fields[i].code = SUCCESS;
+        const char *what = fields[i].id == 138   ? "nvlink_sent" /* KiB since it was loaded */
+                           : fields[i].id == 139 ? "nvlink_received"
+                           : fields[i].id == 230 ? "recovery"
+                                                 : NULL;
+        fields[i].code = SUCCESS; /* Those that nobody sets are 0. */
+        fields[i].type = fields[i].id == 230 ? 1 : 3;
         fields[i].value = 0;
+        if (!what) continue;
+        key_of(handle, what, key, sizeof key);
+        if (!lookup(conf, key, value, sizeof value)) continue;
+        if (!strcmp(value, "none")) fields[i].code = NOT_SUPPORTED;
+        else fields[i].value = strtoull(value, NULL, 10);
     }
     return code;
 }

@@ -10,8 +10,24 @@ import ipywidgets
 
 from ..deployed import Deployed
 from ..errors import NotFound
-from ..specs import MAX_REPLICAS, DeploymentReplica, DeploymentState, ReplicaState
-from ..tables import age, deployment_text, traffic
+from ..specs import (
+    MAX_REPLICAS,
+    Deployment,
+    DeploymentReplica,
+    DeploymentState,
+    ReplicaState,
+    VersionTraffic,
+)
+from ..tables import (
+    age,
+    deployment_reason,
+    deployment_text,
+    duration,
+    scaling,
+    traffic,
+    version_name,
+    wanted,
+)
 from .live import Live
 from .log import Tail
 from .markup import link, log, note, state, state_cell, table
@@ -22,7 +38,8 @@ _LINES = 20
 
 
 class DeploymentView(Live):
-    """State, replicas, traffic, address and the end of a replica's log; scaling and deleting.
+    """State, versions, replicas, traffic, address and the end of a replica's log; scaling, ending a
+    canary and deleting.
 
     Args:
         deployed: The handle; the view keeps its ``info`` fresh.
@@ -48,10 +65,16 @@ class DeploymentView(Live):
     def _build(self) -> list[ipywidgets.Widget]:
         self._state, self._facts = ipywidgets.HTML(), ipywidgets.HTML()
         self._replicas, self._log = ipywidgets.HTML(), ipywidgets.HTML()
-        self._where = ipywidgets.HTML()
+        self._where, self._versions = ipywidgets.HTML(), ipywidgets.HTML()
         self._fewer = _button("−", "One replica less", lambda: self._scale(-1))
         self._more = _button("+", "One replica more", lambda: self._scale(1))
         self._count = ipywidgets.HTML()
+        self._promote = _button(
+            "Promote", "The canary answers all requests", lambda: self._do(self.deployed.promote)
+        )
+        self._back = _button(
+            "Roll back", "The canary answers nothing more", lambda: self._do(self.deployed.rollback)
+        )
         self._ask = _button("Delete", "Serve it no more", lambda: self._confirm(True))
         self._yes = _button("Yes, delete it", "The model stays", self._delete)
         self._yes.button_style = "danger"
@@ -59,10 +82,16 @@ class DeploymentView(Live):
         for narrow in (self._fewer, self._more):
             narrow.layout.width = "40px"
         self._buttons = ipywidgets.HBox(
-            [self._fewer, self._count, self._more, self._ask, self._yes, self._no]
+            [
+                *(self._fewer, self._count, self._more, self._promote, self._back),
+                *(self._ask, self._yes, self._no),
+            ]
         )
         self._confirm(False)
-        return [*(self._state, self._facts, self._where, self._replicas, self._log, self._buttons)]
+        return [
+            *(self._state, self._facts, self._where, self._versions),
+            *(self._replicas, self._log, self._buttons),
+        ]
 
     def _read(self) -> bool:
         try:
@@ -85,36 +114,44 @@ class DeploymentView(Live):
     def _draw(self) -> None:
         if self._gone:
             self._state.value = note(f"{self.deployed.name} is deleted; its model stays.")
-            self._facts.value = self._where.value = self._replicas.value = ""
-            self._log.value = ""
+            self._facts.value = self._where.value = self._versions.value = ""
+            self._replicas.value = self._log.value = ""
             self._buttons.layout.display = "none"
             return
         info = self.deployed.info
         now = time.time()
-        self._state.value = f"{state(info.state, info.reason)} {note(info.name)}"
+        self._state.value = f"{state(info.state, deployment_reason(info))} {note(info.name)}"
         facts = [
-            f"{info.ready} of {info.spec.replicas} ready",
+            f"{info.ready} of {wanted(info)} ready",
             f"version {info.version} of {info.spec.model}",
+            scaling(info),
             traffic(info.traffic),
         ]
         self._facts.value = note(" · ".join(fact for fact in facts if fact))
         self._where.value = link(info.url, info.url) or note(info.url)
+        self._versions.value = _versions(info)
         head = ("replica", "state", "version", "restarts", "age", "")
         rows = [_row(replica, now) for replica in info.replicas]
         self._replicas.value = table(head, rows) if rows else ""
         self._log.value = log(self._tail.text, _LINES)
-        wanted = info.spec.replicas
-        self._count.value = note(f"{wanted} replica{'' if wanted == 1 else 's'}")
+        count, (fewest, most) = info.wished, _bounds(info)
+        self._count.value = note(f"{count} replica{'' if count == 1 else 's'}")
         over = info.state is DeploymentState.DELETING
-        self._fewer.disabled = over or wanted <= 1
-        self._more.disabled = over or wanted >= MAX_REPLICAS
+        self._fewer.disabled = over or count <= fewest
+        self._more.disabled = over or count >= most
         self._ask.disabled = over
+        for button in (self._promote, self._back):
+            button.layout.display = "none" if info.canary is None else ""
+            button.disabled = over
 
     def _scale(self, by: int) -> None:
-        wanted = self.deployed.info.spec.replicas + by
-        if 1 <= wanted <= MAX_REPLICAS:
-            self._try(lambda: self.deployed.scale(wanted))
-            self._draw()
+        count, (fewest, most) = self.deployed.info.wished + by, _bounds(self.deployed.info)
+        if fewest <= count <= most:
+            self._do(lambda: self.deployed.scale(count))
+
+    def _do(self, act: Callable[[], object]) -> None:
+        self._try(act)
+        self._draw()
 
     def _confirm(self, asking: bool) -> None:
         self._ask.layout.display = "none" if asking else ""
@@ -130,6 +167,31 @@ def _button(name: str, tooltip: str, does: Callable[[], None]) -> ipywidgets.But
     button = ipywidgets.Button(description=name, tooltip=tooltip)
     button.on_click(lambda _: does())
     return button
+
+
+def _bounds(info: Deployment) -> tuple[int, int]:
+    """Fewest and most replicas that a person may wish for; with none nothing is wished for."""
+    bounds = info.spec.autoscale
+    return (1, MAX_REPLICAS) if bounds is None else (max(1, bounds.min), bounds.max)
+
+
+def _versions(info: Deployment) -> str:
+    """What each version does, where there is a canary."""
+    if info.canary is None or not info.versions:
+        return ""
+    head = ("version", "part", "ready", "requests", "failed", "p50", "p95", "p99")
+    return table(head, [_version(info, each) for each in info.versions])
+
+
+def _version(info: Deployment, seen: VersionTraffic) -> list[str]:
+    return [
+        version_name(info, seen.version),
+        f"{seen.percent}%",
+        f"{seen.ready}",
+        f"{seen.requests}",
+        f"{seen.failed}",
+        *("–" if each is None else duration(each) for each in (seen.p50, seen.p95, seen.p99)),
+    ]
 
 
 def _row(replica: DeploymentReplica, now: float) -> list[str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import ipywidgets
 
-from ..specs import Deployment
-from ..tables import deployments_text, duration
+from ..specs import Deployment, VersionTraffic
+from ..tables import deployments_text, duration, version_name, wanted
 from .live import Live
 from .markup import note, state_cell, table
 
@@ -55,7 +55,13 @@ class DeploymentList(Live):
             self._table.value = note("No deployments yet. Make one: %deploy net --example x")
             return
         head = ("deployment", "state", "model", "ready", "requests", "failed", "rate", "latency")
-        self._table.value = table(head, [_row(each) for each in self.deployments])
+        self._table.value = table(head, [row for each in self.deployments for row in _rows(each)])
+
+
+def _rows(deployment: Deployment) -> list[list[str]]:
+    """One for the deployment, and one for each version beside a canary."""
+    beside = deployment.versions if deployment.canary is not None else ()
+    return [_row(deployment), *(_version(deployment, each) for each in beside)]
 
 
 def _row(deployment: Deployment) -> list[str]:
@@ -68,6 +74,19 @@ def _row(deployment: Deployment) -> list[str]:
         deployment.name,
         state_cell(deployment.state),
         f"{deployment.spec.model}:{deployment.version}",
-        f"{deployment.ready}/{deployment.spec.replicas}",
+        f"{deployment.ready}/{wanted(deployment)}",
         *figures,
+    ]
+
+
+def _version(deployment: Deployment, seen: VersionTraffic) -> list[str]:
+    return [
+        "",
+        "",
+        version_name(deployment, seen.version),
+        f"{seen.ready}",
+        f"{seen.requests}",
+        f"{seen.failed}",
+        f"{seen.percent}%",
+        "–" if seen.p95 is None else f"p95 {duration(seen.p95)}",
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from ..specs import Gpu, GpuReport, GpuState
-from ..tables import gpus_text, held_by, size
+from ..tables import gpu_heat, gpu_holder, gpu_memory, gpu_power, gpu_wrong, gpus_text, process_text
 from .live import Live
 from .markup import bar, note, table
 
@@ -22,16 +22,18 @@ class GpuView(Live):
 
     Args:
         client: Whom to ask.
+        person: Who looks; other people's names, if they are told at all, are only added then.
     """
 
-    def __init__(self, client: Client, *, period: float = 1.0) -> None:
+    def __init__(self, client: Client, *, person: str = "", period: float = 1.0) -> None:
         # The sampler rests when nobody looks; a forgotten cell must not keep it awake for days.
         super().__init__(period=period, lasts=900)
         self._client = client
+        self._person = person
         self.report: GpuReport = client.gpus()
 
     def text(self) -> str:
-        return gpus_text(self.report)
+        return gpus_text(self.report, self._person)
 
     def _build(self) -> list[ipywidgets.Widget]:
         self._table, self._said = ipywidgets.HTML(), ipywidgets.HTML()
@@ -44,20 +46,24 @@ class GpuView(Live):
 
     def _draw(self) -> None:
         self._said.value = note(f"{self.report.message} {self.report.hint}".strip())
-        head = ("GPU", "name", "load", "memory", "temperature", "power", "")
+        head = ("GPU", "name", "load", "memory", "temperature", "power", "held by", "processes", "")
         rows = [self._row(gpu) for gpu in self.report.gpus]
-        self._table.value = table(head, rows) if rows else ""
+        # A column that has nothing to tell is left out.
+        used = [n for n in range(len(head)) if n < 7 or any(row[n] for row in rows)]
+        cells = [[row[n] for n in used] for row in rows]
+        self._table.value = table([head[n] for n in used], cells) if rows else ""
 
-    @staticmethod
-    def _row(gpu: Gpu) -> list[str]:
+    def _row(self, gpu: Gpu) -> list[str]:
         used, total = gpu.memory_used, gpu.memory_total
         share = used / total if used is not None and total else None
         return [
-            f"{gpu.index}",
-            gpu.name,
-            bar(gpu.utilization, f"{gpu.utilization or 0:.0%}"),
-            bar(share, f"{size(used or 0)} of {size(total or 0)}"),
-            "–" if gpu.temperature is None else f"{gpu.temperature} °C",
-            "–" if gpu.power is None else f"{gpu.power:.0f} W",
-            gpu.error or held_by(gpu.holder),
+            gpu.label,
+            f"slice {gpu.mig}" if gpu.mig else gpu.name,
+            bar(gpu.utilization, "" if gpu.utilization is None else f"{gpu.utilization:.0%}"),
+            gpu_memory(gpu) or "–" if share is None else bar(share, gpu_memory(gpu)),
+            gpu_heat(gpu).replace("C", "°C") or "–",
+            gpu_power(gpu) or "–",
+            gpu_holder(gpu, self._person),
+            "; ".join(process_text(each, self._person) for each in gpu.processes or ()),
+            "; ".join(gpu_wrong(gpu)),
         ]

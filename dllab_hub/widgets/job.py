@@ -21,6 +21,7 @@ from ..tables import (
     replica_facts,
     saved,
     time_left,
+    where,
 )
 from .chart import charts, lines_of
 from .live import Live
@@ -130,7 +131,7 @@ class JobView(Live):
         ran = "" if job.started is None else age((job.ended or now) - job.started)
         last = f"last checkpoint: {saved(job, now)}"
         tags = f"tags: {', '.join(job.tags)}" if job.tags else ""
-        facts = (attempt(job), place(job), last, ran, time_left(job, now), tags)
+        facts = (attempt(job), place(job), where(job), last, ran, time_left(job, now), tags)
         self._facts.value = note(" · ".join(fact for fact in facts if fact))
         self._replicas.value = _replicas(job)
         self._log.value = log(self._tail.text, _LINES)

@@ -63,6 +63,7 @@ class JobList(Live):
 
     def _draw(self) -> None:
         now = time.time()
+        several = any(job.spec.target for job in self.jobs)
         rows = [
             [
                 job.id,
@@ -71,12 +72,15 @@ class JobList(Live):
                 progress(job).removeprefix("step "),
                 saved(job, now),
                 age(now - job.created),
+                *([job.spec.target or ""] if several else []),
                 ", ".join(job.tags),
                 why(job),
             ]
             for job in self.jobs
         ]
-        head = ("job", "state", "workers", "step", "checkpoint", "age", "tags", "reason")
+        head = ["job", "state", "workers", "step", "checkpoint", "age", "tags", "reason"]
+        if several:
+            head.insert(6, "where")
         self._table.value = (
             table(head, rows) if rows else note("No such jobs." if self._where else "No jobs yet.")
         )

@@ -1,23 +1,17 @@
+import type { IAlertList } from './alertspecs';
+import type { IGpuReport, IHost } from './gpuspecs';
 import { HistoryApi } from './historyapi';
 import { at } from './path';
 import type { IIdle, ILabView, IRestart } from './labview';
 import type {
+  ICanary,
   IDeployment,
   IDeploymentPage,
   IDeploymentSpec,
   IModelPage,
   IModelVersion
 } from './serving';
-import type {
-  IBoard,
-  ICapacity,
-  ICatalog,
-  IEvent,
-  IGpuReport,
-  IJob,
-  IJobPage,
-  ILogChunk
-} from './specs';
+import type { IBoard, ICapacity, ICatalog, IEvent, IJob, IJobPage, ILogChunk } from './specs';
 import type { Send } from './tokens';
 import type { IPreflight, ITrainingSpec } from './trainspec';
 
@@ -46,9 +40,9 @@ export class LabApi {
     return this._send('catalog');
   }
 
-  /** What is free, and what a request for so many GPUs would meet. */
-  capacity(gpus: number | null = null): Promise<ICapacity> {
-    return this._send('capacity', { query: { gpus } });
+  /** What is free, and what a request for so many GPUs would meet; at the usual place for null. */
+  capacity(gpus: number | null = null, target: string | null = null): Promise<ICapacity> {
+    return this._send('capacity', { query: { gpus, target } });
   }
 
   gpus(): Promise<IGpuReport> {
@@ -58,6 +52,24 @@ export class LabApi {
   /** Let one's jobs use the GPUs of a lab of one's own, or no longer. */
   lend(lab: string, lend: boolean): Promise<ICapacity> {
     return this._send('gpus/lend', { method: 'PUT', body: { lab, lend } });
+  }
+
+  /** CPU, memory and disks of the machine or container. */
+  host(): Promise<IHost> {
+    return this._send('host');
+  }
+
+  alerts(): Promise<IAlertList> {
+    return this._send('alerts');
+  }
+
+  /** Tell nobody of an alert for so many minutes. */
+  async silence(id: string, minutes: number): Promise<void> {
+    await this._send(at('alerts', id, 'silence'), { method: 'PUT', body: { minutes } });
+  }
+
+  async unsilence(id: string): Promise<void> {
+    await this._send(at('alerts', id, 'silence'), { method: 'DELETE' });
   }
 
   jobs(limit: number, next: string | null = null): Promise<IJobPage> {
@@ -108,6 +120,11 @@ export class LabApi {
 
   async boards(): Promise<IBoard[]> {
     return (await this._send<{ tensorboards: IBoard[] }>('tensorboards')).tensorboards;
+  }
+
+  /** Who one is here, and where jobs run: `single-user`, `os-user` or `cluster`. */
+  status(): Promise<{ user: string; mode: string }> {
+    return this._send('status');
   }
 
   /** What was picked for this lab, and the ways into it. */
@@ -170,6 +187,21 @@ export class LabApi {
     return this._send(at('deployments', name, 'scale'), { method: 'POST', body: { replicas } });
   }
 
+  /** Have another version answer a part of the requests, or another part. */
+  canary(name: string, canary: ICanary): Promise<IDeployment> {
+    return this._send(at('deployments', name, 'canary'), { method: 'POST', body: canary });
+  }
+
+  /** Have the canary answer everything. */
+  promote(name: string): Promise<IDeployment> {
+    return this._send(at('deployments', name, 'promote'), { method: 'POST', body: {} });
+  }
+
+  /** Have the canary answer nothing more; without one, serve what was served before. */
+  rollback(name: string): Promise<IDeployment> {
+    return this._send(at('deployments', name, 'rollback'), { method: 'POST', body: {} });
+  }
+
   async deleteDeployment(name: string): Promise<void> {
     await this._send(at('deployments', name), { method: 'DELETE' });
   }
@@ -185,9 +217,9 @@ export class LabApi {
     return (await this._send<{ events: IEvent[] }>(at('deployments', name, 'events'))).events;
   }
 
-  /** The model's answer to a V1 or V2 request; both are JSON text. */
-  predict(name: string, text: string): Promise<string> {
+  /** The answer of the model, or of one version of it, to a V1 or V2 request; both are JSON text. */
+  predict(name: string, text: string, version: number | null = null): Promise<string> {
     const path = at('deployments', name, 'predict');
-    return this._send(path, { method: 'POST', body: text, as: 'text' });
+    return this._send(path, { method: 'POST', body: text, query: { version }, as: 'text' });
   }
 }

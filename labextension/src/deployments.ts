@@ -4,7 +4,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { LabFiles } from './files';
 import { ILab } from './lab';
 import { servingLabel } from './serveformat';
-import { MAX_REPLICAS } from './serving';
+import { type IDeployment, MAX_REPLICAS } from './serving';
 import { CommandIDs, PluginIDs } from './tokens';
 import { showLabError } from './view/cancel';
 import { confirmDelete } from './view/deletedialog';
@@ -55,7 +55,7 @@ export const deploymentsPlugin: JupyterFrontEndPlugin<void> = {
     const open = (name: string): MainAreaWidget<DeploymentTab> => {
       let tab = tabs.find(widget => widget.content.model.name === name);
       if (tab === undefined) {
-        const content = new DeploymentTab({ api, name, deployments, actions, trans });
+        const content = new DeploymentTab({ api, name, deployments, models, actions, trans });
         tab = new MainAreaWidget({ content });
         tab.toolbar.hide();
         tab.id = `dllab-deployment-${name}`;
@@ -98,13 +98,26 @@ export const deploymentsPlugin: JupyterFrontEndPlugin<void> = {
       }
     };
 
-    const create = (args: ReadonlyPartialJSONObject): MainAreaWidget<DeployFormTab> => {
+    const create = async (
+      args: ReadonlyPartialJSONObject
+    ): Promise<MainAreaWidget<DeployFormTab> | void> => {
+      const changed = typeof args.deployment === 'string' ? args.deployment : '';
+      let now: IDeployment | null = null;
+      if (changed) {
+        try {
+          now = await api.deployment(changed);
+        } catch (reason) {
+          return showLabError(trans.__('The deployment cannot be changed'), reason, trans);
+        }
+      }
       const deployed = ({ name }: { name: string }) => {
         tab.dispose();
         open(name);
       };
       const content = new DeployFormTab({ api, models, deployments, files, deployed, trans });
-      if (typeof args.model === 'string' && args.model) {
+      if (now !== null) {
+        content.form.take(now);
+      } else if (typeof args.model === 'string' && args.model) {
         content.form.set({ model: args.model });
       } else if (typeof args.path === 'string' && args.path) {
         content.form.set({ source: 'file', path: args.path });
@@ -124,7 +137,7 @@ export const deploymentsPlugin: JupyterFrontEndPlugin<void> = {
       }
       const tab = new MainAreaWidget({ content });
       tab.toolbar.hide();
-      tab.title.label = trans.__('New deployment');
+      tab.title.label = now === null ? trans.__('New deployment') : trans.__('Change %1', changed);
       tab.title.caption = trans.__('The form for a new deployment');
       tab.title.icon = deployIcon;
       shell.add(tab, 'main');
@@ -166,6 +179,7 @@ export const deploymentsPlugin: JupyterFrontEndPlugin<void> = {
         args: {
           type: 'object',
           properties: {
+            deployment: text(trans.__('Name of a deployment that is to be changed')),
             model: text(trans.__('Name of a published model')),
             path: text(trans.__('ONNX file, from the root of the files'))
           }

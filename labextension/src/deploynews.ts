@@ -18,6 +18,8 @@ export function tellDeployments(
   trans: TranslationBundle
 ): void {
   const told = new Map<string, string>();
+  // When each one that sleeps was wished for: that a request wakes it is no news.
+  const asleep = new Map<string, number>();
   const unsay = (name: string): void => {
     const id = told.get(name);
     told.delete(name);
@@ -32,8 +34,12 @@ export function tellDeployments(
   });
   deployments.turned.connect((_, turn: ITurn) => {
     const news = newsOf(turn.deployment, turn.before, trans);
-    const { name } = turn.deployment;
-    if (news === null || !wanted()) {
+    const { name, state, updated } = turn.deployment;
+    if (state === 'IDLE') {
+      asleep.set(name, updated);
+    }
+    const woke = state === 'READY' && asleep.get(name) === updated;
+    if (news === null || woke || !wanted()) {
       return;
     }
     unsay(name);

@@ -1,5 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { ICheckpoint, IHolder, IJob, JobState } from './specs';
+import type { IHolder } from './gpuspecs';
+import type { ICheckpoint, IJob, JobState } from './specs';
 import type { ISpec } from './trainspec';
 
 /** Bytes as GiB with one decimal, without the unit. */
@@ -154,6 +155,9 @@ export function holderLabel(holder: IHolder | null, trans: TranslationBundle): s
   const name = holder.name || holder.id;
   if (holder.kind === 'job') {
     return trans.__('held by job %1', name);
+  }
+  if (holder.kind === 'deployment') {
+    return trans.__('held by model %1', name);
   }
   if (holder.lent_to) {
     return trans.__('held by lab %1, lent to job %2', name, holder.lent_to.name);

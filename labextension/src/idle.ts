@@ -36,9 +36,17 @@ export const idlePlugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.release, {
       label: trans.__('Release GPUs…'),
       caption: trans.__('Restart this lab on the CPU, with the same files'),
-      describedBy: { args: { type: 'object', properties: {} } },
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: {
+            gpu: { type: 'string', description: trans.__('Name of the GPU that it is about') }
+          }
+        }
+      },
       isVisible: () => (model.idle?.gpus ?? 0) > 0,
-      execute: () => restarter.release(model.idle?.gpus ?? 0)
+      execute: ({ gpu }) =>
+        restarter.release(model.idle?.gpus ?? 0, typeof gpu === 'string' ? gpu : '')
     });
     for (const command of [CommandIDs.keep, CommandIDs.release]) {
       palette?.addItem({ command, category: trans.__('DL Lab') });

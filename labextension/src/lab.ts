@@ -2,9 +2,12 @@ import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import { Token } from '@lumino/coreutils';
 import { LabApi } from './api';
+import { insist } from './insist';
+import { AlertsModel } from './model/alerts';
 import { BoardsModel } from './model/boards';
 import { DeploymentsModel } from './model/deployments';
 import { GpusModel } from './model/gpus';
+import { HostModel } from './model/host';
 import { JobsModel } from './model/jobs';
 import { LogStream } from './model/logstream';
 import { ModelsModel } from './model/models';
@@ -17,6 +20,8 @@ import { type Address, DOMAIN, PluginIDs } from './tokens';
 export interface ILab {
   readonly api: LabApi;
   readonly gpus: GpusModel;
+  readonly alerts: AlertsModel;
+  readonly host: HostModel;
   readonly jobs: JobsModel;
   readonly boards: BoardsModel;
   readonly models: ModelsModel;
@@ -24,6 +29,10 @@ export interface ILab {
   /** The logs of jobs as they are written. */
   readonly logs: LogStream;
   readonly address: Address;
+  /** Resolves once it is known who one is here. */
+  readonly user: Promise<string>;
+  /** Resolves once it is known that no model can be served here; else never. */
+  readonly servesNothing: Promise<void>;
   readonly trans: TranslationBundle;
 }
 
@@ -42,15 +51,40 @@ export const labPlugin: JupyterFrontEndPlugin<ILab> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const { serverSettings } = app.serviceManager;
     const api = new LabApi(sender(serverSettings, trans));
+    const models = new ModelsModel(api);
+    const deployments = new DeploymentsModel(api);
+    const stream = new Stream(opener(serverSettings), 'gpus/stream');
+    const gpus = new GpusModel(api, stream);
+    const status = insist(() => api.status());
+    const user = status.then(found => {
+      gpus.user = found?.user ?? '';
+      return gpus.user;
+    });
+    const servesNothing = new Promise<void>(resolve => {
+      void status.then(found => {
+        if (found?.mode === 'cluster') {
+          models.dispose();
+          deployments.dispose();
+          resolve();
+        }
+      });
+    });
+    void insist(() => api.lab()).then(found => {
+      gpus.lab = found?.id ?? ''; // Without a hub there is no such lab.
+    });
     return {
       api,
-      gpus: new GpusModel(api, new Stream(opener(serverSettings), 'gpus/stream')),
+      gpus,
+      alerts: new AlertsModel(api, stream),
+      host: new HostModel(api),
       jobs: new JobsModel(api),
       boards: new BoardsModel(api),
-      models: new ModelsModel(api),
-      deployments: new DeploymentsModel(api),
+      models,
+      deployments,
       logs: new LogStream(new Stream(opener(serverSettings), 'logs/stream', document, null)),
       address: addresser(serverSettings),
+      user,
+      servesNothing,
       trans
     };
   }

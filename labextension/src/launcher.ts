@@ -17,11 +17,12 @@ export const launcherPlugin: JupyterFrontEndPlugin<void> = {
   description: 'Adds tiles of the lab to the launcher.',
   autoStart: true,
   requires: [ILab, ILauncher],
-  activate: (app, { api, boards, trans }: ILab, launcher: ILauncher) => {
+  activate: (app, { api, boards, servesNothing, trans }: ILab, launcher: ILauncher) => {
     const { commands } = app;
     const category = trans.__('DL Lab');
     launcher.add({ command: CommandIDs.train, category, rank: 0 });
-    launcher.add({ command: CommandIDs.deploy, category, rank: 1 });
+    const serving = launcher.add({ command: CommandIDs.deploy, category, rank: 1 });
+    void servesNothing.then(() => serving.dispose());
     const offer = () => {
       if (boards.boards.length > 0) {
         boards.changed.disconnect(offer);

@@ -2,6 +2,8 @@ import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { DisposableSet, type IDisposable } from '@lumino/disposable';
+import { alertActions } from './alertactions';
+import { tellAlerts } from './alertnews';
 import { tellDeployments } from './deploynews';
 import { ILab } from './lab';
 import type { IJob } from './specs';
@@ -10,11 +12,12 @@ import { CommandIDs, PluginIDs } from './tokens';
 export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
   id: PluginIDs.notifications,
   description:
-    'Tells when a training job ends or restarts, and when a model is served or no longer is.',
+    'Tells when a training job ends or restarts, when a model is served or no longer is, and of alerts.',
   autoStart: true,
   requires: [ILab],
   optional: [ISettingRegistry],
-  activate: (app, { deployments, jobs, trans }: ILab, registry: ISettingRegistry | null) => {
+  activate: (app, lab: ILab, registry: ISettingRegistry | null) => {
+    const { alerts, deployments, gpus, jobs, trans, user } = lab;
     let following: IDisposable | null = null;
 
     const tell = (
@@ -69,12 +72,23 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
       trans
     );
 
+    const { baseUrl } = app.serviceManager.serverSettings;
+    const show = () =>
+      void app.commands.execute(CommandIDs.open).then(() => {
+        document.querySelector('.jp-dllab-Alerts')?.scrollIntoView();
+      });
+    const actions = alertActions(app.commands, gpus, trans);
+    // An alert is told once: not before it is known whose it is.
+    void user.then(name =>
+      tellAlerts(alerts, name, baseUrl, () => following !== null, actions, show, trans)
+    );
+
     void app.restored.then(async () => {
       const settings = await registry?.load(PluginIDs.sidebar);
       const apply = () => {
         const wanted = settings?.get('notifications').composite !== false;
         if (wanted && following === null) {
-          following = DisposableSet.from([jobs.follow(), deployments.follow()]);
+          following = DisposableSet.from([jobs.follow(), deployments.follow(), alerts.follow()]);
         } else if (!wanted) {
           following?.dispose();
           following = null;

@@ -23,14 +23,24 @@ export class Restarter {
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** Ask, then restart the lab on the CPU; the page is loaded again when it is back. */
-  async release(gpus: number): Promise<void> {
+  /**
+   * Ask, then restart the lab on the CPU; the page is loaded again when it is back.
+   *
+   * @param gpus How many the lab has: all are given back.
+   * @param name Of the one that it is about; empty for none in particular.
+   */
+  async release(gpus: number, name = ''): Promise<void> {
     const trans = this._trans;
+    const what = trans.__(
+      'The lab is restarted on the CPU: kernels and terminals end, all files stay, and what is open is saved first. Jobs go on. Afterwards you can take back what is still free.'
+    );
+    const all = trans.__('Not only %1 is given back, but all %2 GPUs of this lab.', name, gpus);
     const { button } = await showDialog({
-      title: trans._n('Release the GPU of this lab?', 'Release the GPUs of this lab?', gpus),
-      body: trans.__(
-        'The lab is restarted on the CPU: kernels and terminals end, all files stay, and what is open is saved first. Jobs go on. Afterwards you can take back what is still free.'
-      ),
+      title:
+        name && gpus === 1
+          ? trans.__('Release %1 of this lab?', name)
+          : trans._n('Release the GPU of this lab?', 'Release the GPUs of this lab?', gpus),
+      body: name && gpus > 1 ? `${all} ${what}` : what,
       buttons: [
         Dialog.cancelButton({ label: trans.__('Not now') }),
         Dialog.warnButton({ label: trans._n('Release GPU', 'Release GPUs', gpus) })

@@ -1,16 +1,20 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { ago, count, size } from './format';
-import type {
-  DeploymentState,
-  IDeployment,
-  IModelVersion,
-  ITensor,
-  ITraffic,
-  ReplicaState
+import { ago, count, quantity, size } from './format';
+import {
+  type DeploymentState,
+  type IDeployment,
+  type IModelSource,
+  type IModelVersion,
+  type ITensor,
+  type ITraffic,
+  type ReplicaState,
+  wishedOf
 } from './serving';
 
 /** Fewer requests per second than this are none that is worth telling. */
 const QUIET = 0.05;
+/** Most numbers of a version that stand in a line. */
+const METRICS = 3;
 
 export function servingLabel(
   state: DeploymentState | ReplicaState,
@@ -27,6 +31,8 @@ export function servingLabel(
       return trans.__('Restarting');
     case 'DRAINING':
       return trans.__('Draining');
+    case 'IDLE':
+      return trans.__('Idle');
     case 'DELETING':
       return trans.__('Deleting');
     case 'FAILED':
@@ -42,8 +48,26 @@ export function tensorLabel({ name, datatype, shape }: ITensor): string {
 }
 
 /** How many replicas answer, of how many. */
-export function readyLabel({ ready, spec }: IDeployment, trans: TranslationBundle): string {
-  return trans._n('%2 of %1 replica ready', '%2 of %1 replicas ready', spec.replicas, ready);
+export function readyLabel(deployment: IDeployment, trans: TranslationBundle): string {
+  const { ready, state } = deployment;
+  return state === 'IDLE'
+    ? trans.__('no replica')
+    : trans._n('%2 of %1 replica ready', '%2 of %1 replicas ready', wishedOf(deployment), ready);
+}
+
+/** How many replicas there are to be, and who says so; empty where a person does. */
+export function autoscaleLabel(
+  { spec: { autoscale, replicas }, wished = replicas }: IDeployment,
+  trans: TranslationBundle
+): string {
+  if (!autoscale) {
+    return '';
+  }
+  const { min, max, signal } = autoscale;
+  const now = trans._n('%1 replica', '%1 replicas', wished);
+  return signal === 'gpu'
+    ? trans.__('%1, between %2 and %3 by the load of their GPUs', now, min, max)
+    : trans.__('%1, between %2 and %3 by load', now, min, max);
 }
 
 /** Seconds as a length of time below a minute. */
@@ -86,7 +110,31 @@ export function versionFacts(
   now: number,
   trans: TranslationBundle
 ): string[] {
-  return [size(version.size), ago(version.created, now, trans), ...version.inputs.map(tensorLabel)];
+  const { metrics = {}, publisher = '', source } = version;
+  const made = source ? sourceLabel(source, trans) : '';
+  const by = publisher ? trans.__('by %1', publisher) : '';
+  return [
+    size(version.size),
+    ago(version.created, now, trans),
+    ...Object.entries(metrics)
+      .slice(0, METRICS)
+      .map(([name, value]) => `${name} ${quantity(value, 'number')}`),
+    ...[by, made].filter(Boolean),
+    ...version.inputs.map(tensorLabel)
+  ];
+}
+
+/** What a version was made from; empty where that goes without saying. */
+function sourceLabel({ kind, job, path, step, volume }: IModelSource, trans: TranslationBundle) {
+  if (kind === 'job' && job) {
+    return step === null
+      ? trans.__('from training %1', job)
+      : trans.__('from training %1, step %2', job, count(step));
+  }
+  if (kind === 'volume' && volume) {
+    return trans.__('from volume %1', volume);
+  }
+  return kind === 'file' && path ? trans.__('from %1', path) : '';
 }
 
 /** What is worth telling when a deployment has come to another state, and how grave it is. */
@@ -98,6 +146,10 @@ export function newsOf(
   const { name, reason, state, updated } = deployment;
   switch (state) {
     case 'READY':
+      // What follows the load comes and goes: that is what it was asked for.
+      if (before?.state === 'IDLE' || (before?.state === 'DEGRADED' && deployment.spec.autoscale)) {
+        return null;
+      }
       return {
         message: trans._n(
           '%2 is ready with %1 replica.',
@@ -111,7 +163,9 @@ export function newsOf(
       return { message: trans.__('%1 failed: %2', name, reason), type: 'error' };
     case 'DEGRADED':
       // While a wish is being carried out, some replicas that do not answer yet are no news.
-      return before?.state === 'READY' && before.updated === updated
+      return before?.state === 'READY' &&
+        before.updated === updated &&
+        wishedOf(before) === wishedOf(deployment)
         ? { message: trans.__('%1 is degraded: %2', name, reason), type: 'warning' }
         : null;
     default:

@@ -10,6 +10,16 @@ export interface ITensor {
   shape: (number | null)[];
 }
 
+/** What a version was made from; what does not apply is empty. */
+export interface IModelSource {
+  kind: 'file' | 'volume' | 'job' | 'notebook';
+  path: string;
+  volume: string;
+  job: string;
+  step: number | null;
+}
+
+/** An older server does not tell publisher, source and metrics. */
 export interface IModelVersion {
   model: string;
   version: number;
@@ -21,6 +31,10 @@ export interface IModelVersion {
   /** JSON text of a request that it answers; may be empty. */
   example: string;
   created: number;
+  publisher?: string;
+  source?: IModelSource | null;
+  /** What its maker measured of it, by name. */
+  metrics?: Record<string, number>;
 }
 
 /** Versions newest first. */
@@ -35,15 +49,38 @@ export interface IModelPage {
   next: string | null;
 }
 
-/** A wish to serve a model; version null is the newest. */
+/** Between how many replicas there are, by what they have to do. */
+export interface IAutoscale {
+  min: number;
+  max: number;
+  signal: 'inflight' | 'gpu';
+  /** Of the signal, for each replica. */
+  target: number;
+  /** Seconds without a request after which all replicas end, where `min` is 0. */
+  idle: number;
+}
+
+/** Another version that gets a part of the requests. */
+export interface ICanary {
+  version: number;
+  percent: number;
+  replicas: number;
+  /** Most of its answers that may be 5xx, a ratio; null is any. */
+  max_errors: number | null;
+  /** How many times as slow it may be; null is as slow as it likes. */
+  max_slowdown: number | null;
+}
+
+/** A wish to serve a model; version null is the newest, autoscale null as many as wished for. */
 export interface IDeploymentSpec {
   name: string;
   model: string;
   version: number | null;
   replicas: number;
+  autoscale?: IAutoscale | null;
 }
 
-export type DeploymentState = 'STARTING' | 'READY' | 'DEGRADED' | 'FAILED' | 'DELETING';
+export type DeploymentState = 'STARTING' | 'READY' | 'DEGRADED' | 'FAILED' | 'IDLE' | 'DELETING';
 
 export type ReplicaState = 'STARTING' | 'READY' | 'RESTARTING' | 'DRAINING' | 'FAILED';
 
@@ -68,6 +105,19 @@ export interface ITraffic {
   waiting: number;
 }
 
+/** What one version has answered, and its part in what comes; times are seconds. */
+export interface IVersionTraffic {
+  version: number;
+  percent: number;
+  ready: number;
+  requests: number;
+  failed: number;
+  p50: number | null;
+  p95: number | null;
+  p99: number | null;
+}
+
+/** An older server does not tell what was wished for, the canary and what each version does. */
 export interface IDeployment {
   name: string;
   owner: string;
@@ -77,7 +127,14 @@ export interface IDeployment {
   reason: string;
   replicas: IDeploymentReplica[];
   ready: number;
+  /** How many replicas of `version` there are to be. */
+  wished?: number;
+  canary?: ICanary | null;
+  /** What a rollback without a canary brings back. */
+  previous?: number | null;
   traffic: ITraffic | null;
+  /** Those that get requests; the canary's comes last. */
+  versions?: IVersionTraffic[];
   url: string;
   created: number;
   updated: number;
@@ -86,4 +143,10 @@ export interface IDeployment {
 export interface IDeploymentPage {
   deployments: IDeployment[];
   next: string | null;
+}
+
+/** How many replicas there are to be, those of a canary with them. */
+export function wishedOf({ spec, wished, canary }: IDeployment): number {
+  const own = spec.autoscale ? (wished ?? spec.replicas) : spec.replicas;
+  return own + (canary?.replicas ?? 0);
 }

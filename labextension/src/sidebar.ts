@@ -1,6 +1,7 @@
 import { ILayoutRestorer, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { alertActions } from './alertactions';
 import { ILab } from './lab';
 import { CommandIDs, PluginIDs } from './tokens';
 import { commandActions } from './view/actions';
@@ -27,8 +28,10 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
       ...lab,
       translator: translator ?? nullTranslator,
       actions: commandActions(commands),
+      alertActions: alertActions(commands, lab.gpus, trans),
       serving: deploymentActions(commands)
     });
+    void lab.servesNothing.then(() => sidebar.withoutModels());
     shell.add(sidebar, 'left', { rank: 550, type: 'DL Lab' });
     restorer?.add(sidebar, sidebar.id);
 
@@ -43,8 +46,8 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Refresh GPUs, Training Jobs and Models'),
       describedBy: { args: { type: 'object', properties: {} } },
       execute: () =>
-        [lab.gpus, lab.jobs, lab.boards, lab.models, lab.deployments].forEach(model =>
-          model.refresh()
+        [lab.gpus, lab.alerts, lab.host, lab.jobs, lab.boards, lab.models, lab.deployments].forEach(
+          model => model.refresh()
         )
     });
     for (const command of [CommandIDs.open, CommandIDs.refresh]) {

@@ -4,46 +4,8 @@
  * Times are seconds since the epoch, sizes bytes, ratios 0 to 1. What is not known is null.
  */
 
+import type { IHolder } from './gpuspecs';
 import type { ISpec } from './trainspec';
-
-export type GpuState =
-  'ok' | 'no_library' | 'no_gpu' | 'driver_mismatch' | 'not_permitted' | 'stale' | 'failed';
-
-/** For other people's things owner, name and id are empty. */
-export interface IHolder {
-  kind: 'lab' | 'job';
-  owner: string;
-  name: string;
-  id: string;
-  /** Whether a lab lends its GPUs to jobs of the same person. */
-  lend?: boolean;
-  /** The job that uses this GPU of the lab now. */
-  lent_to?: IHolder | null;
-}
-
-export interface IGpu {
-  index: number;
-  uuid: string;
-  name: string;
-  utilization: number | null;
-  memory_used: number | null;
-  memory_total: number | null;
-  temperature: number | null;
-  temperature_slowdown: number | null;
-  power: number | null;
-  power_limit: number | null;
-  error: string;
-  holder: IHolder | null;
-}
-
-export interface IGpuReport {
-  state: GpuState;
-  message: string;
-  hint: string;
-  time: number;
-  driver: string;
-  gpus: IGpu[];
-}
 
 export type JobState =
   'PENDING' | 'RUNNING' | 'RESTARTING' | 'PAUSED' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'LOST';
@@ -190,12 +152,34 @@ export interface IImage {
   version: string;
   python: string;
   description: string;
+  /** What a cluster pulls; empty where there is only an environment. */
+  container?: string;
+  /** `missing`: there is only a container. */
+  state?: 'ready' | 'building' | 'missing';
+}
+
+/** A place where a job may run. */
+export interface ITarget {
+  name: string;
+  title: string;
+  kind: 'machine' | 'cluster';
+}
+
+/** Data that the administrator offers; `path` and `url` are empty where they do not say it. */
+export interface IVolume {
+  name: string;
+  title: string;
+  path: string;
+  url?: string;
+  read_only: boolean;
 }
 
 /** What a lab or job may be made of. */
 export interface ICatalog {
   images: IImage[];
-  volumes: { name: string; title: string; path: string; read_only: boolean }[];
+  volumes: IVolume[];
+  /** Where jobs may run, the usual place first; empty where there is only that. */
+  targets?: ITarget[];
   default_image: string;
   max_gpus: number;
   max_replicas: number;

@@ -16,12 +16,12 @@ export const statusPlugin: JupyterFrontEndPlugin<void> = {
   requires: [ILab, IStatusBar],
   optional: [ISettingRegistry],
   activate: (app, lab: ILab, bar: IStatusBar, registry: ISettingRegistry | null) => {
-    const { api, deployments, gpus, jobs, trans } = lab;
+    const { alerts, api, deployments, gpus, jobs, trans } = lab;
     const capacity = new CapacityModel(api);
     const open = () => void app.commands.execute(CommandIDs.open);
     const item = new Section(
-      [capacity, jobs, deployments],
-      () => React.createElement(Status, { capacity, deployments, gpus, jobs, open, trans }),
+      [capacity, jobs, deployments, alerts],
+      () => React.createElement(Status, { alerts, capacity, deployments, gpus, jobs, open, trans }),
       model => model.follow()
     );
     item.addClass('jp-dllab-StatusItem');

@@ -49,6 +49,8 @@ export interface ITrainingSpec {
   volumes?: readonly string[];
   /** Id of a lab whose installed packages are there too. */
   lab?: string | null;
+  /** Name of the place where it runs; null: the usual one. */
+  target?: string | null;
   /** Seconds of silence after which it counts as stalled; null: it never does. */
   stall_after?: number | null;
   on_stall?: 'alert' | 'relaunch';

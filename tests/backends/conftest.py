@@ -19,6 +19,7 @@ from contextlib import (
 from pathlib import Path
 
 import pytest
+from real_cluster import WHY_NOT, Namespace, a_namespace
 from remote_place import remote_backend
 from serving_place import ServingPlace, end_all, local_serving
 
@@ -57,6 +58,16 @@ def _spec(
     )
 
 
+def _program(prints: str, code: int | None) -> str:
+    """Code that prints and returns; None: it goes on."""
+    lines = [
+        f"import sys, time; sys.stdout.buffer.write({prints.encode()!r})",
+        "sys.stdout.flush()",
+        "time.sleep(600)" if code is None else f"sys.exit({code})",
+    ]
+    return "\n".join(lines)
+
+
 async def _until(condition: Callable, seconds: float = 20.0):
     """The first truthy answer of an async function."""
     give_up = time.monotonic() + seconds
@@ -77,6 +88,9 @@ class Place(ABC):
         self, owner: str, *, prints: str = "", code: int | None = 0, **spec
     ) -> TrainingJob:
         """A job whose replicas print ``prints`` and return ``code``; None: they run on."""
+
+    def own_queue(self) -> None:  # noqa: B027 - most places have one
+        """Skip a test about the order of those that wait where that is not ours to decide."""
 
     @abstractmethod
     def lab(self, owner: str, *, lend: bool = False) -> AbstractContextManager[Holder]:
@@ -141,12 +155,27 @@ class LocalPlace(Place):
             yield Holder(**holder)
 
     async def submit(self, owner, *, prints="", code=0, **spec):
-        lines = [
-            f"import sys, time; sys.stdout.buffer.write({prints.encode()!r})",
-            "sys.stdout.flush()",
-            "time.sleep(600)" if code is None else f"sys.exit({code})",
-        ]
-        return await self.backend.submit(owner, _spec(source="\n".join(lines), **spec))
+        return await self.backend.submit(owner, _spec(source=_program(prints, code), **spec))
+
+
+class ClusterPlace(Place):
+    """Jobs are pods of a real cluster that do it."""
+
+    def __init__(self, backend: Backend, namespace: Namespace) -> None:
+        super().__init__(backend)
+        self.namespace = namespace
+
+    def own_queue(self):
+        pytest.skip("on a cluster its scheduler decides, no queue of ours")
+
+    def lab(self, owner, *, lend=False):
+        pytest.skip("a lab on a cluster holds its GPUs until it is stopped")
+
+    async def submit(self, owner, *, prints="", code=0, **spec):
+        return await self.backend.submit(owner, _spec(source=_program(prints, code), **spec))
+
+    async def state(self, job, *states, seconds=20.0):
+        return await super().state(job, *states, seconds=4 * seconds)  # Pods take their time.
 
 
 @asynccontextmanager
@@ -168,12 +197,26 @@ async def over_rest(root: Path) -> AsyncIterator[Place]:
         yield MemoryPlace(memory, backend)
 
 
+@asynccontextmanager
+async def cluster_place(root: Path) -> AsyncIterator[Place]:
+    disk = root / "disk"
+    disk.mkdir(parents=True)
+    async with a_namespace(disk) as name, name.backend(name.state(root)) as backend:
+        yield ClusterPlace(backend, name)
+
+
 #: Add a place here and every contract test runs on it.
 PLACES: dict[str, Callable[[Path], AbstractAsyncContextManager[Place]]] = {
     "memory": memory_place,
     "local": local_place,
     "remote": over_rest,
+    "cluster": cluster_place,
 }
+_REAL = (
+    pytest.mark.cluster,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "none"),
+)
 
 
 @asynccontextmanager
@@ -201,10 +244,12 @@ async def _is_over(backend: LocalBackend, job: TrainingJob) -> bool:
 
 
 async def _quiet(backend: LocalBackend) -> bool:
-    return not backend._queue.busy
+    return not backend.machine.queue.busy
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(
+    params=[pytest.param(name, marks=_REAL if name == "cluster" else ()) for name in PLACES]
+)
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A place with two GPUs and 64 CPUs."""
     async with PLACES[request.param](tmp_path / "state") as made:

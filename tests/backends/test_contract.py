@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+from remote_place import EachTheirOwn
 
 from dllab_hub.errors import InvalidRequest, NotFound
 from dllab_hub.specs import Holder, JobState
@@ -223,6 +224,7 @@ async def test_bad_wishes_start_nothing(place, make_spec):
 
 async def test_a_job_waits_for_gpus(place, until):
     """Without free GPUs a job waits, says for whom, and runs when they are free."""
+    place.own_queue()
     first = await place.submit("ada", name="first", code=None, replicas=2, gpus=1)
     mine = await place.submit("ada", name="mine", code=None, gpus=1)
     hers = await place.submit("grace", name="hers", code=None, gpus=2)
@@ -245,6 +247,7 @@ async def test_capacity(place):
     """Capacity counts what is free and hides the names of others."""
     free = await place.backend.capacity("ada", 2)
     job = await place.submit("ada", code=None, gpus=1)
+    await place.state(job, JobState.RUNNING)
     mine = await place.backend.capacity("ada", 2)
     hers = await place.backend.capacity("grace", 3)
 
@@ -317,3 +320,21 @@ async def until_attempt(place, job, number):
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"no attempt {number}: {now}")
+
+
+async def test_what_lives(place):
+    """The service itself knows everybody's jobs that wait or run; a person's way to it, none."""
+    mine = await place.submit("ada", code=None)
+    hers = await place.submit("grace", code=None)
+    await place.state(mine, JobState.RUNNING)
+    await place.state(hers, JobState.RUNNING)
+    if isinstance(place.backend, EachTheirOwn):
+        assert () == await place.backend.backends["ada"].live()
+        return
+    assert {(mine.id, "ada"), (hers.id, "grace")} == {
+        (job.id, job.owner) for job in await place.backend.live()
+    }
+
+    await place.backend.cancel("ada", mine.id)
+    await place.over(mine)
+    assert [hers.id] == [job.id for job in await place.backend.live()]

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from dllab_hub.errors import InvalidRequest, NotFound
+from dllab_hub.specs import JobLimits
 
 TEXT = "".join(f"step {n} loss 0.{n}\n" for n in range(300)) + "Fehler: Größe\nCUDA ERROR\n"
 
@@ -97,13 +98,11 @@ async def test_a_wrong_search(place):
             await place.backend.insight.search("ada", job.id, text)
 
 
-async def test_a_quota_refuses_only_gpus(place):
+async def test_a_quota_refuses_only_gpus(place, make_spec):
     """Who wishes for none, has no limit, or has used less than it, is not refused."""
-    insight = place.backend.insight
-
-    assert ["", "", ""] == [
-        await insight.refusal("ada", *asked) for asked in ((0, 0.0), (8, None), (8, 1.0))
-    ]
+    for gpus, hours in ((0, 0.0), (8, None), (8, 1.0)):
+        wish = make_spec("asked", gpus=gpus)
+        await place.backend.insight.check_quota("ada", wish, JobLimits(gpu_hours=hours))
 
 
 async def test_other_peoples_logs(place):

@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 from served import ONNX
 
-from dllab_hub.backends.serving import Call
+from dllab_hub.backends.calls import Call
 from dllab_hub.errors import InvalidRequest, Unavailable
-from dllab_hub.specs import DeploymentSpec, DeploymentState, Holder, JobState
-from dllab_hub.testing import MemoryBackend
+from dllab_hub.specs import (
+    Autoscale,
+    Canary,
+    DeploymentSpec,
+    DeploymentState,
+    Holder,
+    JobState,
+)
+from dllab_hub.testing import MemoryBackend, MemoryServing
 
 
 @pytest.fixture
@@ -118,3 +125,95 @@ class TestServing:
             (await serving.logs("ada", "mine", replica=name)).replica
             for name in ("replica-1", "balancer")
         ]
+
+
+class TestVersions:
+    """Its canaries, and deployments that sleep."""
+
+    #: What is drawn for each request: with a canary of 30 percent, one of two requests is its.
+    LOTS = (0.29, 0.3)
+
+    @pytest.fixture
+    async def serving(self, tmp_path):
+        """With the version 2 of ``digits`` beside version 1."""
+        file = tmp_path / "net.onnx"
+        drawn = iter(self.LOTS * 500)
+        serving = MemoryServing(draw=lambda: next(drawn))
+        for _ in range(2):
+            file.write_bytes(ONNX)
+            await serving.publish("ada", "digits", file)
+        await serving.deploy("ada", DeploymentSpec(name="mine", model="digits", version=1))
+        return serving
+
+    @staticmethod
+    async def ask(serving, count, version=None):
+        """Versions that answered, and with what status."""
+        call = Call("POST", "v1/models/mine:predict", b'{"instances": [1]}', version=version)
+        replies = [await serving.call("ada", "mine", call) for _ in range(count)]
+        return [(int(reply.headers["x-model-version"]), reply.status) for reply in replies]
+
+    async def test_the_lot_decides(self, serving):
+        """A request is the canary's when less is drawn than its part."""
+        await serving.canary("ada", "mine", Canary(version=2, percent=30))
+
+        assert [(2, 200), (1, 200)] * 2 == await self.ask(serving, 4)
+
+    async def test_a_canary_that_errs(self, serving):
+        """It is rolled back once it has answered enough, and an event says why."""
+        serving.misbehave("ada", "mine", 2, fails=True)
+        await serving.canary("ada", "mine", Canary(version=2, percent=30, max_errors=0.5))
+        assert [(2, 500), (1, 200)] * 19 == await self.ask(serving, 38)
+        assert 2 == (await serving.get("ada", "mine")).canary.version
+        await self.ask(serving, 1)
+
+        now = await serving.get("ada", "mine")
+        assert (None, 1, [1]) == (now.canary, now.version, [one.version for one in now.replicas])
+        said = [each.message for each in await serving.events("ada", "mine")]
+        assert "version 2 was rolled back: 20 of its 20 answers failed, over 50%." in said
+        assert [(1, 200)] * 3 == await self.ask(serving, 3)
+
+    async def test_errors_that_are_allowed(self, serving):
+        """Without a bound, or below it, the canary goes on; another try begins from nothing."""
+        serving.misbehave("ada", "mine", 2, fails=True)
+        await serving.canary("ada", "mine", Canary(version=2, max_errors=None))
+        await self.ask(serving, 25, version=2)
+        assert (await serving.get("ada", "mine")).canary
+        await serving.rollback("ada", "mine")
+        serving.misbehave("ada", "mine", 2)
+        await serving.canary("ada", "mine", Canary(version=2, max_errors=0.0))
+        assert [(2, 200)] * 25 == await self.ask(serving, 25, version=2)
+
+        (_, canary) = (await serving.get("ada", "mine")).versions
+        assert (25, 0) == (canary.requests, canary.failed)
+
+    async def test_a_canary_that_is_slow(self, serving):
+        """It is rolled back when it takes so many times as long as the other version."""
+        serving.misbehave("ada", "mine", 2, seconds=0.02)
+        await serving.canary("ada", "mine", Canary(version=2, percent=0, max_slowdown=2))
+        await self.ask(serving, 25, version=2)
+        told = (await serving.get("ada", "mine")).versions
+        assert told[1].p50 > 0.02 > told[1].p50 / 20
+        await self.ask(serving, 20, version=1)
+
+        assert None is (await serving.get("ada", "mine")).canary
+        last = [
+            each for each in await serving.events("ada", "mine") if "rolled back" in each.message
+        ]
+        assert "times as long as version 1, over 2 times." in last[0].message
+
+    async def test_sleeping(self, serving):
+        """Without replicas the state says so, and a request starts one; scaling does as well."""
+        bounds = Autoscale(min=0, max=3)
+        await serving.deploy("ada", DeploymentSpec(name="mine", model="digits", autoscale=bounds))
+        asleep = serving.idle("ada", "mine")
+        assert (DeploymentState.IDLE, 0, 0, ()) == (
+            asleep.state, asleep.wished, asleep.ready, asleep.replicas,
+        )  # fmt: skip
+        assert "no replica: the next request starts one." == asleep.reason
+        assert "replica-2" == (await serving.logs("ada", "mine")).replica
+        assert [(2, 200)] == await self.ask(serving, 1)
+        awake = await serving.get("ada", "mine")
+        assert (DeploymentState.READY, 1, "") == (awake.state, awake.wished, awake.reason)
+        serving.idle("ada", "mine")
+
+        assert 2 == (await serving.scale("ada", "mine", 2)).ready

@@ -44,6 +44,7 @@ async def test_a_running_job_is_paused(place, until):
 
 async def test_a_paused_job_is_resumed(place, until):
     """A resumed job waits for its turn like any other; its next attempt has a log of its own."""
+    place.own_queue()
     job = await place.submit("ada", prints="up\n", code=None, gpus=2, processes=1)
     before = await up(place, job, until)
     await place.backend.pause("ada", job.id)
@@ -70,6 +71,7 @@ async def test_a_paused_job_is_resumed(place, until):
 
 async def test_a_job_that_waits_is_paused(place):
     """It leaves the queue at once and says so; resumed, it waits behind who came meanwhile."""
+    place.own_queue()
     first = await place.submit("ada", name="first", code=None, gpus=2)
     mine = await place.submit("ada", name="mine", code=None, gpus=2)
     hers = await place.submit("grace", name="hers", code=None, gpus=2)
@@ -90,6 +92,7 @@ async def test_a_paused_job_is_cancelled(place):
     await place.submit("ada", code=None, gpus=2)
     job = await place.submit("ada", code=None, gpus=2)
     await place.backend.pause("ada", job.id)
+    await place.state(job, JobState.PAUSED)
 
     gone = await place.backend.cancel("ada", job.id)
 

@@ -9,6 +9,11 @@ from dllab_hub.errors import InvalidRequest
 from dllab_hub.specs import JobState, Role
 
 
+@pytest.fixture(autouse=True)
+def _a_queue_of_ours(place):
+    place.own_queue()
+
+
 async def seen(place, *jobs):
     """Name and place in the queue of each."""
     now = [await place.backend.get(job.owner, job.id) for job in jobs]

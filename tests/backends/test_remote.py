@@ -9,10 +9,20 @@ from pathlib import Path
 import pytest
 from served import ONNX, Host, lab_host
 
+from dllab_hub.backends.calls import Call
 from dllab_hub.backends.remote import RemoteBackend
-from dllab_hub.backends.serving import Call
 from dllab_hub.errors import InvalidRequest, NotFound, Unavailable
-from dllab_hub.specs import Code, DeploymentSpec, GpuState, JobState, TrainingSpec
+from dllab_hub.specs import (
+    Canary,
+    Code,
+    DeploymentSpec,
+    GpuState,
+    JobLimits,
+    JobState,
+    ModelSource,
+    TrainingSpec,
+)
+from dllab_hub.specs.model import ModelFacts
 
 PREFIX = "/services/dllab/dllab/api/"
 WISH = DeploymentSpec(name="digits", model="digits")
@@ -48,6 +58,14 @@ def asked(host: Host) -> Iterator[list[str]]:
     host.app.settings["log_function"] = before
 
 
+async def noted(asked: list[str], count: int) -> None:
+    """The host notes a request when it has answered."""
+    for _ in range(100):
+        if len(asked) >= count:
+            break
+        await asyncio.sleep(0.02)
+
+
 async def test_every_verb_is_one_request(host: Host, remote: RemoteBackend, asked) -> None:
     """Nothing is checked or fetched here that the far side checks or has."""
     job = await remote.submit("x", SPEC)
@@ -62,6 +80,7 @@ async def test_every_verb_is_one_request(host: Host, remote: RemoteBackend, aske
     await remote.catalog()
     await remote.status()
 
+    await noted(asked, 11)
     at = f"jobs/{job.id}"
     assert asked == [
         "POST jobs", f"GET {at}", f"GET {at}/logs", f"GET {at}/events", f"GET {at}/checkpoints",
@@ -72,7 +91,7 @@ async def test_every_verb_is_one_request(host: Host, remote: RemoteBackend, aske
 
 async def test_the_far_side_counts(remote: RemoteBackend, asked) -> None:
     """Whoever has used up their GPU-hours is refused there; nothing is asked for that."""
-    assert "" == await remote.insight.refusal("x", 1, 0.0)
+    await remote.insight.check_quota("x", SPEC, JobLimits(gpu_hours=0.0, jobs=0))
     assert not asked
 
 
@@ -127,27 +146,66 @@ async def test_every_verb_of_serving_is_one_request(remote: RemoteBackend, asked
     await there.versions("x", "digits")
     await there.deploy("x", WISH)
     await there.scale("x", "digits", 2)
+    await there.publish("x", "digits", net)
+    await there.canary("x", "digits", Canary(version=2, percent=0))
+    await there.rollback("x", "digits")
+    await there.canary("x", "digits", Canary(version=2, percent=0))
     await there.list("x")
     await there.logs("x", "digits", replica="replica-1")
     await there.events("x", "digits")
     replies = [await there.call("x", "digits", predict) for _ in range(2)]
+    ask_one = Call(predict.method, predict.path, predict.body, version=2)
+    other = await there.call("x", "digits", ask_one)
+    await there.promote("x", "digits")
     await there.delete("x", "digits")
 
-    for _ in range(100):  # The host notes a request when it has answered.
-        if len(asked) >= 12:
-            break
-        await asyncio.sleep(0.02)
+    await noted(asked, 18)
     at, endpoint = "deployments/digits", "/services/dllab/serve/ada/digits/"
     assert asked == [
         "POST models/digits/versions", "GET models", "GET models/digits/versions",
-        "POST deployments", f"POST {at}/scale", "GET deployments", f"GET {at}/logs",
-        f"GET {at}/events", f"GET {at}", f"POST {endpoint}{predict.path.replace(':', '%3A')}",
-        f"POST {endpoint}{predict.path.replace(':', '%3A')}", f"DELETE {at}",
+        "POST deployments", f"POST {at}/scale", "POST models/digits/versions",
+        f"POST {at}/canary", f"POST {at}/rollback", f"POST {at}/canary",
+        "GET deployments", f"GET {at}/logs", f"GET {at}/events", f"GET {at}",
+        *[f"POST {endpoint}{predict.path.replace(':', '%3A')}"] * 3,
+        f"POST {at}/promote", f"DELETE {at}",
     ]  # fmt: skip
+    assert (200, "2") == (other.status, other.headers["x-model-version"])
     assert (len(ONNX), ONNX) == (made.size, net.read_bytes())
     assert {(200, b'{"predictions": [1]}', "1")} == {
         (reply.status, reply.body, reply.headers["x-model-version"]) for reply in replies
     }
+
+
+async def test_facts_and_downloads(remote: RemoteBackend, net) -> None:
+    """What is said of a version is kept there; its file comes piece by piece, and may be left."""
+    net.write_bytes(ONNX + bytes(500_000))
+    source = ModelSource(kind="volume", volume="data", path="nets/ä.onnx")
+    facts = ModelFacts(publisher="mallory", source=source, metrics={"loss": 0.5}, example="{}")
+    made = await remote.serving.publish("x", "facts", net, facts)
+    assert ("ada", source, {"loss": 0.5}, "{}") == (
+        made.publisher, made.source, made.metrics, made.example,
+    )  # fmt: skip
+
+    found = await remote.serving.download("x", "facts", 1)
+    assert ("facts-1.onnx", net.stat().st_size) == (found.name, found.size)
+    assert net.read_bytes() == b"".join([piece async for piece in found.pieces])
+    packed = await remote.serving.download("x", "facts", 1, packed=True)
+    assert "facts-1.zip" == packed.name
+    await packed.pieces.aclose()
+    for name, version in (("facts", 2), ("nothing", 1)):
+        with pytest.raises(NotFound):
+            await remote.serving.download("x", name, version)
+
+
+async def test_an_example_that_no_proxy_lets_pass(remote: RemoteBackend, asked, net) -> None:
+    """It is refused before the file is sent."""
+    facts = ModelFacts(example=f'{{"instances": [[{"0.5, " * 2500}0.5]]}}')
+    with pytest.raises(InvalidRequest, match="fewer rows") as refused:
+        await remote.serving.publish("x", "long", net, facts)
+    assert "example" == refused.value.field
+    await remote.serving.publish("x", "long", net, ModelFacts(example="{}"))
+    await noted(asked, 1)
+    assert ["POST models/long/versions"] == asked
 
 
 async def test_whose_endpoint_it_is(host: Host, remote: RemoteBackend, net) -> None:

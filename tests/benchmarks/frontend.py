@@ -11,10 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 from gpu import nvdashboard
 from playwright.sync_api import Page, sync_playwright
 from table import Row, Spread
@@ -26,6 +27,8 @@ BUILT = Path(dllab_hub.__file__).parent / "labextension"
 CHROMIUM = os.environ.get("DLLAB_TEST_CHROMIUM", "/usr/bin/chromium")
 #: Seconds in which changes of the page are counted, and how often.
 WINDOW, TIMES = 10, 3
+#: Seconds until JupyterLab has loaded what it loads late.
+SETTLED = 60
 QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 #: Counts what changes inside our panel, wherever JupyterLab keeps it.
 COUNT = """seconds => new Promise(done => {
@@ -86,6 +89,24 @@ def page(root: Path) -> Iterator[Page]:
         server.wait(30)
 
 
+def _cpu_of(shown: Page) -> float:
+    """CPU seconds a minute of the browser as it is."""
+    before = _cpu()
+    shown.wait_for_timeout(WINDOW * 1000)
+    return (_cpu() - before) * 60 / WINDOW
+
+
+def _cpu() -> float:
+    """Seconds of CPU that the browser's processes have used."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.name().startswith("chrom"):
+                times = process.cpu_times()
+                total += times.user + times.system
+    return total
+
+
 def _address(server: subprocess.Popen[bytes], root: Path) -> str:
     for _ in range(600):
         assert server.poll() is None, (root / "log").read_text()
@@ -114,17 +135,30 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="dllab-bench-") as name, page(Path(name)) as shown:
         seen: list[float] = []
         hidden: list[float] = []
+        busy: list[float] = []
+        idle: list[float] = []
+        shown.wait_for_timeout(SETTLED * 1000)
         for _ in range(TIMES):
             if not shown.locator(".jp-dllab-Sidebar").is_visible():
                 shown.get_by_role("tab", name="DL Lab").click()
             seen.append(shown.evaluate(COUNT, WINDOW))
+            busy.append(_cpu_of(shown))  # Not while changes are counted: that costs some too.
             shown.get_by_role("tab", name="File Browser").click()
             shown.wait_for_timeout(2000)  # What was on its way may still be drawn.
             hidden.append(shown.evaluate(COUNT, WINDOW))
+            idle.append(_cpu_of(shown))
     yield Row(
         f"frontend: changes of the page by a hidden panel in {WINDOW} s; the peer is it in front",
         Spread(tuple(hidden), "changes"),
         Spread(tuple(seen), "changes"),
         "0, and more than 0 in front",
         max(hidden) == 0 and min(seen) > 0,
+    )
+    drawing, resting = Spread(tuple(busy), "CPU s/min"), Spread(tuple(idle), "CPU s/min")
+    yield Row(
+        "frontend: all CPU of a browser that shows 8 GPUs at 1 Hz; the peer is it with them hidden",
+        drawing,
+        resting,
+        "<= 2 CPU s/min",
+        drawing.median <= 2,
     )

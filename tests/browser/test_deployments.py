@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,13 +29,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
     with running_lab(tmp, envs) as running:
         write_models(running.work)
         yield running
-        # Deployments outlive their lab: it may end only after they are gone.
-        end = time.monotonic() + 30
-        while there := running.http.get("dllab/api/deployments").json()["deployments"]:
-            assert time.monotonic() < end, there
-            for deployment in there:
-                running.http.delete(f"dllab/api/deployments/{deployment['name']}")
-            time.sleep(0.2)
+        running.undeploy()
 
 
 def _row(page: Page, name: str) -> Any:

@@ -118,6 +118,19 @@ async def test_a_look_from_before_is_not_kept(state):
     await source.close()
 
 
+async def test_what_is_out_of_use_is_not_offered(state):
+    """A GPU that is withdrawn counts as not there, until it is given back."""
+    leases = LeaseDir(state.leases)
+    leases.withdraw(GPUS[0].uuid, "It fell off the bus.")
+    source = LocalCapacity(state, lambda: GPUS)
+    without = await source.outlook("ada", (), CATALOG)
+    leases.give_back(GPUS[0].uuid)
+    source.expire()
+
+    assert (1, 2) == (without.gpus, (await source.outlook("ada", (), CATALOG)).gpus)
+    await source.close()
+
+
 async def test_a_driver_that_hangs_is_said(state, monkeypatch):
     """Whoever looks at the form gets a sentence in the end, and costs no second thread."""
     monkeypatch.setattr(module, "_PATIENCE", 0.1)

@@ -165,3 +165,24 @@ def test_a_complaint_names_what_the_administrator_wrote(traits: Any, said: str) 
         check(config(**traits), "cluster")
 
     assert said in str(caught.value)
+
+
+def test_labs_are_offered_what_is_here_and_the_service_is_told_of_the_rest(state: StateDir) -> None:
+    """What only jobs on a cluster can have is in no form; the lab service knows the way there."""
+    services: list[dict[str, Any]] = [{"name": "dllab"}]
+    offered = check(
+        config(
+            targets=[{"name": "farm", "title": "Farm", "kubeconfig": "/k", "claim": "jobs"}],
+            images=[TORCH],
+            volumes=[{"name": "nas", "title": "NAS", "claim": "nas"}],
+        ),
+        "machine",
+        services,
+    )
+
+    assert ((), (), False) == (
+        offered.targets,
+        offered.volumes,
+        "torch" in [image.name for image in offered.images],
+    )
+    assert "/k" in services[0]["environment"][SETTINGS]

@@ -19,6 +19,8 @@ from traitlets import TraitError
 
 from dllab_hub.hub.kube import LabKubeSpawner
 from dllab_hub.hub.options import Refused
+from dllab_hub.hub.podstart import PodStart
+from dllab_hub.hub.story import Story
 from dllab_hub.specs import LabSpec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,6 +62,22 @@ async def test_a_choice_is_this_pod(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert yaml.safe_load(path.read_text()) == pod
     for version in ("1.32", "1.37"):
         kubernetes_validate.validate(pod, version, strict=True)
+
+
+async def test_the_files_of_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the claim of jobs a lab sees its person's event files, where the service says they are,
+    and cannot change them."""
+    monkeypatch.setenv("DLLAB_SHARED", str(tmp_path))
+    shared = {"shared_claim": "jobs"}
+    pod = await pod_of(a_spawner(monkeypatch, LabKubeSpawner=shared), {"image": "jax"})
+
+    (lab,) = pod["spec"]["containers"]
+    (mount,) = [one for one in lab["volumeMounts"] if one.get("subPath") == "tensorboard/ada"]
+    env = {entry["name"]: entry["value"] for entry in lab["env"]}
+    assert (tmp_path / "tensorboard" / "ada").is_dir()
+    assert str(tmp_path / "tensorboard" / "ada") == mount["mountPath"]
+    assert mount["mountPath"] == env["DLLAB_TENSORBOARD_LOGDIR"]
+    assert mount["readOnly"]
 
 
 @pytest.mark.parametrize("first", CHOICES)
@@ -348,7 +366,19 @@ async def test_a_start_that_takes_too_long_says_why(monkeypatch: pytest.MonkeyPa
     outcome, _ = await follow(spawner, {}, lambda: cluster.says("Failed", slow))
 
     assert isinstance(outcome, Refused)
-    assert str(outcome).startswith("The image cannot be downloaded now")
+    late = "The lab did not start in time. The image cannot be downloaded now"
+    assert str(outcome).startswith(late)
+
+
+async def test_kubespawner_gives_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own limit varies; its end is told in our words as well."""
+
+    async def up() -> str:
+        raise TimeoutError("pod labs/jupyter-ada did not start in 120 seconds!")
+
+    start = PodStart(a_spawner(monkeypatch), Story())
+    with pytest.raises(Refused, match=r"^The lab did not start in time\."):
+        await start.run(up(), 120)
 
 
 async def test_the_wish_is_read_again_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

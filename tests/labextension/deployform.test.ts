@@ -153,3 +153,82 @@ test('a directory that is not there gives no suggestions; a fault of ours is not
   form.set({ path: 'y/' });
   await assert.rejects(form.suggest(), /ours/);
 });
+
+test('a deployment follows the load between the bounds that are typed', async () => {
+  const { form, asked } = aForm();
+  form.set({ model: 'digits', follow: true });
+  form.setScale('min', '0');
+  form.setScale('max', '6');
+  form.setScale('target', '2.5');
+  form.setScale('idle', '1.5');
+  await form.submit();
+  const autoscale = { min: 0, max: 6, signal: 'inflight', target: 2.5, idle: 90 };
+  assert.deepEqual(asked, [
+    { name: 'digits', model: 'digits', version: null, replicas: 1, autoscale }
+  ]);
+});
+
+test('a bound that cannot be had is said at its field, and only while the load is followed', async () => {
+  const { form, asked } = aForm();
+  form.set({ model: 'digits', follow: true });
+  for (const [field, bad, good] of [
+    ['min', ['', '-1', '33', '0.5'], '2'],
+    ['max', ['1', '33', 'x'], '3'],
+    ['target', ['', '0', '1001'], '4']
+  ] as const) {
+    for (const value of bad) {
+      form.setScale(field, value);
+      assert.equal(await form.submit(), null);
+      assert.equal(form.field, field, `${field} ${value}`);
+    }
+    form.setScale(field, good);
+    assert.equal(form.field, null);
+  }
+  // How long nobody has to ask counts only where all may end.
+  form.setScale('idle', '0');
+  form.setScale('max', '1');
+  form.set({ follow: false });
+  assert.notEqual(await form.submit(), null);
+  assert.equal(asked.length, 1);
+  form.set({ follow: true });
+  form.setScale('max', '3');
+  form.setScale('min', '0');
+  await form.submit();
+  assert.equal(form.field, 'idle');
+});
+
+test('what the server refuses of following the load stands at that field', async () => {
+  const { form, refuse } = aForm();
+  form.set({ model: 'digits', follow: true });
+  for (const [field, at] of [
+    ['autoscale.target', 'target'],
+    ['autoscale', 'max'],
+    ['autoscale.signal', null]
+  ] as const) {
+    refuse.deploy = new LabError('cannot be had here.', '', 'invalid_request', 400, field);
+    await form.submit();
+    assert.equal(form.field, at);
+  }
+});
+
+test('who changes a deployment begins with what it is now, of the version that it serves', async () => {
+  const { form, asked } = aForm();
+  const autoscale = { min: 1, max: 3, signal: 'gpu' as const, target: 0.7, idle: 600 };
+  form.take(
+    aDeployment('prod', 'READY', {
+      spec: { name: 'prod', model: 'digits', version: null, replicas: 2, autoscale }
+    })
+  );
+  assert.equal(form.begun, 'prod');
+  form.setScale('max', '5');
+  await form.submit();
+  assert.deepEqual(asked, [
+    {
+      name: 'prod',
+      model: 'digits',
+      version: 3,
+      replicas: 2,
+      autoscale: { ...autoscale, max: 5 }
+    }
+  ]);
+});

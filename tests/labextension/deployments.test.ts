@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { LabError } from '../../labextension/src/errors';
 import { DeploymentModel } from '../../labextension/src/model/deployment';
-import { DeploymentsModel } from '../../labextension/src/model/deployments';
+import { DeploymentsModel, isMoving } from '../../labextension/src/model/deployments';
 import { ModelsModel } from '../../labextension/src/model/models';
 import type { IDeployment } from '../../labextension/src/serving';
 import { anApi, moment, settle } from './fakes';
@@ -73,6 +73,16 @@ test('what the server answers to a wish is shown before the next read', async t 
   );
 });
 
+type Wishes = ConstructorParameters<typeof DeploymentModel>[2];
+
+/** Where wishes go, of which a test makes only some. */
+function wishes(scale: Wishes['scale'], more: Partial<Wishes> = {}): Wishes {
+  const never = async () => {
+    throw new Error('not wished for in this test');
+  };
+  return { scale, canary: never, promote: never, rollback: never, ...more };
+}
+
 /** A deployment on a server that remembers what it was asked. */
 function aServer(deployment: () => IDeployment) {
   const asked: string[] = [];
@@ -90,7 +100,11 @@ function aServer(deployment: () => IDeployment) {
 test('the version that is served is looked up once, and again after a roll', async t => {
   let version = 3;
   const { api, asked } = aServer(() => aDeployment('a', 'READY', { version }));
-  const model = new DeploymentModel(api, 'a', async () => aDeployment('a'));
+  const model = new DeploymentModel(
+    api,
+    'a',
+    wishes(async () => aDeployment('a'))
+  );
   t.after(() => model.dispose());
   await read(model);
   await read(model);
@@ -106,13 +120,14 @@ test('of wishes made quickly the last one is carried out, and it is shown at onc
   const { api } = aServer(() => aDeployment('a'));
   const sent: number[] = [];
   const answers: (() => void)[] = [];
-  const model = new DeploymentModel(api, 'a', (_, replicas) => {
+  const scale = (_: string, replicas: number) => {
     sent.push(replicas);
-    return new Promise(resolve => {
+    return new Promise<IDeployment>(resolve => {
       const spec = { ...aDeployment('a').spec, replicas };
       answers.push(() => resolve(aDeployment('a', 'DEGRADED', { spec })));
     });
-  });
+  };
+  const model = new DeploymentModel(api, 'a', wishes(scale));
   t.after(() => model.dispose());
   await read(model);
   assert.equal(model.wish, 2);
@@ -136,8 +151,9 @@ test('what was read before a wish was answered does not undo it', async t => {
       deployment: () => new Promise<IDeployment>(resolve => late.push(resolve))
     }),
     'a',
-    async (_, replicas) =>
+    wishes(async (_, replicas) =>
       aDeployment('a', 'DEGRADED', { spec: { ...aDeployment('a').spec, replicas } })
+    )
   );
   t.after(() => model.dispose());
   model.refresh();
@@ -150,9 +166,10 @@ test('what was read before a wish was answered does not undo it', async t => {
 
 test('a wish that is refused is forgotten, and the reason is passed on', async t => {
   const { api } = aServer(() => aDeployment('a'));
-  const model = new DeploymentModel(api, 'a', async () => {
+  const refuse = async () => {
     throw new LabError('must be from 1 to 32.', '', 'invalid_request', 400, 'replicas');
-  });
+  };
+  const model = new DeploymentModel(api, 'a', wishes(refuse));
   t.after(() => model.dispose());
   await read(model);
   await assert.rejects(model.scale(99), /from 1 to 32/);
@@ -173,7 +190,11 @@ test('a deployment that is gone is not asked for again, and what was known stays
     deploymentEvents: async () => [],
     versions: async () => [aVersion(3)]
   });
-  const model = new DeploymentModel(api, 'a', async () => aDeployment('a'));
+  const model = new DeploymentModel(
+    api,
+    'a',
+    wishes(async () => aDeployment('a'))
+  );
   t.after(() => model.dispose());
   const watch = model.watch();
   for (let i = 0; i < 120; i++) {
@@ -183,4 +204,40 @@ test('a deployment that is gone is not asked for again, and what was known stays
   assert.equal(reads, 2);
   assert.deepEqual([model.gone, model.deployment?.name], [true, 'a']);
   watch.dispose();
+});
+
+test('what the server answers to a canary, a promotion or a rollback is shown at once', async t => {
+  const canary = { version: 4, percent: 10, replicas: 1, max_errors: null, max_slowdown: null };
+  const { api } = aServer(() => aDeployment('a'));
+  const asked: unknown[] = [];
+  const wish = wishes(async () => aDeployment('a'), {
+    canary: async (name, wanted) => {
+      asked.push(name, wanted);
+      return aDeployment('a', 'DEGRADED', { canary: wanted });
+    },
+    promote: async () => aDeployment('a', 'READY', { version: 4 }),
+    rollback: async () => {
+      throw new LabError('there is no canary.', '', 'conflict', 409);
+    }
+  });
+  const model = new DeploymentModel(api, 'a', wish);
+  t.after(() => model.dispose());
+  await read(model);
+  await model.canary(canary);
+  assert.deepEqual([asked, model.deployment?.canary], [['a', canary], canary]);
+  await model.promote();
+  assert.equal(model.deployment?.version, 4);
+  await assert.rejects(model.rollback(), /no canary/);
+});
+
+test('a deployment that idles, or has a canary beside all its replicas, changes no more by itself', () => {
+  const canary = { version: 4, percent: 0, replicas: 1, max_errors: null, max_slowdown: null };
+  const autoscale = { min: 0, max: 4, signal: 'inflight' as const, target: 4, idle: 600 };
+  const spec = { ...aDeployment('a').spec, autoscale };
+  assert.equal(isMoving(aDeployment('a')), false);
+  assert.equal(isMoving(aDeployment('a', 'READY', { canary })), true);
+  assert.equal(isMoving(aDeployment('a', 'READY', { canary, ready: 3 })), false);
+  assert.equal(isMoving(aDeployment('a', 'IDLE', { spec, wished: 0, ready: 0 })), false);
+  assert.equal(isMoving(aDeployment('a', 'READY', { spec, wished: 3 })), true);
+  assert.equal(isMoving(aDeployment('a', 'READY', { spec, wished: 2 })), false);
 });

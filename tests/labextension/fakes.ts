@@ -50,6 +50,7 @@ export function aJob(id: string, state: JobState = 'RUNNING', more: Partial<IJob
       env: {},
       volumes: [],
       lab: null,
+      target: null,
       stall_after: 1800,
       on_stall: 'alert',
       tags: [],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { holderLabel } from '../../labextension/src/format';
 import { lendings } from '../../labextension/src/model/lending';
-import type { IGpu, IGpuReport, IHolder } from '../../labextension/src/specs';
+import type { IGpu, IGpuReport, IHolder } from '../../labextension/src/gpuspecs';
 import { trans } from './fakes';
 
 const mine: IHolder = { kind: 'lab', owner: 'ada', name: 'mine', id: 'mine-1', lend: false };

@@ -3,6 +3,7 @@ import test from 'node:test';
 import { LabError } from '../../labextension/src/errors';
 import { type ILabState, inShort, inWords } from '../../labextension/src/statustext';
 import { trans } from './fakes';
+import { anAlert } from './gpufakes';
 
 function aLab(total: number, free: number, more: Partial<ILabState> = {}): ILabState {
   return {
@@ -10,6 +11,7 @@ function aLab(total: number, free: number, more: Partial<ILabState> = {}): ILabS
     gpus: { report: null },
     jobs: { alive: 0 },
     deployments: { deployments: null },
+    alerts: { firing: () => [] },
     ...more
   };
 }
@@ -26,6 +28,18 @@ test('the status bar says what is used, in a few words', () => {
     '1 of 1 deployed models are ready.'
   ]);
   assert.equal(short(aLab(8, 8)), 'GPU 0/8');
+});
+
+test('alerts come first, a few of them in full', () => {
+  const firing = () => ['a', 'b', 'c', 'd'].map(id => anAlert(id));
+  const state = aLab(8, 8, { alerts: { firing } });
+  assert.equal(short(state), '4 alerts · GPU 0/8');
+  assert.deepEqual(inWords(state, trans).slice(0, 4), [
+    'a is hot.',
+    'b is hot.',
+    'c is hot.',
+    'There are more alerts: 1.'
+  ]);
 });
 
 test('a lab without GPUs says so, and why', () => {

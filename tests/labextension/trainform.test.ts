@@ -64,6 +64,85 @@ test('what is submitted is the file, its modules and the choices', async t => {
   assert.equal(form.job?.id, 'train-x');
 });
 
+test('who picks a place picks of what is there, and is told what it would meet there', async t => {
+  const sent: ITrainingSpec[] = [];
+  const asked: unknown[] = [];
+  const methods = {
+    submit: async (spec: ITrainingSpec) => {
+      sent.push(spec);
+      return aJob('train-x', 'PENDING');
+    },
+    lab: async () => ({ id: 'lab-1', image: 'pytorch', volumes: [{ name: 'sets' }] }),
+    capacity: async (_gpus: number, target: string | null) => {
+      asked.push(target);
+      if (target === 'moon') {
+        throw new LabError('it is away.');
+      }
+      return { total: 1, free: 1, holders: [], forecast: { answer: 'now', message: 'now' } };
+    },
+    catalog: async () => ({
+      ...catalog,
+      targets: [
+        { name: 'machine', title: 'This machine', kind: 'machine' },
+        { name: 'farm', title: 'GPU farm', kind: 'cluster' },
+        { name: 'moon', title: 'The moon', kind: 'cluster' }
+      ],
+      images: [
+        { name: 'pytorch', title: 'PyTorch', container: '', state: 'ready' },
+        { name: 'jax', title: 'JAX', container: 'r.example.org/jax', state: 'missing' }
+      ],
+      volumes: [
+        { name: 'sets', title: 'Sets', path: '/srv/sets' },
+        { name: 'nas', title: 'NAS', path: '' }
+      ]
+    })
+  };
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const form = aForm(t, methods);
+  const turn = async () => {
+    await settle();
+    t.mock.timers.tick(0);
+    await settle();
+  };
+  form.watch();
+  await turn();
+  const names = (things: readonly { name: string }[]) => things.map(({ name }) => name);
+  assert.equal(form.places.meant?.name, 'machine');
+  assert.deepEqual(
+    [names(form.places.images), names(form.places.volumes)],
+    [['pytorch'], ['sets']]
+  );
+  form.set('path', 'train.py');
+  await form.submit();
+  form.set('target', 'farm');
+  await turn();
+  assert.deepEqual([names(form.places.images), names(form.places.volumes)], [['jax'], ['nas']]);
+  assert.equal(form.forecast?.answer, 'now');
+  await form.submit();
+  form.set('target', 'moon');
+  await turn();
+  assert.deepEqual([form.forecast, form.error], [null, null]);
+  assert.deepEqual(
+    sent.map(({ target, image, volumes, lab }) => [target, image, volumes, lab]),
+    [
+      [null, 'pytorch', ['sets'], 'lab-1'],
+      ['farm', 'jax', [], null]
+    ]
+  );
+  assert.deepEqual(asked, [null, 'farm', 'moon']);
+});
+
+test('nobody is asked where a job runs while there is one place', async t => {
+  const form = aForm(t);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  form.watch();
+  await settle();
+  t.mock.timers.tick(0);
+  await settle();
+  assert.deepEqual([form.places.all, form.places.meant], [[], null]);
+  assert.deepEqual(form.places.images, catalog.images);
+});
+
 test('a job gets the volumes of the lab, or those that are picked', async t => {
   const sent: ITrainingSpec[] = [];
   const submit = async (spec: ITrainingSpec) => {

@@ -61,6 +61,7 @@ test('what is typed becomes the wish that the server takes', () => {
   const code = { source: 'pass', filename: 'a.py', args: [], files: { 'm.py': '' } };
   assert.deepEqual(toSpec(draft, 'pytorch', code), {
     name: 'a',
+    target: null,
     image: 'pytorch',
     strategy: 'allreduce',
     code: { ...code, args: ['--lr', '0.1'] },
@@ -183,6 +184,7 @@ test('an error of the server belongs to the field it is about', () => {
     ['roles.0.replicas', { ...EMPTY, strategy: 'custom' }, null],
     ['time_limit', EMPTY, 'limit'],
     ['resume_after_reboot', EMPTY, 'reboot'],
+    ['target', EMPTY, 'target'],
     ['tags.0', EMPTY, 'tags'],
     ['stall_after', EMPTY, 'silence'],
     ['env', EMPTY, null],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from notebooks import Notebook
 from served import ONNX, Host
 
 from dllab_hub.deployed import Deployed
+from dllab_hub.export import Exported
 from dllab_hub.magics import serving as serving_module
 from dllab_hub.specs import DeploymentState
 
@@ -35,18 +37,23 @@ class Network:
     """Stands for a ``torch.nn.Module``: the tests' own Python has no PyTorch."""
 
 
+class Layers:
+    """Stands for a ``keras.Model``."""
+
+
 @pytest.fixture
 def torch(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """A ``torch`` whose export writes a file; what it was called with."""
     called: list[tuple[object, ...]] = []
 
-    def export(module: object, example: object, path: Path, *, name: str) -> None:
+    def export_model(module: object, example: object, folder: Path, *, name: str) -> Exported:
         called.append((module, example, name))
-        path.write_bytes(ONNX)
+        (folder / "model.onnx").write_bytes(ONNX)
+        return Exported(folder / "model.onnx", '{"instances": [[1]]}')
 
     known = SimpleNamespace(nn=SimpleNamespace(Module=Network))
-    monkeypatch.setitem(serving_module.sys.modules, "torch", known)
-    monkeypatch.setattr(serving_module, "export", export)
+    monkeypatch.setitem(sys.modules, "torch", known)
+    monkeypatch.setattr(serving_module, "export_model", export_model)
     return called
 
 
@@ -74,6 +81,16 @@ def torch(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         ("%scale digits none", ["N: must be a whole number from 1 to 32"]),
         ("%scale digits 0", ["from 1 to 32"]),
         ("%undeploy", ["NAME"]),
+        ("%deploy net --min 0", ["--max: is needed with --min"]),
+        ("%deploy net --max 2 --min 3", ["--min: must not be more than max"]),
+        ("%predict digits --version two x", ["--version: must be a whole number", "'two'"]),
+        ("%predict digits x --version 0", ["--version: must be a whole number from 1 up"]),
+        ("%predict digits --version 2", ["--version 2: SyntaxError"]),
+        ("%canary digits", ["VERSION"]),
+        ("%canary digits 2 --percent 100", ["--percent: must be a whole number from 0 to 99"]),
+        ("%canary digits 2 --percents 5", ["no option --percents", "Did you mean --percent?"]),
+        ("%promote", ["NAME"]),
+        ("%rollback digits now", ["now is one word too many"]),
         ("%undeploy --yess x", ["no option --yess", "--yes"]),
         ("%board --height 5", ["--height", "from 100"]),
     ],
@@ -144,7 +161,7 @@ def test_a_published_model(digits: Notebook) -> None:
     assert "there are 2 versions" in digits.run("%deploy digits:7")
 
 
-def test_a_network(notebook: Notebook, torch: list[tuple[object, ...]]) -> None:
+def test_a_network(notebook: Notebook, torch: list[tuple[object, ...]], lab: Host) -> None:
     """A module is exported with the example's value, spaces in the expression and all."""
     notebook.shell.push({"Net": Network})
     notebook.run("net = Net(); nets = {'big one': net}; x = [1, 2, 3]")
@@ -161,6 +178,29 @@ def test_a_network(notebook: Notebook, torch: list[tuple[object, ...]]) -> None:
         (net, {"a": [1, 2, 3], "b": (1, 7)}, "net"),
     ] == torch
     assert 2 == notebook.deployment.info.version
+    made = lab.ask("GET", "models/net/versions").json()["versions"][0]
+    assert ("notebook", '{"instances": [[1]]}') == (made["source"]["kind"], made["example"])
+
+
+def test_a_keras_model_needs_no_example(
+    notebook: Notebook, torch: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows its own inputs; with an example the two are compared."""
+    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(Model=Layers))
+    notebook.shell.push({"model": (model := Layers())})
+    notebook.run("%deploy model")
+    assert ("model", True) == (notebook.deployment.name, notebook.ok)
+    notebook.run("%deploy model --example [[2]]")
+
+    assert [(model, None, "model"), (model, [[2]], "model")] == torch
+
+
+def test_other_files(notebook: Notebook, tmp_path: Path) -> None:
+    """Each end of a name that a model's file has is a path; the model is called as the file is."""
+    for end in ("pt2", "pt", "zip", "tar", "tar.gz", "tgz"):
+        (tmp_path / f"My_Net.{end}").write_bytes(ONNX)
+        notebook.run(f"%deploy My_Net.{end}")
+        assert ("my-net", True) == (notebook.deployment.name, notebook.ok), end
 
 
 def test_a_network_without_an_example(notebook: Notebook, torch: list[tuple[object, ...]]) -> None:
@@ -213,6 +253,55 @@ def test_predict(digits: Notebook) -> None:
     assert not digits.ok
 
 
+def test_a_canary(digits: Notebook, lab: Host) -> None:
+    """Start one, ask each version, promote it, go back: each shows the deployment as it is then."""
+    digits.run("%deploy My_Net.onnx --name digits")
+    digits.run("%deploy digits:1")
+    said = digits.run("%canary digits 2 --percent 0 --max-errors none")
+    assert said.startswith("digits  READY\n  version 1 of digits, 2 of 2 ready")
+    assert "version 2 (canary)  0%" in said
+    digits.run("y = %predict digits --version 2 [[7]]")
+    digits.run("z = %predict digits [[8, 9]] --version=2")
+    digits.run("version = 1\nw = %predict digits [[8]] * -(- --version)")
+    assert digits.ok
+    ns = digits.shell.user_ns
+    assert ([[7]], [[8, 9]]) == (ns["y"].tolist(), ns["z"].tolist())
+    versions = lab.ask("GET", "deployments/digits").json()["versions"]
+    assert [(1, 1), (2, 2)] == [(each["version"], each["requests"]) for each in versions]
+
+    assert "version 2 of digits" in digits.run("%promote digits")
+    assert "version 1 of digits" in digits.run("%rollback digits")
+    assert "there is no canary" in digits.run("%promote digits")
+    assert "there is no such deployment" in digits.run("%canary nothing 2")
+    assert "serves already" in digits.run("%canary digits 1")
+
+
+def test_bounds(digits: Notebook) -> None:
+    """``--max`` alone has the number of replicas follow the load."""
+    digits.run("%deploy digits --max 4")
+    assert (1, 4) == ((bounds := digits.deployment.info.spec.autoscale).min, bounds.max)
+    said = digits.run("%deploy My_Net.onnx --name digits --min 2 --max 3 --idle 5m --target 2")
+
+    assert "2 of 2 ready, scales from 2 to 3" in said
+    assert (300, 2.0) == (
+        digits.deployment.info.spec.autoscale.idle,
+        digits.deployment.info.spec.autoscale.target,
+    )
+
+
+def test_an_image(digits: Notebook) -> None:
+    """An image of PIL is a row; what does not fit the model is one line."""
+    pytest.importorskip("PIL")
+    digits.run("from PIL import Image; image = Image.new('L', (8, 8), 3)")
+    digits.run("y = %predict digits image")
+    assert digits.ok
+    assert [[3] * 64] == digits.shell.user_ns["y"].tolist()
+
+    assert "does not fit the model's input of (64)" in digits.run(
+        "%predict digits image.resize((9, 9))"
+    )
+
+
 def test_a_model_that_is_down(digits: Notebook, lab: Host) -> None:
     """The reason why nothing answers is the one line."""
     lab.backend.serving.fail("ada", "digits", "replica-1 ended with exit code 1.")
@@ -262,7 +351,11 @@ def test_board(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 'height="300"' in bundle["text/html"]
 
 
-@pytest.mark.parametrize("name", ["deploy", "deployments", "predict", "scale", "undeploy", "board"])
+@pytest.mark.parametrize(
+    "name",
+    ["deploy", "deployments", "predict", "scale", "undeploy", "board", "canary", "promote",
+     "rollback"],
+)  # fmt: skip
 def test_help(outside: Notebook, name: str) -> None:
     """``--help`` prints the options and asks nobody."""
     said = outside.run(f"%{name} --help")

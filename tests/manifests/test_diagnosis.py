@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from dllab_hub.manifests.diagnosis import diagnose, refusal, say
+from dllab_hub.hub.words import Words
+from dllab_hub.manifests.diagnosis import PLAIN, diagnose, refusal, say
 from dllab_hub.specs import Cause, LabSpec, Remedy
 
+GPU = "nvidia.com/gpu"
+WEBHOOK = 'admission webhook "x" denied the request: 镜像'
 CPU = LabSpec(image="torch")
 GPUS = LabSpec(image="torch", gpus=2)
 PATIENT = LabSpec(image="torch", gpus=2, wait=60)
@@ -54,7 +58,7 @@ ROWS: list[tuple[list[tuple[str, str]], LabSpec, Cause, bool, str]] = [
     ([("FailedScheduling", NO_TYPE), ("NotTriggerScaleUp", NEVER)], PATIENT, Cause.NO_NODE, True,
      "No machine of this cluster has 2 of this kind, and none can be added."),
     ([("FailedScheduling", "0/2 nodes are available: 2 Insufficient memory. preemption: no")], CPU,
-     Cause.NO_NODE, False, "No machine has enough free memory or CPUs now."),
+     Cause.NO_NODE, False, "No machine has enough free memory now."),
     ([("FailedScheduling", "no nodes available to schedule pods")], CPU, Cause.NO_NODE, False,
      "No machine of the cluster takes a lab now."),
     ([("FailedScheduling", NO_CLAIM)], CPU, Cause.VOLUME, True,
@@ -94,6 +98,17 @@ def test_what_is_over_is_forgotten() -> None:
     assert diagnose(events(("FailedScheduling", TAKEN), ("Scheduled", "x")), None, GPUS) is None
     assert diagnose(events(("FailedMount", "x"), ("Pulled", "x")), None, GPUS) is None
     assert diagnose([], None, GPUS) is None
+
+
+def test_the_registrys_reason_stays() -> None:
+    """The kubelet's repetitions, which do not say why, hide nothing."""
+    told = [("Failed", MISSING), ("Failed", "Error: ErrImagePull"), ("BackOff", "Back-off pulling")]
+    again = status(state={"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}})
+    for pod in (None, again):
+        found = diagnose(events(*told, ("Failed", "Error: ImagePullBackOff")), pod, OWN)
+        assert found
+        assert found.final
+        assert "There is no such image in its registry. It says: not found." == found.message
 
 
 def test_only_gpu_labs_are_offered_the_cpu() -> None:
@@ -194,7 +209,10 @@ def test_good_news_is_said_too() -> None:
 REFUSALS = [
     (403, 'pods "x" is forbidden: exceeded quota: gpu, requested: requests.nvidia.com/gpu=2',
      Cause.QUOTA, "This is more than the cluster's quota has left now."),
-    (403, 'violates PodSecurity "restricted:latest"', Cause.CRASHED, "The cluster refuses"),
+    (403, 'violates PodSecurity "restricted:latest"', Cause.CRASHED,
+     "The cluster's security rules refuse this lab."),
+    (403, 'pods "x" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi',
+     Cause.CRASHED, "The cluster's limits refuse this lab: maximum memory usage per"),
     (422, "Invalid value", Cause.CRASHED, "The cluster refuses this lab."),
     (503, "", Cause.STARTING, "The cluster does not answer"),
 ]  # fmt: skip
@@ -213,3 +231,36 @@ def test_a_refusal_becomes_a_sentence(code: int, text: str, cause: Cause, said: 
 def test_a_refusal_that_is_no_status_is_read_too(body: str) -> None:
     """A proxy in between answers what it likes."""
     assert refusal(502, body).final
+
+
+QUOTA = (
+    "exceeded quota: q, requested: requests.{0}={1}, used: requests.{0}={2}, limited: "
+    "requests.{0}=8"
+)
+#: What is no English: names, units, and what a registry or pip has said.
+_NAMES = re.compile(
+    r"GPUs?|CPUs?|GiB|JupyterLab|jupyterhub-singleuser|HTTPS|Jupyter Server|not found|root"
+    r"|authorization failed|pull access denied|No matching distribution found for numpyy"
+    r"|nvidia.com/gpu"
+)
+
+
+def test_the_progress_page_is_chinese_too() -> None:
+    """All that a lab's start on a cluster can say is said in the person's language."""
+    told = [diagnose(events(*told), None, spec) for told, spec, *_ in ROWS]
+    told += [diagnose([], pod, spec) for pod, spec, *_ in PODS if "packages" not in str(pod)]
+    texts = [text for _, text, *_ in REFUSALS if "maximum" not in text]  # In the cluster's words.
+    texts += [QUOTA.format(name, *n) for name in (GPU, "cpu") for n in ((2, 7), (9, 0), (1, 8))]
+    texts += [
+        QUOTA.format("memory", "2Gi", 7),
+        "failed quota: q: must specify limits.memory for: x",
+    ]
+    told += [refusal(403, json.dumps({"message": text})) for text in (*texts, WEBHOOK)]
+    plain = [say(event, CPU) for event in events(*((reason, "") for reason in PLAIN))]
+    chinese = Words("zh-CN")
+    for found in told:
+        assert found
+        for text in (found.message, found.hint):
+            said = _NAMES.sub("", chinese.say(text))
+            assert not re.search("[A-Za-z]{2}", said), (text, said)
+    assert not [text for text in plain if chinese.say(str(text)) == text]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
-import pytest
 from trainings import WISHES
 
-from dllab_hub.manifests.status import PAUSED, Observed, observed
+from dllab_hub.manifests.status import Observed, observed
 from dllab_hub.specs import JobState
 
 AT = "2026-11-29T09:31:5{}Z"
@@ -28,9 +28,7 @@ def jobset(kind: str = "", restarts: int = 0, **spec: Any) -> dict[str, Any]:
     }
 
 
-def pod(
-    role: str = "worker", index: int = 0, restarts: int = 0, first: Any = None, **state: Any
-) -> dict[str, Any]:
+def pod(role: str = "worker", index: int = 0, restarts: int = 0, **state: Any) -> dict[str, Any]:
     """As a kubelet leaves it."""
     return {
         "metadata": {
@@ -43,7 +41,6 @@ def pod(
         },
         "status": {
             "phase": "Pending",
-            "initContainerStatuses": [{"name": "workspace", "state": first or {}}],
             "containerStatuses": [{"name": "worker", "state": state}],
         },
     }
@@ -105,7 +102,10 @@ def test_the_first_that_failed_is_named() -> None:
     )
 
     assert JobState.FAILED is found.state
-    assert "worker-2 exited with code 7. It was relaunched 3 times before." == found.reason
+    assert (
+        "worker-2 exited with code 7: ValueError: 3. It was relaunched 3 times before."
+        == found.reason
+    )
     assert found.replicas[2].traceback.endswith("ValueError: 3")
     assert (None, "SIGTERM") == (found.replicas[0].exit_code, found.replicas[0].signal)
     assert found.ended
@@ -119,12 +119,24 @@ def test_memory_is_a_cause() -> None:
     assert found.replicas[0].oom
 
 
-def test_files_that_did_not_come_are_the_cause() -> None:
-    """The last line of the container that fetches them is the reason."""
-    first = ended(1, message="dllab: trying\ndllab: the files did not come.")
-    found = seen("single", jobset("Failed"), pod(first=first, waiting={}))
+def test_a_machine_that_is_lost() -> None:
+    """A replica whose machine says nothing, or that is being ended, is not one that runs."""
+    lost = pod(**RUNNING)
+    lost["status"]["phase"] = "Running"
+    for change in (
+        lambda one: one["metadata"].update(deletionTimestamp=AT.format(5)),
+        lambda one: one["status"].update(
+            conditions=[{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]
+        ),
+    ):
+        one = copy.deepcopy(lost)
+        change(one)
+        found = seen("single", jobset(), one)
 
-    assert "worker-0: the files did not come." == found.reason
+        assert (JobState.RESTARTING, "1 of 1 replicas are being ended.") == (
+            found.state,
+            found.reason,
+        )
 
 
 def test_servers_are_ended_when_the_chief_has_succeeded() -> None:
@@ -142,15 +154,14 @@ def test_servers_are_ended_when_the_chief_has_succeeded() -> None:
     } == {one.name: one.state for one in found.replicas}
 
 
-@pytest.mark.parametrize(
-    ("annotations", "state"), [({}, JobState.PENDING), ({PAUSED: "1"}, JobState.PAUSED)]
-)
-def test_suspended_is_paused_or_queued(annotations: dict[str, str], state: JobState) -> None:
-    """Somebody's pause is marked; without the mark it is the queue that has not let it go."""
-    suspended = jobset(suspend=True)
-    suspended["metadata"]["annotations"] = annotations
+def test_suspended_waits_in_the_queue() -> None:
+    """A set that the cluster's queue has not let go yet waits for its turn."""
+    found = seen("single", jobset(suspend=True))
 
-    assert state is seen("single", suspended).state
+    assert (JobState.PENDING, "it waits for its turn in the cluster's queue.") == (
+        found.state,
+        found.reason,
+    )
 
 
 def test_a_role_with_a_long_name_is_called_by_it() -> None:

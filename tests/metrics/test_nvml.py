@@ -2,20 +2,36 @@
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from dllab_hub.metrics.nvml import Nvml
-from dllab_hub.specs import Gpu, GpuReport, GpuState
+from dllab_hub.specs import Gpu, GpuCondition, GpuReport, GpuState
 from dllab_hub.testing.nvml import FakeNvml
 
 UUIDS = tuple(f"GPU-00000000-0000-0000-0000-00000000000{i}" for i in range(2))
-#: The calls a tick makes for one GPU; nothing that never changes is asked twice.
+#: The calls of a read for one GPU, and those that come with it every 5 and every 10 seconds.
 TICK = {
     "nvmlDeviceGetUtilizationRates": 1,
     "nvmlDeviceGetMemoryInfo": 1,
     "nvmlDeviceGetTemperature": 1,
     "nvmlDeviceGetPowerUsage": 1,
+}
+DETAILS = {
+    "nvmlDeviceGetClockInfo": 2,
+    "nvmlDeviceGetCurrentClocksEventReasons": 1,
+    "nvmlDeviceGetComputeRunningProcesses_v3": 1,
+    "nvmlDeviceGetGraphicsRunningProcesses_v3": 1,
+    "nvmlDeviceGetMPSComputeRunningProcesses_v3": 1,
+}
+HEALTH = {
+    "nvmlDeviceGetTotalEccErrors": 2,
+    "nvmlDeviceGetRemappedRows": 1,
+    "nvmlDeviceGetFieldValues": 1,
+    "nvmlDeviceGetEnforcedPowerLimit": 1,
+    "nvmlDeviceGetMigMode": 1,
 }
 
 
@@ -49,8 +65,17 @@ def test_values_arrive_in_the_units_of_the_specs(nvml: Nvml) -> None:
             memory_total=16 * 2**30,
             temperature=41,
             temperature_slowdown=90,
+            temperature_shutdown=95,
             power=71.5,
             power_limit=250.0,
+            clock=1.41e9,
+            memory_clock=1.215e9,
+            throttle=(),
+            ecc_corrected=0,
+            ecc_uncorrected=0,
+            remap_failed=False,
+            recovery=0,
+            processes=(),
         )
         == report.gpus[1]
     )
@@ -125,6 +150,14 @@ def test_a_machine_without_a_driver_says_so() -> None:
         ("power", ["power"]),
         ("slowdown", ["temperature_slowdown"]),
         ("power_limit", ["power_limit"]),
+        ("shutdown", ["temperature_shutdown"]),
+        ("clock", ["clock"]),
+        ("memory_clock", ["memory_clock"]),
+        ("throttle", ["throttle"]),
+        ("ecc", ["ecc_corrected", "ecc_uncorrected"]),
+        ("remapped", ["remap_failed"]),
+        ("recovery", ["recovery"]),
+        ("events", []),
     ],
 )
 def test_what_the_driver_does_not_tell_is_none(
@@ -133,13 +166,21 @@ def test_what_the_driver_does_not_tell_is_none(
     """An unsupported value is None, never 0, and costs no other value."""
     fake.set(gpu=0, **{value: None})
 
-    wire = nvml.read().gpus[0].to_wire()
+    silent, whole = nvml.read().gpus
 
-    assert {name for name, told in wire.items() if told in (None, "")} == {
-        "error",
-        "holder",
-        *fields,
-    }
+    unlike = {"index": 1, "uuid": whole.uuid}
+    assert whole == silent.model_copy(
+        update={**unlike, **{name: getattr(whole, name) for name in fields}}
+    )
+    assert {None} >= {getattr(silent, name) for name in fields}
+
+
+def test_processes_that_the_driver_does_not_tell(nvml: Nvml, fake: FakeNvml) -> None:
+    """Only when none of the three lists is told it is unknown who uses the GPU."""
+    for gpu, lists in enumerate((("graphics", "mps"), ("processes", "graphics", "mps"))):
+        fake.set(gpu=gpu, **dict.fromkeys(lists))
+
+    assert [(), None] == [gpu.processes for gpu in nvml.read().gpus]
 
 
 def test_an_older_driver_still_tells_the_memory(nvml: Nvml, fake: FakeNvml) -> None:
@@ -164,23 +205,42 @@ def test_one_lost_gpu_leaves_the_others_alive(nvml: Nvml, fake: FakeNvml) -> Non
         report.gpus[0].utilization,
     )
     assert "fell off the bus" in report.gpus[0].error
+    assert (GpuCondition.LOST, GpuCondition.OK) == tuple(gpu.condition for gpu in report.gpus)
     assert (report.gpus[1].utilization, report.gpus[1].error) == (1.0, "")
 
 
+@pytest.mark.parametrize("is_open", [False, True])
 @pytest.mark.parametrize(
-    ("code", "words"),
-    [(4, "may not read"), (15, "fell off"), (16, "reset"), (17, "may not"), (999, "Unknown Error")],
+    ("code", "condition", "words", "todo"),
+    [
+        (4, GpuCondition.NOT_PERMITTED, "may not read", "Ask the administrator"),
+        (15, GpuCondition.LOST, "fell off", "Restart the machine"),
+        (16, GpuCondition.RESET_REQUIRED, "has to be reset", "nvidia-smi --gpu-reset"),
+        (17, GpuCondition.NOT_PERMITTED, "may not read", "Ask the administrator"),
+        (999, GpuCondition.FAILED, "Unknown Error", "Run nvidia-smi"),
+    ],
 )
-def test_a_gpu_that_cannot_be_opened_is_listed(
-    nvml: Nvml, fake: FakeNvml, code: int, words: str
+def test_a_gpu_that_cannot_be_read_is_listed(
+    nvml: Nvml,
+    fake: FakeNvml,
+    is_open: bool,
+    code: int,
+    condition: GpuCondition,
+    words: str,
+    todo: str,
 ) -> None:
-    """A GPU that fails from the start is shown with its sentence, not left out."""
+    """A GPU that fails, from the start or later, is shown with what is wrong and what to do."""
+    if is_open:
+        nvml.read()
     fake.set(gpu=1, error=code)
 
     gpus = nvml.read().gpus
 
     assert [gpu.index for gpu in gpus] == [0, 1]
+    assert gpus[1].condition is condition
     assert words in gpus[1].error
+    assert todo in gpus[1].error
+    assert (None, None) == (gpus[1].utilization, gpus[1].processes)
     assert gpus[0].error == ""
 
 
@@ -230,14 +290,56 @@ def test_a_driver_that_comes_back_is_seen(nvml: Nvml, fake: FakeNvml) -> None:
     ]
 
 
-def test_a_tick_asks_only_what_changes(nvml: Nvml, fake: FakeNvml) -> None:
-    """Four calls for each GPU; names, limits and handles are read once."""
+def test_a_read_asks_only_what_changes(fake: FakeNvml) -> None:
+    """Four calls for each GPU and one for all; the slower things every 5 and every 10 seconds."""
+    clock = Time()
+    nvml = Nvml(monotonic=clock)
     fake.set(memory_v2=0)  # Its missing version is not counted as a call by the stub.
     nvml.read()
-    before = fake.calls()
-    nvml.read()
+    made = []
+    for _ in range(20):
+        clock.now += 1.01
+        before = fake.calls()
+        nvml.read()
+        made.append(dict(fake.calls() - before))
+    nvml.close()
 
-    assert {name: 2 * count for name, count in TICK.items()} == dict(fake.calls() - before)
+    def both(*of: dict[str, int]) -> dict[str, int]:
+        calls = {name: 2 * count for each in of for name, count in each.items()}
+        return {**calls, "nvmlEventSetWait_v2": 1}
+
+    often, sometimes = both(TICK, DETAILS), both(TICK, DETAILS, HEALTH)
+    few = [both(TICK)] * 4
+    assert made == [*few, often, *few, sometimes] * 2
+
+
+def test_a_slow_driver_is_asked_for_one_gpu_after_the_other(fake: FakeNvml) -> None:
+    """What is needed at once is read of all; the rest of as many as there is time for."""
+    fake.set(delay_ms=40)
+    nvml = Nvml()
+    reports = [nvml.read() for _ in range(2)]
+    nvml.close()
+
+    loads = [[gpu.utilization for gpu in report.gpus] for report in reports]
+    clocks = [[gpu.clock for gpu in report.gpus] for report in reports]
+    assert [[0.37, 0.37]] * 2 == loads
+    assert [[1.41e9, None], [1.41e9, 1.41e9]] == clocks
+
+
+def test_no_gpu_of_a_slow_driver_is_left_out(tmp_path: Path) -> None:
+    """Of 8 GPUs, with a driver that takes 20 ms for a call, all tell everything after 8 reads."""
+    fake = FakeNvml.build(tmp_path / "eight", 8)
+    fake.set(delay_ms=2)
+    with fake.loaded():
+        nvml = Nvml(monotonic=lambda: 10 * time.monotonic())
+        reports = [nvml.read() for _ in range(8)]
+        nvml.close()
+
+    assert {tuple(range(8))} == {tuple(gpu.index for gpu in report.gpus) for report in reports}
+    assert {0.37} == {gpu.utilization for report in reports for gpu in report.gpus}
+    assert None in [gpu.clock for gpu in reports[0].gpus]
+    told = [(g.clock, g.throttle, g.ecc_uncorrected, g.processes) for g in reports[-1].gpus]
+    assert [(1.41e9, (), 0, ())] * 8 == told
 
 
 def test_other_processes_see_the_fake_too(fake: FakeNvml) -> None:

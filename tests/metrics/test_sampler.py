@@ -106,6 +106,20 @@ async def test_nothing_is_read_when_nobody_asks() -> None:
     assert time.time() - report.time < 0.1, "woken up, it gives a new sample, not the old one"
 
 
+async def test_a_glance_is_one_read() -> None:
+    """Who looks now and then gets a new sample each time, and no more are taken for it."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.1)
+    for count in (1, 2, 3):
+        report = await sampler.glance()
+        assert time.time() - report.time < 0.1
+        await asyncio.sleep(0.4)
+        assert count == reads.count
+    await asyncio.gather(*(sampler.glance() for _ in range(10)))
+    assert 4 == reads.count
+    sampler.close()
+
+
 async def test_a_hung_driver_is_said_and_harms_nobody(fake: FakeNvml) -> None:
     """Within 2 s the state is STALE with the last values and their age; the loop never waits."""
     nvml = Nvml()
@@ -279,3 +293,147 @@ async def test_who_follows_a_hung_driver_is_told() -> None:
     sampler.close()
 
     assert [GpuState.STALE] * 2 == states[2:]
+
+
+async def _reads_in(reads: Reads, seconds: float) -> int:
+    before = reads.count
+    await asyncio.sleep(seconds)
+    return reads.count - before
+
+
+async def test_somebody_who_has_to_know_keeps_it_at_a_slow_pace() -> None:
+    """Nobody watches, and it is read now and then, for as long as one of them needs it."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.02, linger=0.1)
+    slow, slower = sampler.keep("alerts", 0.2), sampler.keep("leases", 5)
+    try:
+        both = await _reads_in(reads, 1.1)
+        slow()
+        slow()
+        one = await _reads_in(reads, 0.6)
+        await sampler.report()
+        fast = await _reads_in(reads, 0.1)
+        slower()
+        await asyncio.sleep(0.3)
+        none = await _reads_in(reads, 0.3)
+    finally:
+        sampler.close()
+
+    assert 4 <= both <= 7
+    assert one <= 1
+    assert fast >= 3
+    assert none == 0
+
+
+async def test_a_slow_follower_asks_for_no_more_than_it_needs() -> None:
+    """Its samples come at its pace and are not old at it; when somebody watches, all come."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.02, linger=0.1)
+    async with aclosing(sampler.follow(every=0.3)) as reports:
+        began = time.monotonic()
+        states = [(await anext(reports)).state for _ in range(4)]
+        took = time.monotonic() - began
+        slowly = reads.count
+        await sampler.report()
+        for _ in range(4):
+            await anext(reports)
+        quickly = time.monotonic() - began - took
+    asleep = await _reads_in(reads, 0.3), await _reads_in(reads, 0.4)
+    sampler.close()
+
+    assert [GpuState.NO_GPU] * 4 == states
+    assert 0.8 <= took < 1.5
+    assert 4 <= slowly <= 5
+    assert quickly < 0.3
+    assert asleep[1] == 0
+
+
+async def test_a_slow_follower_hears_of_a_hung_driver() -> None:
+    """Within one and a half times its pace it is told the last values, in state STALE."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.02, linger=0.1, patience=0.1)
+    async with aclosing(sampler.follow(every=0.2)) as reports:
+        await anext(reports)
+        reads.go.clear()
+        began = time.monotonic()
+        while (await anext(reports)).state is not GpuState.STALE:
+            assert time.monotonic() - began < 2
+        reads.go.set()
+    sampler.close()
+
+
+async def test_who_asks_is_not_told_what_is_old_at_a_slow_pace() -> None:
+    """Someone who asks between two slow reads gets a new one at once."""
+    reads = Reads()
+    sampler = Sampler(reads, interval=0.02, linger=0.1)
+    release = sampler.keep("alerts", 10)
+    await asyncio.sleep(0.2)
+    assert reads.count == 1
+    report = await sampler.report()
+    release()
+    sampler.close()
+
+    assert time.time() - report.time < 0.1
+
+
+async def test_faults_are_counted_by_kind() -> None:
+    """What reading raises, what the driver says, and a read that hangs, each once."""
+    answers: list[GpuReport | Exception] = [
+        RuntimeError("no"),
+        GpuReport(state=GpuState.DRIVER_MISMATCH, time=1.0),
+        GpuReport(state=GpuState.DRIVER_MISMATCH, time=2.0),
+    ]
+    go = threading.Event()
+
+    def read() -> GpuReport:
+        if answers:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        go.wait(5)
+        return GpuReport(state=GpuState.NO_LIBRARY, time=3.0)
+
+    sampler = Sampler(read, interval=0.02, patience=0.1)
+    assert (sampler.age, sampler.errors) == (None, {})
+    await sampler.report()
+    await asyncio.sleep(0.5)
+    hung = sampler.errors
+    old = sampler.age
+    for _ in range(3):
+        await sampler.report()
+    go.set()
+    await asyncio.sleep(0.2)
+    counted = sampler.errors
+    young = sampler.age
+    sampler.close()
+
+    assert {"RuntimeError": 1, "driver_mismatch": 2, "stale": 1} == hung == counted
+    assert old is not None
+    assert young is not None
+    assert young < 0.2 < old
+
+
+async def test_a_driver_that_does_not_tell_is_as_old_as_its_last_word() -> None:
+    """Reports of a driver that cannot be read are no news of the GPUs: the age goes on."""
+    states = [GpuState.OK]
+
+    def read() -> GpuReport:
+        return GpuReport(state=states[-1], time=1.0)
+
+    sampler = Sampler(read, interval=0.02)
+    await sampler.report()
+    young = sampler.age
+    states.append(GpuState.DRIVER_MISMATCH)
+    await asyncio.sleep(0.3)
+    old = sampler.age
+    states.append(GpuState.OK)
+    await asyncio.sleep(0.2)
+    again = sampler.age
+    sampler.close()
+
+    assert young is not None
+    assert old is not None
+    assert again is not None
+    assert young < 0.2 <= old
+    assert again < old

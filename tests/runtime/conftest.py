@@ -1,12 +1,16 @@
-"""Real model servers: shared ones by the name of their model, and ones of a test's own."""
+"""Real model servers: shared ones by the name of their model, and ones of a test's own; launchers
+of pods.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from launched import Launched
 from replica import Replica
 
 
@@ -47,3 +51,18 @@ def start(onnx_models: Path) -> Iterator[Callable[..., Replica]]:
         finally:
             for replica in replicas:
                 replica.end()
+
+
+@pytest.fixture
+def launch() -> Iterator[Callable[..., Launched]]:
+    """Start Python code in a pod; what still runs after the test is killed."""
+    made: list[Launched] = []
+
+    def launch(env: dict[str, str], code: str, **more: Any) -> Launched:
+        made.append(Launched(env, code, **more))
+        return made[-1]
+
+    yield launch
+    for one in made:
+        one.process.kill()
+        one.end()

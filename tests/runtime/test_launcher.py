@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from launched import MODULE, pod, run
 from trainings import ID, WISHES
 
 from dllab_hub.backends.local.plan import plan_of
-from dllab_hub.manifests.gang import gang
 from dllab_hub.runtime.gang import Gang, environment
 from dllab_hub.shim.environment import environment as shim_environment
 from dllab_hub.shim.replica import replicas_of
 from dllab_hub.shim.strategy import ports_needed
 from dllab_hub.specs import Role
-
-MODULE = [sys.executable, "-m", "dllab_hub.runtime.launcher"]
-
-
-def pod(tmp_path: Path, name: str, role: str, **more: Any) -> dict[str, str]:
-    """The environment of a container, as the manifest and Kubernetes make it."""
-    workspace = tmp_path / "workspace"
-    workspace.mkdir(exist_ok=True)
-    return {
-        "PATH": os.environ["PATH"],
-        "DLLAB_GANG": json.dumps(gang(ID, WISHES[name])),
-        "DLLAB_ROLE": role,
-        "DLLAB_RUN": str(tmp_path / "run"),
-        "DLLAB_WORKSPACE": str(workspace),
-        "JOB_COMPLETION_INDEX": "0",
-        "DLLAB_RESTARTS": "0",
-        **more,
-    }
 
 
 def test_all_reduce_over_pods(tmp_path: Path) -> None:
@@ -69,18 +49,21 @@ def test_parameter_servers_over_pods(tmp_path: Path) -> None:
     assert "t-digits-b2c3d4f-ps-0-1.t-digits-b2c3d4f:29510" == config["cluster"]["ps"][1]
 
 
+def test_attempts_are_counted_over_launches(tmp_path: Path) -> None:
+    """The code sees one count of attempts, also when a launch begins with a later one."""
+    env = pod(tmp_path, "allreduce", DLLAB_FIRST_ATTEMPT="4", DLLAB_RESTARTS="2")
+    found = environment(Gang.of(env), 0, env)
+
+    assert ("6", "5") == (found["DLLAB_ATTEMPT"], found["TORCHELASTIC_RESTART_COUNT"])
+    assert not {"DLLAB_GANG", "DLLAB_RUN", "DLLAB_FIRST_ATTEMPT", "DLLAB_GRACE"} & set(found)
+    assert str(tmp_path / "tensorboard") == found["DLLAB_TENSORBOARD_DIR"]
+
+
 def test_a_single_process_has_no_coordinates(tmp_path: Path) -> None:
     """Scripts take RANK for a word of torchrun, so there is none."""
     env = pod(tmp_path, "single", "worker")
 
     assert "RANK" not in environment(Gang.of(env), 0, env)
-
-
-def run(env: dict[str, str], code: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*MODULE, sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60,
-        cwd=env["DLLAB_WORKSPACE"], **more,
-    )  # fmt: skip
 
 
 def test_the_first_failure_is_the_pods(tmp_path: Path) -> None:
@@ -103,8 +86,8 @@ def test_a_signal_is_named_as_by_a_shell(tmp_path: Path) -> None:
 def test_it_passes_sigterm_on(tmp_path: Path) -> None:
     """The code hears of the pod's end and has the time to save."""
     code = (
-        "import signal, sys, time\n"
-        "def save(*_): print('saved', flush=True); sys.exit(143)\n"
+        "import os, signal, sys, time\n"
+        "def save(*_): os.write(1, b'saved\\n'); sys.exit(143)\n"
         "signal.signal(signal.SIGTERM, save); print('ready', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -119,15 +102,68 @@ def test_it_passes_sigterm_on(tmp_path: Path) -> None:
         assert 143 == process.wait(30)
 
 
+def test_who_was_told_to_end_has_not_succeeded(tmp_path: Path) -> None:
+    """Code that saves and returns 0 on SIGTERM is not done: Kubernetes has to relaunch it."""
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [*MODULE, sys.executable, "-c", code], env=pod(tmp_path, "single"),
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+
+        assert 143 == process.wait(30)
+
+
+def test_files_of_the_code_are_not_the_launchers(tmp_path: Path) -> None:
+    """A module of the standard library's name among the code is the code's alone."""
+    env = pod(tmp_path, "single")
+    (tmp_path / "run" / "workspace" / "selectors.py").write_text("raise SystemExit(9)")
+
+    assert 0 == run(env, "print('hello')").returncode
+
+
+def test_variables_of_a_person_are_not_the_launchers(tmp_path: Path) -> None:
+    """The code gets them under their own names, and what starts it does not heed them."""
+    words = {
+        "PYTHONINSPECT": "1",
+        "PYTHONPLATLIBDIR": "nowhere",
+        "PYTHONWARNINGS": "x",
+        "A": "$(B)",
+    }
+    hidden = {f"DLLAB_ENV_{name}": value for name, value in words.items()}
+    env = pod(tmp_path, "single", **hidden)
+    program = ["env", "-0"]
+    done = subprocess.run([*MODULE, *program], env=env, capture_output=True, text=True, timeout=60)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    found = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
+    assert words == {name: found.get(name) for name in words}
+    assert not set(hidden) & set(found)
+
+
+@pytest.mark.parametrize(("wish", "threads"), [("single", None), ("ps", "1"), ("custom", "1")])
+def test_ranks_do_not_fight_for_cores(wish: str, threads: str | None, tmp_path: Path) -> None:
+    """Each of several has the one CPU that its pod asked for; the person's word is last."""
+    env = pod(tmp_path, wish, "learner" if wish == "custom" else "worker")
+    own = environment(Gang.of(env), 0, {**env, "DLLAB_ENV_OMP_NUM_THREADS": "3"})
+
+    assert threads == environment(Gang.of(env), 0, env).get("OMP_NUM_THREADS")
+    assert "3" == own["OMP_NUM_THREADS"]
+
+
 def test_a_missing_program_is_said(tmp_path: Path) -> None:
     """The code is 127, and the reason is one line."""
     env = pod(tmp_path, "single", "worker")
     done = subprocess.run([*MODULE, "no-such"], env=env, capture_output=True, text=True, timeout=60)
 
-    assert (127, "dllab: no-such cannot be started: No such file or directory.\n") == (
-        done.returncode,
-        done.stderr,
-    )
+    assert 127 == done.returncode
+    assert "dllab: worker-0 cannot be started: No such file or directory: no-such.\n" == done.stderr
 
 
 def test_volumes_appear_where_they_do_on_one_machine(tmp_path: Path) -> None:
@@ -137,7 +173,7 @@ def test_volumes_appear_where_they_do_on_one_machine(tmp_path: Path) -> None:
     env = pod(tmp_path, "single", "worker", DLLAB_VOLUMES=json.dumps(about))
 
     assert 0 == run(env, "import os; os.listdir('data/sets')").returncode
-    link = tmp_path / "workspace" / "data" / "sets"
+    link = tmp_path / "run" / "workspace" / "data" / "sets"
     link.unlink()
     link.write_text("mine")
     refused = run(env, "pass")

@@ -8,7 +8,7 @@ import time
 import pytest
 from served import Host
 
-from dllab_hub.backends.serving import Reply
+from dllab_hub.backends.calls import Reply
 from dllab_hub.specs import Deployment, DeploymentPage, DeploymentState, LogChunk
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -43,6 +43,51 @@ def test_the_life_of_a_deployment(host: Host, publish, a_model: str) -> None:
     refused(host.ask("GET", f"deployments/{a_model}"), 404)
     refused(host.ask("DELETE", f"deployments/{a_model}"), 404)
     assert host.ask("GET", f"models/{a_model}/versions").is_success
+
+
+def test_the_life_of_a_canary(host: Host, publish, a_deployment: str) -> None:
+    """Start one, change it, promote it, go back, end another: each answer is the deployment."""
+    publish(host, a_deployment)
+    at = f"deployments/{a_deployment}"
+
+    def done(verb: str, **body) -> Deployment:
+        answer = host.ask("POST", f"{at}/{verb}", json=body)
+        assert answer.status_code == 200, answer.text
+        made = Deployment.from_wire(answer.json())
+        assert host.endpoint("ada", a_deployment) == host.origin + made.url
+        return made
+
+    begun = done("canary", version=2)
+    assert (1, 2, 10, 0.05) == (
+        begun.version, begun.canary.version, begun.canary.percent, begun.canary.max_errors,
+    )  # fmt: skip
+    assert [90, 10] == [each.percent for each in begun.versions]
+    assert 40 == done("canary", version=2, percent=40, replicas=2).canary.percent
+    promoted = done("promote")
+    assert (2, 1, None) == (promoted.version, promoted.previous, promoted.canary)
+    back = done("rollback")
+    assert (1, 2, 1) == (back.version, back.previous, back.spec.version)
+    done("canary", version=2)
+    assert None is host.ask("POST", f"{at}/rollback").raise_for_status().json()["canary"]
+
+    reasons = [event["reason"] for event in host.ask("GET", f"{at}/events").json()["events"]]
+    assert ["Canary", "Canary", "Promoted", "RolledBack", "Canary", "RolledBack"] == [
+        reason for reason in reasons if reason not in ("Deployed", "Ready")
+    ]
+
+
+def test_a_deployment_that_scales_by_itself(host: Host, a_model: str) -> None:
+    """The bounds travel; what is scaled by hand must lie between them."""
+    wish = {"name": a_model, "model": a_model, "autoscale": {"min": 0, "max": 2}}
+    made = Deployment.from_wire(host.ask("POST", "deployments", json=wish).json())
+    assert (0, 2, 4.0, 600.0) == (
+        made.spec.autoscale.min, made.spec.autoscale.max,
+        made.spec.autoscale.target, made.spec.autoscale.idle,
+    )  # fmt: skip
+    at = f"deployments/{a_model}/scale"
+    assert 2 == host.ask("POST", at, json={"replicas": 2}).json()["wished"]
+
+    assert "from 0 to 2" in refused(host.ask("POST", at, json={"replicas": 3}), 400, "replicas")
 
 
 def test_pages(host: Host, a_deployment: str) -> None:
@@ -90,6 +135,35 @@ class TestPredict:
         answer = predict({"inputs": [tensor]})
         assert {"model_name": a_deployment, "outputs": [tensor]} == answer.json()
         assert "application/json" == answer.headers["content-type"]
+
+    def test_one_version(self, host: Host, predict, publish, a_deployment: str) -> None:
+        """``version`` says which one answers; one that does not serve is refused."""
+        publish(host, a_deployment)
+        assert predict({"instances": [1]}, params={"version": 1}).is_success
+        wrong = predict({"instances": [1]}, params={"version": 2})
+        assert "version 2 does not serve here" in refused(wrong, 400, "version")
+        at = f"deployments/{a_deployment}"
+        host.ask("POST", f"{at}/canary", json={"version": 2, "percent": 0})
+        for _ in range(3):
+            assert predict({"instances": [1]}, params={"version": 2}).is_success
+        versions = host.ask("GET", at).json()["versions"]
+
+        assert [(1, 1), (2, 3)] == [(each["version"], each["requests"]) for each in versions]
+
+    @pytest.mark.parametrize("version", ["0", "-1", "x", "1.0", "", "9" * 30])
+    def test_versions_that_are_none(self, predict, version: str) -> None:
+        """What is no number of a version is refused with the field."""
+        refused(predict({"instances": [1]}, params={"version": version}), 400, "version")
+
+    def test_a_model_that_sleeps(self, host: Host, predict, a_deployment: str) -> None:
+        """Without a replica the state says so in words, and a request starts one."""
+        host.backend.serving.idle("ada", a_deployment)
+        told = host.ask("GET", f"deployments/{a_deployment}").json()
+        assert ("IDLE", 0, []) == (told["state"], told["wished"], told["replicas"])
+        assert "the next request starts one" in told["reason"]
+
+        assert predict({"instances": [1]}).is_success
+        assert "READY" == host.ask("GET", f"deployments/{a_deployment}").json()["state"]
 
     def test_words_that_look_like_the_other_protocol(self, predict) -> None:
         """Only keys of the whole count, not names and not text inside."""
@@ -178,6 +252,17 @@ class TestPredict:
         ({"replicas": 33}, "replicas"),
         ({"replicas": 1.5}, "replicas"),
         ({"replicas": 10**30}, "replicas"),
+        ({"autoscale": {}}, "autoscale.max"),
+        ({"autoscale": 3}, "autoscale"),
+        ({"autoscale": {"max": 0}}, "autoscale.max"),
+        ({"autoscale": {"max": 33}}, "autoscale.max"),
+        ({"autoscale": {"min": 3, "max": 2}}, "autoscale.min"),
+        ({"autoscale": {"min": -1, "max": 2}}, "autoscale.min"),
+        ({"autoscale": {"max": 2, "target": 0}}, "autoscale.target"),
+        ({"autoscale": {"max": 2, "idle": 1}}, "autoscale.idle"),
+        ({"autoscale": {"max": 2, "signal": "moon"}}, "autoscale.signal"),
+        ({"autoscale": {"max": 2, "signal": "gpu"}}, "autoscale.target"),
+        ({"autoscale": {"max": 2, "most": 3}}, "autoscale.most"),
         ({"owner": "grace"}, "owner"),
         ({"url": "https://evil.example/"}, "url"),
     ],
@@ -215,6 +300,62 @@ def test_scaling_to_nonsense(host: Host, a_deployment: str, body: bytes, field: 
     assert 2 == host.ask("GET", f"deployments/{a_deployment}").json()["ready"]
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", ""),
+        (b"[2]", ""),
+        (b"{}", "version"),
+        (b'{"version": 0}', "version"),
+        (b'{"version": "2"}', "version"),
+        (b'{"version": 3}', "version"),
+        (b'{"version": 2, "percent": 100}', "percent"),
+        (b'{"version": 2, "percent": -1}', "percent"),
+        (b'{"version": 2, "percent": 10.5}', "percent"),
+        (b'{"version": 2, "percent": NaN}', ""),
+        (b'{"version": 2, "replicas": 0}', "replicas"),
+        (b'{"version": 2, "replicas": 33}', "replicas"),
+        (b'{"version": 2, "max_errors": 2}', "max_errors"),
+        (b'{"version": 2, "max_slowdown": 0.5}', "max_slowdown"),
+        (b'{"version": 2, "weight": 5}', "weight"),
+        (b'{"version": 2, "version": 2}', ""),
+    ],
+)
+def test_canaries_that_cannot_be(
+    host: Host, publish, a_deployment: str, body: bytes, field: str
+) -> None:
+    """The error names the field, and there is no canary."""
+    publish(host, a_deployment)
+    refused(host.ask("POST", f"deployments/{a_deployment}/canary", content=body), 400, field)
+
+    assert None is host.ask("GET", f"deployments/{a_deployment}").json()["canary"]
+
+
+def test_canaries_that_are_in_the_way(host: Host, a_deployment: str) -> None:
+    """The version that serves, and an end of what has not begun, are conflicts with a way out."""
+    at = f"deployments/{a_deployment}"
+    for verb, body in (("canary", {"version": 1}), ("promote", {}), ("rollback", {})):
+        answer = host.ask("POST", f"{at}/{verb}", json=body)
+        refused(answer, 409)
+        assert answer.json()["error"]["hint"]
+
+    assert 2 == host.ask("GET", at).json()["ready"]
+
+
+@pytest.mark.parametrize("verb", ["promote", "rollback"])
+def test_promoting_takes_nothing(host: Host, publish, a_deployment: str, verb: str) -> None:
+    """A body that would mean something is refused, and the canary goes on."""
+    publish(host, a_deployment)
+    at = f"deployments/{a_deployment}"
+    host.ask("POST", f"{at}/canary", json={"version": 2})
+    for body in (b'{"version": 1}', b"[]", b"x", b"null"):
+        refused(host.ask("POST", f"{at}/{verb}", content=body), 400)
+    refused(host.ask("POST", f"{at}/{verb}?force=1"), 400, "force")
+    assert 2 == host.ask("GET", at).json()["canary"]["version"]
+
+    assert host.ask("POST", f"{at}/{verb}", content=b"{}").is_success
+
+
 def test_deleting_takes_nothing(host: Host, a_deployment: str) -> None:
     """A body that would mean something is refused, and the deployment goes on."""
     at = f"deployments/{a_deployment}"
@@ -233,11 +374,14 @@ def test_deleting_takes_nothing(host: Host, a_deployment: str) -> None:
 @pytest.mark.parametrize(
     ("method", "rest"),
     [("GET", ""), ("DELETE", ""), ("POST", "/scale"), ("GET", "/logs"), ("GET", "/events"),
-     ("POST", "/predict")],
+     ("POST", "/predict"), ("POST", "/canary"), ("POST", "/promote"), ("POST", "/rollback")],
 )  # fmt: skip
 def test_names_of_nothing(host: Host, name: str, method: str, rest: str) -> None:
     """What is no name is not found, and not echoed."""
-    bodies = {"/scale": b'{"replicas": 1}', "/predict": b'{"instances": [1]}'}
+    bodies = {
+        "/scale": b'{"replicas": 1}', "/predict": b'{"instances": [1]}',
+        "/canary": b'{"version": 1}',
+    }  # fmt: skip
     path = f"deployments/{name}{rest}"
     message = refused(host.ask(method, path, content=bodies.get(rest, b"")), 404)
 

@@ -43,7 +43,7 @@ def test_nothing_set_nothing_sent(host: Host) -> None:
         ({"webhook": "x" * 2001}, "webhook"),
         ({"webhook": 3}, "webhook"),
         ({"on": ["everything"]}, "on.0"),
-        ({"on": ["failed"] * 6}, "on"),
+        ({"on": ["failed"] * 7}, "on"),
         ({"email": ["a@b.org"]}, "email"),
         ({"mail": "a@b.org"}, "mail"),
         ([], ""),

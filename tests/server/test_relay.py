@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from dllab_hub.backends.remote import RemoteBackend
 from dllab_hub.server import relay as relay_module
 from dllab_hub.server.relay import Relay
 from dllab_hub.shim.ports import free_port
-from dllab_hub.specs import GpuHistory, GpuReport, GpuState
+from dllab_hub.specs import Alert, GpuHistory, GpuReport, GpuState
 
 SERVICE = """
 import asyncio, sys
@@ -96,6 +97,39 @@ def test_what_a_lab_has_seen_it_remembers(service: Host, jupyter: Host, watch: W
 
     assert seen[0] in samples
     assert seen == samples[samples.index(seen[0]) :][:6]
+
+
+class OneAlert:
+    """Knows of one thing that is wrong."""
+
+    def of(self, viewer: str | None) -> tuple[Alert, ...]:
+        return (
+            Alert(id="hot", rule="GPUTemperatureHigh", severity="warning", state="firing",
+                  kind="gpu", message="GPU 0 is hot.", since=1.0),
+        )  # fmt: skip
+
+
+def test_alerts_are_not_told_before_they_are_known(
+    service: Host, jupyter: Host, watch: Watching
+) -> None:
+    """The first that a page of a lab hears of alerts is what the service says of them now."""
+    there = watch.live(service)
+    there.bell = OneAlert()  # type: ignore[assignment]
+    relayed = relay(service.url)
+    here = watch.feed(jupyter, relayed)
+    here.bell, relayed.changed = relayed, here.ring
+
+    def first() -> list[str]:
+        page = watch(jupyter)
+        while (said := json.loads(page.recv()))["type"] != "alerts":
+            pass
+        page.close()
+        return [alert["id"] for alert in said["alerts"]]
+
+    for _ in range(2):
+        assert relayed.of(None) is None
+        assert first() == ["hot"]
+        until(lambda: here._task is None and relayed.of(None) is None)
 
 
 def test_the_service_is_killed(jupyter: Host, a_hub: StubHub, watch: Watching) -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 from served import Host, browser
 
-from dllab_hub.backends.serving import Call, Reply
+from dllab_hub.backends.calls import Call, Reply
 from dllab_hub.server.body import MAX_BODY_BYTES
 from dllab_hub.specs import DeploymentState
 
@@ -198,8 +198,87 @@ def test_the_largest_body(host: Host, predict_at: str) -> None:
     refused(host.ask("POST", predict_at, content=body + b" "), 413)
 
 
+class TestOneVersion:
+    """A program may say which of a deployment's versions is to answer."""
+
+    @pytest.fixture
+    def beside(self, host: Host, publish, a_deployment: str) -> str:
+        """A deployment of version 1 that has version 2 as a canary to compare."""
+        publish(host, a_deployment)
+        body = {"version": 2, "percent": 0}
+        assert host.ask("POST", f"deployments/{a_deployment}/canary", json=body).is_success
+        return a_deployment
+
+    @pytest.mark.parametrize(
+        ("path", "called"),
+        [
+            ("v1/models/{}:predict?version=2", "v1/models/{}:predict"),
+            ("v1/models/{}/versions/2:predict", "v1/models/{}:predict"),
+            ("v1/models/{}/versions/2:predict?version=2", "v1/models/{}:predict"),
+            ("v2/models/{}/infer?version=2", "v2/models/{}/infer"),
+            ("v2/models/{}/versions/2/infer", "v2/models/{}/infer"),
+        ],
+    )
+    def test_ways_to_say_it(
+        self, host: Host, beside: str, calls: list[Call], path: str, called: str
+    ) -> None:
+        """In the query, or where the protocols have it in the path; the replica hears of none."""
+        key = "instances" if path.startswith("v1") else "inputs"
+        answer = host.ask(
+            "POST", host.endpoint("ada", beside, path.format(beside)), json={key: [1]}
+        )
+
+        assert (200, "2") == (answer.status_code, answer.headers["x-model-version"])
+        assert [(called.format(beside), 2)] == [(call.path, call.version) for call in calls]
+
+    def test_reading(self, host: Host, beside: str, calls: list[Call]) -> None:
+        """Whether a version is ready is asked in the same way."""
+        at = host.endpoint("ada", beside, f"v2/models/{beside}/versions/1/ready")
+
+        assert host.ask("GET", at).json()["ready"] is True
+        assert [(f"v2/models/{beside}/ready", 1)] == [(call.path, call.version) for call in calls]
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("v1/models/{}/versions/3:predict", "version 3 does not serve here"),
+            ("v1/models/{}:predict?version=3", "version 3 does not serve here"),
+            ("v1/models/{}:predict?version=0", "from 1 up"),
+            ("v1/models/{}:predict?version=two", "whole number"),
+            ("v1/models/{}/versions/2:predict?version=1", "another one than that of the address"),
+        ],
+    )
+    def test_versions_that_do_not_serve(
+        self, host: Host, beside: str, path: str, said: str
+    ) -> None:
+        """They are refused with the field, and nothing is answered by another one."""
+        answer = host.ask(
+            "POST", host.endpoint("ada", beside, path.format(beside)), json={"instances": [1]}
+        )
+
+        assert said in refused(answer, 400)
+        assert "version" == answer.json()["error"]["field"]
+        versions = host.ask("GET", f"deployments/{beside}").json()["versions"]
+        assert [0, 0] == [each["requests"] for each in versions]
+
+    @pytest.mark.parametrize("version", ["0", "02", "x", "", "1" * 40])
+    def test_paths_that_name_no_version(self, host: Host, beside: str, version: str) -> None:
+        """They are the model server's affair, which knows no such address."""
+        path = f"v1/models/{beside}/versions/{version}:predict"
+
+        assert 404 == host.ask("POST", host.endpoint("ada", beside, path), json={}).status_code
+
+    def test_what_there_is(self, host: Host, beside: str) -> None:
+        """The bare address says which versions serve, and how much each gets."""
+        about = host.ask("GET", host.endpoint("ada", beside)).json()
+
+        assert [(1, 100), (2, 0)] == [
+            (each["version"], each["percent"]) for each in about["versions"]
+        ]
+
+
 def test_queries(host: Host, predict_at: str, calls: list[Call]) -> None:
-    """The protocols know none."""
+    """The protocols know none but which version is to answer."""
     refused(host.ask("POST", f"{predict_at}?x=1", json={"instances": [1]}), 400)
 
     assert [] == calls

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -135,7 +136,8 @@ async def serving(
     monkeypatch.setattr(service_module, "_CLOSE", 0.05)
     monkeypatch.setattr(service_module, "_SLOWEST", 0.2)
     monkeypatch.setattr(service_module, "LocalBackend", lambda *_, **__: MemoryBackend())
-    task = asyncio.create_task(service_module._serve("127.0.0.1", port, False))
+    here = partial(service_module._machine, False)
+    task = asyncio.create_task(service_module._serve("127.0.0.1", port, here))
     with caplog.at_level("INFO"):
         async with asyncio.timeout(10):
             while "has started" not in caplog.text:

@@ -3,7 +3,9 @@
 import json
 import os
 import secrets
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -194,6 +196,19 @@ def test_it_ends_when_idle_and_comes_back(lab: Lab) -> None:
     assert holder.memory_info().rss < 40 * 2**20
     assert sorted(lab.get("tensorboard/data/runs").json()) == ["first-aaaaaaa", "second-bbbbbbb"]
     assert len(lab.running()) == 1
+
+
+def test_who_leaves_in_the_middle_does_not_stay(lab: Lab) -> None:
+    """A page that was closed before it had read its answer does not keep TensorBoard for ever."""
+    assert lab.get("tensorboard/").is_success
+    holder = lab.boards()[0]
+    (path,) = {conn.laddr for conn in holder.net_connections("unix") if conn.laddr}
+    for _ in range(5):
+        with socket.socket(socket.AF_UNIX) as visitor:
+            visitor.connect(path)
+            visitor.sendall(b"GET /index.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert select.select([visitor], [], [], 20)[0]
+    _until(lambda: not lab.running(), IDLE + 40)
 
 
 def test_requests_at_the_moment_it_ends_are_answered(lab: Lab) -> None:

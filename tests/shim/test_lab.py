@@ -21,11 +21,11 @@ ID = f"lab-{os.getpid()}"
 StartLab = Callable[..., "subprocess.Popen[str]"]
 
 # A server that has a "kernel" in a session of its own, and takes a while to end.
-SERVER = """
+SERVER = r"""
 import os, signal, subprocess, sys, time
 kernel = subprocess.Popen(["sleep", "80"], start_new_session=True)
 def end(*_):
-    print("shutting down", flush=True)
+    os.write(1, b"shutting down\n")  # print() may be what was interrupted.
     sys.exit(CODE)
 signal.signal(signal.SIGTERM, end)
 print(kernel.pid, os.environ["DLLAB_LEASE"], os.environ["HELLO"], flush=True)

@@ -122,7 +122,10 @@ def test_a_pause_between_two_attempts(job: MakeJob) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("up", flush=True)
         if os.environ["RANK"] == "1":
+            while not os.path.exists("deaf"):  # Else the other one may hear, and ends at once.
+                time.sleep(0.01)
             sys.exit(7)
+        open("deaf", "w").close()
         time.sleep(60)
         """
     made = job(source, replicas=2, max_restarts=3).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +85,21 @@ def test_a_lab_that_keeps_no_packages_apart(made: Make, monkeypatch: pytest.Monk
     monkeypatch.setenv("DLLAB_LAB_ID", "a-lab")
 
     assert None is made(cell="print()").spec.lab
+
+
+def test_a_lab_on_a_cluster(made: Make, monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    """What was installed there does not travel, which is said where there is any of it."""
+    for name, value in {"IMAGE": "here", "LAB_ID": "a-lab", "TARGET": "cluster"}.items():
+        monkeypatch.setenv(f"DLLAB_{name}", value)
+    monkeypatch.setenv("DLLAB_OVERLAY", str(here / "overlay"))
+    first = made(cell="print()")
+    before = first.travels
+    packages = here / "overlay" / "lib" / "python3.11" / "site-packages"
+    (packages / "x-1.dist-info").mkdir(parents=True)
+
+    assert (None, "") == (first.spec.lab, before)
+    assert "installed in this lab" in made(cell="print()").travels
+    assert "" == made("--image", "other", cell="print()").travels
 
 
 def test_outside_of_a_lab(made: Make) -> None:

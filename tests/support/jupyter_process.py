@@ -71,20 +71,9 @@ def jupyter_process(home: Path, base_url: str, **env: str) -> Iterator[JupyterPr
             stderr=log,
             stdout=log,
         )
-    info = home / f"jpserver-{process.pid}.json"
-    end = time.monotonic() + 60
-    while not info.exists():
-        assert process.poll() is None, (home / "log").read_text()
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    server = JupyterProcess(process, str(json.loads(info.read_text())["url"]), token, home)
-    while not _answers(server):
-        assert process.poll() is None, (home / "log").read_text()
-        assert time.monotonic() < end
-        time.sleep(0.05)
     family: list[psutil.Process] = []
     try:
-        yield server
+        yield _answering(process, home, token)
     finally:
         family = process.children(recursive=True) if process.is_running() else []
         process.terminate()
@@ -92,6 +81,19 @@ def jupyter_process(home: Path, base_url: str, **env: str) -> Iterator[JupyterPr
         _, left = psutil.wait_procs(family, 10)
         for each in left:
             each.kill()
+
+
+def _answering(process: psutil.Popen, home: Path, token: str) -> JupyterProcess:
+    info, end = home / f"jpserver-{process.pid}.json", time.monotonic() + 60
+    server: JupyterProcess | None = None
+    while server is None or not _answers(server):
+        assert process.poll() is None, (home / "log").read_text()
+        assert time.monotonic() < end, (home / "log").read_text()
+        time.sleep(0.05)
+        text = info.read_text() if info.exists() else ""
+        if text.endswith("}"):  # It is there before it is whole.
+            server = JupyterProcess(process, str(json.loads(text)["url"]), token, home)
+    return server
 
 
 def _answers(server: JupyterProcess) -> bool:

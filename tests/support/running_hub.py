@@ -27,6 +27,7 @@ from dllab_hub.testing.nvml import FakeNvml
 
 __all__ = (
     "GPUS",
+    "PROMETHEUS",
     "RunningHub",
     "environment_with_images",
     "hub_with_gpus",
@@ -38,6 +39,7 @@ __all__ = (
 )
 
 TOKEN = "a-token-for-the-tests"
+PROMETHEUS = "a-token-for-prometheus"
 GPUS = 2
 CONFIG = f"""
 c.JupyterHub.services.append({{"name": "tests", "api_token": "{TOKEN}"}})
@@ -263,6 +265,7 @@ def write_state(home: Path, volume: Path) -> None:
     """The administrator's files."""
     (home / "hub").mkdir(parents=True)
     (home / "hub" / "jupyterhub_config.py").write_text(CONFIG)
+    (home / "hub" / "prometheus-token").write_text(f"{PROMETHEUS}\n")
     (home / "catalog.toml").write_text(
         f'[[volumes]]\nname = "digits"\ntitle = "Digits"\npath = "{volume}"\nread_only = true\n'
     )

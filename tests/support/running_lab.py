@@ -50,6 +50,15 @@ class RunningLab:
         """End a job."""
         self.http.post(f"dllab/api/jobs/{id}/cancel").raise_for_status()
 
+    def undeploy(self) -> None:
+        """Delete all deployments, and wait: they would outlive the lab."""
+        end = time.monotonic() + 30
+        while there := self.http.get("dllab/api/deployments").json()["deployments"]:
+            assert time.monotonic() < end, there
+            for deployment in there:
+                self.http.delete(f"dllab/api/deployments/{deployment['name']}")
+            time.sleep(0.2)
+
 
 @contextmanager
 def running_lab(

@@ -139,13 +139,19 @@ def browser(host: Host) -> dict[str, str]:
 
 
 @contextmanager
-def service_host(loop: Loop, hub: StubHub) -> Iterator[Host]:
-    """The lab service's application; ``ada-token`` and ``grace-token`` may come in."""
+def service_host(loop: Loop, hub: StubHub, lab: Lab | None = None) -> Iterator[Host]:
+    """The lab service's application; ``ada-token`` and ``grace-token`` may come in.
+
+    Args:
+        loop: It runs there.
+        hub: Knows the tokens.
+        lab: What it serves; by default one in memory, without GPUs that can be read.
+    """
     hub.add("ada-token", "ada")
     hub.add("grace-token", "grace")
-    lab = Lab(
-        MemoryBackend(gpus=("GPU-0", "GPU-1")), NoGpus(), kind="memory", serve_url=f"{PREFIX}serve/"
-    )
+    if lab is None:
+        backend = MemoryBackend(gpus=("GPU-0", "GPU-1"))
+        lab = Lab(backend, NoGpus(), kind="memory", serve_url=f"{PREFIX}serve/")
 
     async def start() -> tuple[Application, HTTPServer, int, HubIdentityProvider]:
         auth = HubAuth(api_url=hub.url, api_token="the-services-own", cache_max_age=30)

@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dllab_hub.backends.calls import Call, Reply
 from dllab_hub.backends.local.serving import LocalServing
-from dllab_hub.backends.serving import Call, Reply, Serving
+from dllab_hub.backends.serving import Serving
 from dllab_hub.errors import DLLabError, NotFound
 from dllab_hub.shim.process import send
-from dllab_hub.specs import Deployment, DeploymentSpec, DeploymentState, ModelVersion
+from dllab_hub.specs import Canary, Deployment, DeploymentSpec, DeploymentState, ModelVersion
 from dllab_hub.state import StateDir
 
 __all__ = ("Load", "ServingPlace", "end_all", "local_serving", "until")
@@ -82,18 +83,44 @@ class ServingPlace:
         """The deployment once all its replicas answer."""
         return await self.state(DeploymentState.READY, name)
 
+    async def canary(self, version: int = 2, **wish: Any) -> Deployment:
+        """Another version of ``digits`` beside the one that serves."""
+        canary = Canary(version=version, **wish)
+        return await self.serving.canary(self.owner, "digits", canary)
+
+    async def beside(self, version: int, replicas: int = 1) -> Deployment:
+        """``digits`` once so many replicas of the canary's version answer."""
+
+        async def there() -> Deployment | None:
+            now = await self.get()
+            answer = {each.version: each.ready for each in now.versions}
+            return now if answer.get(version) == replicas else None
+
+        return await until(there)
+
+    async def only(self, *versions: int) -> Deployment:
+        """``digits`` once no replica is there but of these versions, and of each one is."""
+
+        async def there() -> Deployment | None:
+            now = await self.get()
+            return now if {one.version for one in now.replicas} == set(versions) else None
+
+        return await until(there)
+
     async def served(self, replicas: int = 1) -> Deployment:
         """A published, deployed, ready ``digits``."""
         await self.publish()
         await self.deploy(replicas)
         return await self.ready()
 
-    async def ask(self, rows: object = ROWS, name: str = "digits") -> Reply:
+    async def ask(
+        self, rows: object = ROWS, name: str = "digits", version: int | None = None
+    ) -> Reply:
         """A V1 prediction."""
         body = json.dumps({"instances": rows}).encode()
         path = f"v1/models/{name}:predict"
         headers = {"content-type": "application/json"}
-        return await self.serving.call(self.owner, name, Call("POST", path, body, headers))
+        return await self.serving.call(self.owner, name, Call("POST", path, body, headers, version))
 
     async def gone(self, name: str = "digits") -> None:
         """Wait until the deployment is no more."""

@@ -66,8 +66,15 @@ class StubHub:
         self.broken = False
         self.url = ""
 
-    def add(self, token: str, name: str, kind: str = "user", scopes: tuple[str, ...] = (SCOPE,)):
-        self.models[token] = {"kind": kind, "name": name, "scopes": list(scopes)}
+    def add(
+        self,
+        token: str,
+        name: str,
+        kind: str = "user",
+        scopes: tuple[str, ...] = (SCOPE,),
+        **more: Any,
+    ) -> None:
+        self.models[token] = {"kind": kind, "name": name, "scopes": list(scopes), **more}
 
     def answer(self, token: str) -> tuple[int, Any]:
         self.asked += 1

@@ -10,7 +10,7 @@ from dllab_hub.specs import Code, Role, TrainingSpec
 __all__ = ("CLUSTER", "ID", "WISHES")
 
 ID = "digits-b2c3d4f"
-CLUSTER = Cluster(claim="jobs", service_url="http://hub.labs:8000/services/dllab/")
+CLUSTER = Cluster(claim="jobs")
 _CODE = Code(source="print('hello')", args=("--lr", "$(HOME)"))
 _COMMON: dict[str, Any] = {"name": "digits", "image": "torch", "code": _CODE}
 WISHES: dict[str, TrainingSpec] = {

@@ -55,11 +55,12 @@ class Watching:
         sampler = Sampler(**{"read": self.reads, "interval": 0.05, "linger": 0.2, **options})
         self._samplers.append(sampler)
         self._patch.setattr(host.lab, "_find_holders", lambda _: HELD)
+        host.lab.forget_holders()
         return self.feed(host, sampler)
 
     def feed(self, host: Host, feed: Feed) -> Stream:
         """The host tells of this from now on."""
-        stream = Stream(feed, host.lab._held)
+        stream = Stream(feed, host.lab._known)
         self._streams.append(stream)
         self._patch.setattr(host.lab, "_gpus", feed)
         self._patch.setattr(host.lab, "stream", stream)

@@ -11,7 +11,8 @@ import ipywidgets
 import pytest
 from served import ONNX
 
-from dllab_hub.deployed import Deployed, deploy_file
+from dllab_hub.deployed import Deployed
+from dllab_hub.deploying import deploy_file
 from dllab_hub.errors import DLLabError
 from dllab_hub.job import Job
 from dllab_hub.specs import (
@@ -24,6 +25,7 @@ from dllab_hub.specs import (
     TrainingJob,
     TrainingSpec,
 )
+from dllab_hub.specs.model import ModelFacts
 from dllab_hub.testing import MemoryBackend
 
 OWNER = "ada"
@@ -36,6 +38,9 @@ _SERVING = {
     "deployments": "list",
     "deployment_logs": "logs",
     "scale": "scale",
+    "canary": "canary",
+    "promote": "promote",
+    "rollback": "rollback",
     "delete": "delete",
 }
 
@@ -64,6 +69,9 @@ class DirectClient:
             self._ask()
             if verb == "compare":
                 args = (args,)
+            if verb == "publish":
+                said = {key: value for key, value in kwargs.items() if value}
+                kwargs = {"facts": ModelFacts(**said)} if said else {}
             if verb == "list":
                 where = {k: kwargs.pop(k) for k in list(kwargs) if k in JobFilter.model_fields}
                 kwargs["where"] = JobFilter(**where)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from served import ONNX
 from widget_looks import html, press, until
 
 from dllab_hub.deployed import Deployed
 from dllab_hub.errors import Unavailable
-from dllab_hub.specs import DeploymentState, Traffic
+from dllab_hub.specs import (
+    Autoscale,
+    Canary,
+    DeploymentSpec,
+    DeploymentState,
+    Traffic,
+    VersionTraffic,
+)
 from dllab_hub.widgets import BoardView, DeploymentView
 
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -107,6 +116,52 @@ def test_scaling(view: DeploymentView, client: Any) -> None:
     until(lambda: "1 replica<" in html(widget))
     assert "[− (off)]" in html(widget)
     assert 1 == view.deployed.info.spec.replicas
+
+
+def test_a_canary(view: DeploymentView, client: Any, tmp_path: Path) -> None:
+    """Both versions show with part, errors and times; a button promotes, another one goes back."""
+    (tmp_path / "net.onnx").write_bytes(ONNX)
+    for _ in range(2):
+        client.publish("digits", tmp_path / "net.onnx")
+    widget = view.widget
+    assert "[Promote]" not in html(widget)
+    client.canary("digits", Canary(version=2, percent=25))
+    until(lambda: "version 2 (canary)" in html(widget))
+    assert "25%" in html(widget)
+    assert "3 of 3 ready" in html(widget)
+    seen = VersionTraffic(
+        version=2, percent=25, ready=1, requests=777, failed=55, p50=0.003, p95=0.012, p99=0.5
+    )
+    change(client, versions=(VersionTraffic(version=1, percent=75), seen))
+    until(lambda: "777" in html(widget))
+    for figure in ("55", "3 ms", "12 ms", "500 ms", "75%", "–"):
+        assert f">{figure}</td>" in html(widget)
+    press(view, "Promote")
+    until(lambda: "version 2 of digits" in html(widget))
+    assert "[Promote]" not in html(widget)
+    assert "canary" not in html(widget)
+
+    client.canary("digits", Canary(version=3))
+    until(lambda: "[Roll back]" in html(widget))
+    press(view, "Roll back")
+    until(lambda: "[Roll back]" not in html(widget))
+    assert 2 == view.deployed.info.version
+
+
+def test_bounds(view: DeploymentView, client: Any) -> None:
+    """Plus and minus go as far as the bounds; without a replica the state says so in words."""
+    spec = DeploymentSpec(name="digits", model="digits", autoscale=Autoscale(min=0, max=2))
+    client.deploy(spec)
+    widget = view.widget
+    until(lambda: "scales from 0 to 2" in html(widget))
+    assert "[− (off)]" in html(widget)
+    press(view, "+")
+    until(lambda: "[+ (off)]" in html(widget))
+    client.backend.serving.idle("ada", "digits")
+    until(lambda: "IDLE</b> no replica: the next request starts one." in html(widget))
+    assert "0 replicas" in html(widget)
+    press(view, "+")
+    until(lambda: "1 of 1 ready" in html(widget))
 
 
 def test_delete_asks_first(view: DeploymentView, client: Any, deployed: Deployed) -> None:

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from gpu_values import BLIND, BUSY, SLICE, report_of
+from served import ONNX
 from widget_looks import html, until
 
 from dllab_hub.deployed import Deployed
 from dllab_hub.job import Job
-from dllab_hub.specs import Code, Gpu, GpuReport, GpuState, Holder, TrainingSpec
+from dllab_hub.specs import Canary, Code, TrainingSpec, VersionTraffic
+from dllab_hub.tables import gpus_text
 from dllab_hub.widgets import DeploymentList, GpuView, JobList
-
-_GPU = Gpu(
-    index=0,
-    uuid="GPU-0",
-    name="NVIDIA H100 <80GB>",
-    utilization=0.42,
-    memory_used=10 * 2**30,
-    memory_total=80 * 2**30,
-    temperature=51,
-    power=350.4,
-    holder=Holder(kind="lab", owner="ada", name="mine"),
-)
-_BLIND = Gpu(index=1, uuid="GPU-1", name="NVIDIA H100", holder=Holder(kind="job"))
 
 
 def test_no_jobs_yet(client: Any) -> None:
@@ -63,29 +54,53 @@ def test_a_new_job_appears(client: Any, job: Job) -> None:
 
 
 def test_gpus_as_text(client: Any) -> None:
-    """What the driver does not tell is a dash, and other people have no name."""
-    client.report = GpuReport(state=GpuState.OK, time=1.0, gpus=(_GPU, _BLIND))
-    lines = GpuView(client).text().splitlines()
+    """What `dllab gpus` prints as well."""
+    client.report = report_of(BUSY, BLIND)
 
-    assert lines[0].split() == ["GPU", "NAME", "LOAD", "MEMORY", "TEMP", "POWER", "HELD", "BY"]
-    assert lines[1].startswith("0    NVIDIA H100 <80GB>  42%   10.0 GiB of 80.0 GiB  51 C  350 W")
-    assert lines[1].endswith("lab mine")
-    assert lines[2].split()[:7] == ["1", "NVIDIA", "H100", "-", "-", "-", "-"]
-    assert lines[2].endswith("job of another person")
+    assert gpus_text(client.report) == GpuView(client).text()
 
 
 def test_gpus_live(client: Any) -> None:
     """Bars and numbers follow the report; a name that looks like markup is text."""
-    client.report = GpuReport(state=GpuState.OK, time=1.0, gpus=(_GPU, _BLIND))
+    client.report = report_of(BUSY, BLIND)
     view = GpuView(client, period=0.02)
     table = view.widget.children[1]
     assert "H100 &lt;80GB&gt;" in table.value
     assert "width:42%" in table.value
+    assert "python3.11 (4711), 3.0 GiB, job digits worker-0" in table.value
+    assert "slowed down by heat" in table.value
 
-    hot = _GPU.model_copy(update={"utilization": 1.0})
-    client.report = GpuReport(state=GpuState.OK, time=2.0, gpus=(hot,))
+    hot = BUSY.model_copy(update={"utilization": 1.0})
+    client.report = report_of(hot)
     until(lambda: "100%" in table.value)
     view.close()
+
+
+def test_an_administrator_sees_whose_gpus_they_are(client: Any) -> None:
+    """Names of other people's things come with their owner, in the widget as in the text."""
+    client.report = report_of(BUSY)
+    view = GpuView(client, person="root", period=0.02)
+    table = view.widget.children[1].value
+    view.close()
+
+    assert "lab mine of ada" in table
+    assert "job digits of ada" in table
+    assert "lab mine of ada" in view.text()
+
+
+def test_what_is_unknown_is_no_zero(client: Any) -> None:
+    """Load, memory, temperature and power that the driver does not tell are dashes."""
+    client.report = report_of(BLIND, SLICE)
+    view = GpuView(client, period=0.02)
+    table = view.widget.children[1].value
+    view.close()
+
+    assert ">0%" not in table
+    assert "0 B" not in table
+    assert table.count("–</td>") == 4 + 3
+    assert "processes" not in table
+    assert "2:1" in table
+    assert "slice 1g.10gb" in table
 
 
 def test_without_a_gpu_nothing_is_asked_twice(client: Any) -> None:
@@ -131,4 +146,26 @@ def test_deployments(client: Any, deployed: Deployed) -> None:
     assert "0/2" in html(widget)
     client.delete("digits")
     until(lambda: "No deployments yet" in html(widget))
+    view.close()
+
+
+def test_a_canary(client: Any, deployed: Deployed, tmp_path: Path) -> None:
+    """Below a deployment with a canary is a row for each version, with part, errors and p95."""
+    (tmp_path / "net.onnx").write_bytes(ONNX)
+    client.publish("digits", tmp_path / "net.onnx")
+    view = DeploymentList(client, period=0.02)
+    widget = view.widget
+    assert "version" not in html(widget)
+    client.canary("digits", Canary(version=2, percent=25))
+    seen = VersionTraffic(version=2, percent=25, ready=1, requests=777, failed=55, p95=0.012)
+    record = client.backend.serving._record("ada", "digits")
+    first = record.deployment.versions[0]
+    record.deployment = record.deployment.model_copy(update={"versions": (first, seen)})
+    until(lambda: "version 2 (canary)" in html(widget))
+
+    for cell in ("version 1", "75%", "25%", "777", "55", "p95 12 ms", "3/3"):
+        assert f">{cell}</td>" in html(widget)
+    assert "  version 2 (canary)  25%  1 ready, 777 requests, 55 failed, p95 12 ms" in (
+        view.text().splitlines()
+    )
     view.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import pwd
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from ...errors import InvalidRequest
 
-__all__ = ("Account", "account_of", "known_account")
+__all__ = ("Account", "account_of", "known_account", "own_account")
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,6 +31,14 @@ class Account:
     uid: int
     gid: int
     home: str
+
+
+def own_account() -> str:
+    """The name of the account of this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())  # A container may run as a number without a name.
 
 
 def account_of(owner: str, os_users: bool) -> Account:

@@ -23,11 +23,13 @@ def capacity(leases: LeaseDir, gpus: Sequence[str], owner: str, wanted: int | No
 
     Args:
         leases: Of this machine.
-        gpus: UUIDs of all its GPUs.
+        gpus: UUIDs of all its GPUs. One that is withdrawn and free counts as not there.
         owner: Who asks; names of other people's things are left out.
         wanted: How many GPUs a job is to get, or None without a wish.
     """
-    return Capacity.of(owner, len(gpus), holders(leases, gpus).values(), wanted)
+    held, aside = holders(leases, gpus), leases.withdrawn()
+    there = [uuid for uuid in gpus if uuid in held or uuid not in aside]
+    return Capacity.of(owner, len(there), held.values(), wanted)
 
 
 def holders(leases: LeaseDir, gpus: Sequence[str]) -> dict[str, Holder]:
@@ -36,9 +38,9 @@ def holders(leases: LeaseDir, gpus: Sequence[str]) -> dict[str, Holder]:
 
 
 def waiting(state: StateDir) -> int:
-    """How many jobs wait for GPUs, as the lab service has written it down. Changes nothing.
+    """How many jobs wait for GPUs of this machine, as the lab service has written it down.
 
-    Blocks for a moment: call it in a thread.
+    Changes nothing. Blocks for a moment: call it in a thread.
     """
     index = state.root / "index.sqlite"
     if not index.exists():
@@ -53,7 +55,8 @@ def waiting(state: StateDir) -> int:
 
 
 _WAITING = """
-SELECT count(*) FROM jobs WHERE live = 1 AND state = ? AND EXISTS (
+SELECT count(*) FROM jobs WHERE live = 1 AND state = ?
+    AND coalesce(json_extract(job, '$.spec.target'), 'machine') = 'machine' AND EXISTS (
     SELECT 1 FROM json_each(job, '$.spec.roles') WHERE json_extract(value, '$.gpus') > 0
 )
 """

@@ -56,10 +56,18 @@ class Carried:
         Raises:
             OSError: there is no room; nothing was forgotten.
         """
-        folder.note(_NOTE, asdict(self))
+        self.write(folder)
         folder.run.forget(EXIT_RECORD, REPORT, SHIM, STATE)
         for name in ("launch.json", CANCEL, PAUSE):
             (folder.path / name).unlink(missing_ok=True)
+
+    def write(self, folder: JobDir) -> None:
+        """Write it down.
+
+        Raises:
+            OSError: there is no room; what was there before still is.
+        """
+        folder.note(_NOTE, asdict(self))
 
     def plan(self, job: TrainingJob) -> dict[str, Any]:
         """The keys of the plan that differ between launches.

@@ -86,7 +86,7 @@ class Clearing:
     def _rename(self, owner: str, id: str) -> TrainingJob | None:
         """None while a shim is still there."""
         job = _there(self._place.store.find(owner, id))
-        if not job.state.is_terminal or self._place.queue.find(id):
+        if not job.state.is_terminal or self._place.lines.find(id):
             raise Conflict(f"the job is {job.state.value}.", hint="Cancel it first.")
         if job.files:
             folder = self._place.folder(id)
@@ -102,7 +102,7 @@ class Clearing:
             self._note(owner, id)
 
     def _note(self, owner: str, id: str) -> TrainingJob | None:
-        return self._place.queue.note(owner, id, _GONE)
+        return self._place.lines.note(owner, id, _GONE)
 
     # In a thread.
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ...names import new_id
 from ...specs import JobState, Preflight, TrainingJob, TrainingSpec
 from ...state import StateDir
-from .account import account_of
+from .account import Account, account_of
 from .carried import Carried
 from .jobdir import JobDir
 from .launch import Launcher
@@ -53,23 +53,31 @@ class Draft:
 
 @asynccontextmanager
 async def drafted(
-    state: StateDir, launcher: Launcher, owner: str, spec: TrainingSpec, *, os_users: bool
+    state: StateDir,
+    prepare: Callable[[TrainingJob, JobDir], TrainingJob],
+    owner: str,
+    spec: TrainingSpec,
+    *,
+    os_users: bool = False,
+    account: Account | None = None,
 ) -> AsyncIterator[Draft]:
     """A draft, which is gone afterwards unless it has become a job.
 
     Args:
         state: Where things lie.
-        launcher: Writes it.
+        prepare: Writes it.
         owner: Person.
         spec: The wish.
         os_users: Every job runs as its owner's account.
+        account: Whose the files are that the job may change; None: as ``os_users`` says.
 
     Raises:
         AccessDenied: in OS-user mode, the owner has no account.
         InvalidRequest: a file cannot have its name, or what it is to begin with is not there.
         StorageFull: there is no room; nothing was left behind.
     """
-    account = await asyncio.to_thread(account_of, owner, os_users)
+    if account is None:
+        account = await asyncio.to_thread(account_of, owner, os_users)
     job = TrainingJob(
         id=new_id(spec.name),
         owner=owner,
@@ -82,13 +90,13 @@ async def drafted(
     folder = JobDir(state.jobs / job.id, account)
     try:
         # Many files are many fsyncs: others are being answered meanwhile.
-        job = await to_the_end(asyncio.to_thread(launcher.prepare, job, folder))
+        job = await to_the_end(asyncio.to_thread(prepare, job, folder))
         yield Draft(job, folder)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder.draft.path, ignore_errors=True)
 
 
-async def to_the_end(doing: Coroutine[Any, Any, _T]) -> _T:
+async def to_the_end(doing: Awaitable[_T]) -> _T:
     """What a thread does, which nothing stops: who goes away meanwhile goes when it is done."""
     task = asyncio.ensure_future(doing)
     try:

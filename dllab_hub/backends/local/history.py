@@ -36,7 +36,7 @@ from .records import Records
 from .retention import Retention
 
 if TYPE_CHECKING:
-    from .backend import LocalBackend
+    from .kept import KeptBackend
 
 __all__ = ("LocalHistory",)
 
@@ -57,11 +57,11 @@ class LocalHistory(History):
         curves: What they say and use over time.
     """
 
-    _backend: LocalBackend
+    _backend: KeptBackend
 
     def __init__(
         self,
-        backend: LocalBackend,
+        backend: KeptBackend,
         place: Place,
         curves: LocalCurves,
     ) -> None:
@@ -143,7 +143,7 @@ class LocalHistory(History):
         changes = annotation.model_dump(exclude_none=True)
         if not changes:
             return await self._backend.get(owner, id)
-        job: TrainingJob | None = await self._place.keep(self._place.queue.note, owner, id, changes)
+        job: TrainingJob | None = await self._place.keep(self._place.lines.note, owner, id, changes)
         return _there(job)
 
     async def _remove_files(self, owner: str, id: str) -> TrainingJob:

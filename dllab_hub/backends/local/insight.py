@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from ...errors import NotFound, Unavailable
 from ...specs import Curves, JobState, LogChunk, LogMatches, Quote, Stack, TrainingJob, TrainingSpec
-from ..base import MAX_LOG_BYTES
 from ..insight import CurveKind, Download, Insight
+from ..told import MAX_LOG_BYTES
 from .cause import explained, keep_stacks, was_looked_at
 from .curves import LocalCurves
 from .following import follow
@@ -24,7 +24,7 @@ from .searching import search, search_text
 from .stacks import stacks_of
 
 if TYPE_CHECKING:
-    from .backend import LocalBackend
+    from .kept import KeptBackend
 
 __all__ = ("LocalInsight",)
 
@@ -46,9 +46,9 @@ class LocalInsight(Insight):
         curves: What they say over time.
     """
 
-    _backend: LocalBackend
+    _backend: KeptBackend
 
-    def __init__(self, backend: LocalBackend, place: Place, curves: LocalCurves) -> None:
+    def __init__(self, backend: KeptBackend, place: Place, curves: LocalCurves) -> None:
         super().__init__(backend)
         self._place = place
         self._read_curves = curves
@@ -166,7 +166,7 @@ class LocalInsight(Insight):
 
     async def _known(self, owner: str, id: str) -> TrainingJob:
         """The job as it was last seen: within the last second, while it lives."""
-        job: TrainingJob | None = await self._place.keep(self._place.queue.find, id)
+        job: TrainingJob | None = await self._place.keep(self._place.lines.find, id)
         if job is None or job.owner != owner:
             job = await asyncio.to_thread(self._place.store.find, owner, id)
         if job is None:

@@ -7,28 +7,21 @@ exactly as long as either lives.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import NotFound
 from ...leases import LeaseDir
-from ...names import slug
 from ...shim import WORKSPACE
 from ...specs import Catalog, TrainingJob, TrainingSpec
 from ...state import StateDir
-from .account import Account
 from .carried import Carried
-from .disk import disk_errors
-from .jobdir import LISTING, JobDir
+from .jobdir import JobDir
 from .overlay import Overlay, overlay_of
 from .plan import plan_of
-from .rundir import RunDir
-from .shimdir import write_file
+from .prepare import Preparer
 from .shims import Shims, claim
 from .workspaces import LocalWorkspaces
 
@@ -68,35 +61,8 @@ class Launcher(Shims):
         self._leases = leases
         self._interpreter = interpreter
         self._catalog = catalog
-        self._workspaces = workspaces
+        self.preparer = Preparer(state, workspaces)
         self._grace = grace
-
-    def tensorboard(self, job: TrainingJob) -> Path:
-        """Where a job's event files go."""
-        return self._state.tensorboard / slug(job.owner) / job.id
-
-    def located(self, job: TrainingJob) -> TrainingJob:
-        """The job with the places of its files."""
-        workspace = self._state.jobs / job.id / "run" / WORKSPACE
-        tensorboard = str(self.tensorboard(job))
-        return job.model_copy(update={"workspace": str(workspace), "tensorboard": tensorboard})
-
-    def prepare(self, job: TrainingJob, folder: JobDir) -> TrainingJob:
-        """Write a new job's directory, as a draft. Any thread may do it.
-
-        Raises:
-            StorageFull: there is no room; nothing was left behind.
-            InvalidRequest: a file of the code cannot have its name, or what it is to begin with is
-                not there.
-        """
-        job = self.located(job)
-        with disk_errors():
-            folder.create(job, self._filler(job), self._beginning(job, folder.account))
-            if job.spec.workspace is not None:
-                listing = self._workspaces.listing(job.owner, job.spec.workspace)
-                write_file(folder.draft.path / LISTING, listing)
-            folder.draft.run.hand_over()
-        return job
 
     def launch(
         self, folder: JobDir, job: TrainingJob, carried: Carried, gpus: Sequence[str]
@@ -118,7 +84,7 @@ class Launcher(Shims):
         """
         self._check(folder)
         plan = self.plan(job, folder.run.path, carried)
-        _own_folder(self._state.tensorboard, self.tensorboard(job), folder.account)
+        self.preparer.open_tensorboard(job, folder.account)
         holder = {"kind": "job", "owner": job.owner, "name": job.spec.name, "id": job.id}
         with claim(folder.lock) as lock:
             if lock is None:
@@ -151,7 +117,7 @@ class Launcher(Shims):
             **carried.plan(job),
             "gpus": [],
             "overlay": overlay.plan if overlay else None,
-            "tensorboard": str(self.tensorboard(job)),
+            "tensorboard": str(self.preparer.tensorboard(job)),
             "volumes": self._volumes(job.spec),
             "workspace": str(run / WORKSPACE),
             "grace": self._grace,
@@ -160,16 +126,6 @@ class Launcher(Shims):
     def _overlay(self, job: TrainingJob, run: Path) -> Overlay | None:
         lab = job.spec.lab
         return overlay_of(self._state, job.owner, lab, job.spec.image, run) if lab else None
-
-    def _filler(self, job: TrainingJob) -> Callable[[Path], None] | None:
-        if job.spec.workspace is None:
-            return None
-        return partial(self._workspaces.materialise, job.owner, job.spec.workspace)
-
-    def _beginning(self, job: TrainingJob, account: Account) -> RunDir | None:
-        if job.spec.checkpoint_from is None:
-            return None
-        return JobDir(self._state.jobs / job.spec.checkpoint_from, account).run
 
     def _volumes(self, spec: TrainingSpec) -> dict[str, Any]:
         """``DLLAB_VOLUMES`` of a job. Whether the person may use them was looked at before."""
@@ -200,21 +156,3 @@ def _say_borrowed(folder: JobDir, count: int) -> None:
         folder.say("Borrowed", f"It shares {gpus} with a lab of yours, which lends what it has.")
     except OSError as exc:  # The job runs; a word about it is no reason to call that a failure.
         _LOG.warning("An event of %s is lost: %s", folder.path.name, exc)
-
-
-def _own_folder(root: Path, path: Path, account: Account) -> None:
-    """Make ``path``, two levels below ``root``, the account's, following no link it may plant."""
-    owner, name = path.relative_to(root).parts
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    folder = os.open(root, flags)
-    try:
-        for part in (owner, name):
-            with suppress(FileExistsError):
-                os.mkdir(part, 0o700, dir_fd=folder)
-            inner = os.open(part, flags, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-            if account.name and os.fstat(folder).st_uid == os.geteuid():
-                os.fchown(folder, account.uid, account.gid)
-    finally:
-        os.close(folder)

@@ -98,10 +98,15 @@ class Live:
             self._ask(self.asked.and_cancel(by), CANCEL, by, patience)
             self._press_now("Cancelling", f"{by} cancelled the job.")
 
-    def pause(self, by: str, patience: float) -> None:
-        """Ask the job to save and end; one that runs has ``patience`` seconds for that."""
-        if not self.asked:
-            self._ask(self.asked.and_pause(by), PAUSE, by, patience)
+    def pause(self, by: str, patience: float, *, again: bool = False) -> None:
+        """Ask the job to save and end; one that runs has ``patience`` seconds for that.
+
+        Raises:
+            Conflict: as `Asked.and_pause`.
+        """
+        asked = self.asked.and_pause(by, again=again)
+        if not self.asked.paused_by or self.asked.again:
+            self._ask(asked, PAUSE, by, patience)
             self._press_now("Pausing", f"{by} paused the job.")
 
     def go_on_asking(self, patience: float) -> None:
@@ -165,7 +170,7 @@ class Live:
     def _ask(self, asked: Asked, file: str, by: str, patience: float) -> None:
         self.asked = asked
         try:
-            self.folder.note(file, {"by": by})
+            self.folder.note(file, {"by": by, "again": asked.again})
         except OSError as exc:
             _LOG.warning("%s: what %s asked will not outlive the service: %s", self.id, by, exc)
         self._deadline = time.monotonic() + patience

@@ -1,16 +1,18 @@
-"""`Place`: what the parts of a `LocalBackend` share."""
+"""`Place`: what the parts of a `KeptBackend` share."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...specs import GpuReport
 from ...state import StateDir
 from .jobdir import JobDir
-from .queue import Queue
 from .store import Store
+
+if TYPE_CHECKING:
+    from .line import Lines
 
 __all__ = ("Place",)
 
@@ -22,15 +24,15 @@ class Place:
     Attributes:
         state: Where everything lies.
         store: Index of all jobs.
-        queue: Jobs that have not ended; to be used on the thread of decisions only.
-        keep: Runs a function on the thread of decisions, which alone writes to store and queue.
+        lines: Jobs that have not ended; to be used on the thread of decisions only.
+        keep: Runs a function on the thread of decisions, which alone writes to store and lines.
         folder: Of a job, by its id; it need not be there.
         gpu_report: What the GPUs do now; None where nobody measures it.
     """
 
     state: StateDir
     store: Store
-    queue: Queue
+    lines: Lines
     keep: Callable[..., Awaitable[Any]]
     folder: Callable[[str], JobDir]
     gpu_report: Callable[[], Awaitable[GpuReport]] | None

@@ -15,14 +15,13 @@ from ...errors import Conflict, StorageFull, Unavailable
 from ...leases import LeaseDir
 from ...specs import JobState, TrainingJob
 from ...state import StateDir
-from ..pausing import next_start, time_left
+from ..pausing import next_start, time_left, waiting_again
 from . import readings
-from .asked import Asked
+from .asked import Asked, goes_on
 from .carried import Carried
 from .disk import disk_errors
 from .jobdir import JobDir
 from .launch import Launcher
-from .leftovers import adopt_unknown
 from .live import Live
 from .look import has_shim, shim_of, was_rebooted
 from .rundir import Unreadable
@@ -68,11 +67,10 @@ class Queue:
         self._live: dict[str, Live] = {}
         self._ending: dict[str, tuple[Live, float]] = {}  # Ended, and the shim is still there.
 
-    def adopt(self) -> None:
-        """Take over what was there before the service started."""
-        adopt_unknown(self._state, self._store, self._launcher.located)
-        for job in self._store.live():
-            live = self._live[job.id] = Live.at(self._state, self._launcher.located(job))
+    def adopt(self, mine: Callable[[TrainingJob], bool]) -> None:
+        """Take over what was there before the service started, and is to run here."""
+        for job in filter(mine, self._store.live()):
+            live = self._live[job.id] = Live.at(self._state, self._launcher.preparer.located(job))
             live.asked = Asked.of(live.folder, job.owner)
             live.go_on_asking(self._patience)
             if shim := shim_of(live.folder):
@@ -98,6 +96,10 @@ class Queue:
         live.say("Submitted", f"{job.owner} submitted it: {what}.")
         self._start_soon(live, gpus)
         return live.job
+
+    def all(self) -> list[TrainingJob]:
+        """The live jobs as they were last seen."""
+        return [live.job for live in self._live.values()]
 
     def find(self, id: str) -> TrainingJob | None:
         """A live job as it was last seen."""
@@ -133,34 +135,37 @@ class Queue:
         update = {"state": JobState.CANCELLED, "reason": f"cancelled by {by} while paused."}
         return self._settle(Live.at(self._state, paused), paused.model_copy(update=update))
 
-    def pause(self, id: str, by: str) -> TrainingJob | None:
+    def pause(self, id: str, by: str, *, again: bool = False) -> TrainingJob | None:
         """Ask a job to save and end; at once when it waits. None when it has ended before.
 
         Raises:
-            Conflict: it is being cancelled.
+            Conflict: as `Asked.and_pause`.
         """
         job = self.look(id)
         live = self._live.get(id)
         if live is None:
             return job
-        if live.asked.cancelled_by:
-            raise Conflict("the job is being cancelled.", hint="Resume it when it has ended.")
-        live.pause(by, self._patience)
+        live.pause(by, self._patience, again=again)
         return self.look(id)
 
-    def resume(self, owner: str, id: str, by: str, gpus: Sequence[str]) -> TrainingJob | None:
-        """Queue a job again; None while its last launch is still ending: ask again soon.
+    def resume(
+        self, owner: str, id: str, by: str, gpus: Sequence[str], *, again: bool = False
+    ) -> TrainingJob | None:
+        """Queue a job again; None while its last launch is still ending: ask again soon. With
+        ``again`` only if nobody has asked for anything but that: else it is returned as it is.
 
         Raises:
             Conflict: its directory is gone, or nothing is left of its time limit.
             StorageFull: there is no room; it is as it was.
         """
         if live := self._live.get(id):
-            return None if live.pausing else live.job
+            return None if live.pausing or (again and live.asked) else live.job
         job = self._store.find(owner, id)
         if job is None or not job.state.is_resumable:
             return job
         live = Live.at(self._state, job)
+        if again and not goes_on(live.folder, job):
+            return job
         if not live.folder.path.is_dir():
             raise Conflict("the job's directory is gone.", hint="Run it again with rerun.")
         time_left(job.spec, job.ran)
@@ -173,13 +178,10 @@ class Queue:
         self._start_soon(live, gpus)
         return live.job
 
-    def note(self, owner: str, id: str, changes: Mapping[str, Any]) -> TrainingJob | None:
-        """Change fields of a job that do not come from its run: see `Store.note`."""
-        job, live = self._store.note(owner, id, changes), self._live.get(id)
-        if job is None or live is None:
-            return job
-        live.job = live.job.model_copy(update=dict(changes))
-        return live.job
+    def noted(self, id: str, changes: Mapping[str, Any]) -> None:
+        """Fields of a job were changed that do not come from its run."""
+        if live := self._live.get(id):
+            live.job = live.job.model_copy(update=dict(changes))
 
     def tick(self, gpus: Sequence[str]) -> None:
         """Look at every job, press those that are to end, start those that fit."""
@@ -252,8 +254,7 @@ class Queue:
     def _again(self, live: Live, job: TrainingJob, since: float, reason: str) -> None:
         """Have a job that is not launched wait for its next launch."""
         carried = Carried.after(job, since)
-        update = {"state": JobState.PENDING, "reason": reason, "replicas": (), "diagnosis": None}
-        job = job.model_copy(update={**update, "started": None, "ended": None, "position": None})
+        job = waiting_again(job, reason)
         # Cut short, a job whose end the index has is still that. One that went down with the
         # machine is found to have done so again, until its files are out of the way.
         went_down = job.id in self._live

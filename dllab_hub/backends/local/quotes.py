@@ -1,21 +1,25 @@
-"""`quote_of`: what a wish would cost on this machine, and when it would start."""
+"""`quote_of`: what a wish would cost where it is to run, and when it would start."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from ...names import new_id
 from ...specs import QUOTA_DAYS, Capacity, Holder, JobState, Quote, TrainingJob, TrainingSpec
-from ..base import Backend
 from ..quoting import Ahead, Busy, ahead_of, ends_in, first_start, quote
 from ..room import Room, cpu_wish
+from .line import Line
 from .place import Place
+
+if TYPE_CHECKING:
+    from .kept import KeptBackend
 
 __all__ = ("hours_of", "quote_of", "used_by")
 
 
-async def quote_of(place: Place, backend: Backend, owner: str, spec: TrainingSpec) -> Quote:
+async def quote_of(place: Place, backend: KeptBackend, owner: str, spec: TrainingSpec) -> Quote:
     """The price tag of a wish; nothing is reserved.
 
     Args:
@@ -25,16 +29,18 @@ async def quote_of(place: Place, backend: Backend, owner: str, spec: TrainingSpe
         spec: The wish.
     """
     now = time.time()
-    capacity = await backend.capacity(owner, spec.gpus)
+    line = backend.line(spec)
+    capacity = await backend.capacity(owner, spec.gpus, spec.target)
     live: list[TrainingJob] = await place.keep(_live, place)
-    waiting = [job for job in live if job.state is JobState.PENDING]
-    running = [job for job in live if job.state.is_running]
+    there = [job for job in live if backend.line(job.spec) is line]
+    waiting = [job for job in there if job.state is JobState.PENDING]
+    running = [job for job in there if job.state.is_running]
     before = ahead_of(owner, spec.priority, waiting)
     room = Room(
         capacity.total,
         capacity.holders,
-        backend.cpus,
-        [(_holder(job), cpu_wish(job.spec, backend.cpus)) for job in running],
+        line.cpus,
+        [(_holder(job), cpu_wish(job.spec, line.cpus)) for job in running],
     )
     # Each that waits may keep what it lacks from those behind it.
     for job in before:
@@ -48,7 +54,7 @@ async def quote_of(place: Place, backend: Backend, owner: str, spec: TrainingSpe
         ahead=len(before),
         used=await asyncio.to_thread(hours_of, place, owner, live, now),
         at_once=not room.refusal(mine, 0.0),
-        wait=_wait(backend, capacity, mine, running, before, now),
+        wait=_wait(line, capacity, mine, running, before, now),
         now=now,
     )
 
@@ -90,11 +96,11 @@ def _holder(job: TrainingJob) -> Holder:
 
 def _live(place: Place) -> list[TrainingJob]:
     """On the thread of decisions."""
-    return [place.queue.find(job.id) or job for job in place.store.live()]
+    return [place.lines.find(job.id) or job for job in place.store.live()]
 
 
 def _wait(
-    backend: Backend,
+    line: Line,
     capacity: Capacity,
     mine: TrainingJob,
     running: list[TrainingJob],
@@ -102,7 +108,7 @@ def _wait(
     now: float,
 ) -> float | None:
     def cpus(job: TrainingJob) -> float:
-        return cpu_wish(job.spec, backend.cpus)
+        return cpu_wish(job.spec, line.cpus)
 
     def ahead(job: TrainingJob) -> Ahead:
         limit = job.spec.time_limit
@@ -110,5 +116,5 @@ def _wait(
         return Ahead(job.spec.gpus, cpus(job), lasts)
 
     busy = [Busy(job.spec.gpus, cpus(job), ends_in(job, now)) for job in running]
-    free = (capacity.free, backend.cpus - sum(each.cpus for each in busy))
+    free = (capacity.free, line.cpus - sum(each.cpus for each in busy))
     return first_start(ahead(mine), free, busy, [ahead(job) for job in before])

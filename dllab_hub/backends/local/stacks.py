@@ -51,9 +51,15 @@ def stacks_of(job: TrainingJob, account: Account) -> tuple[Stack, ...]:
         account: Whose processes they are; looked into with no more rights than theirs.
 
     Raises:
-        Unavailable: ``py-spy`` is not installed.
+        Unavailable: ``py-spy`` is not installed, or the processes are on other machines.
     """
-    alive = [one for one in job.replicas if one.state is JobState.RUNNING and one.pid][:_MOST]
+    running = [one for one in job.replicas if one.state is JobState.RUNNING]
+    alive = [one for one in running if one.pid][:_MOST]
+    if running and not alive:
+        raise Unavailable(
+            "the processes of this job run in pods of a cluster, which are not looked into.",
+            hint="An administrator can: kubectl exec, and py-spy dump.",
+        )
     if not alive:
         return ()
     program = _program()

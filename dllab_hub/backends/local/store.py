@@ -181,6 +181,11 @@ class Store:
         rows = self._db.execute("SELECT job FROM jobs WHERE live = 1 ORDER BY created, id")
         return [index.read(text) for (text,) in rows]
 
+    def paused(self) -> list[TrainingJob]:
+        """Jobs that are paused."""
+        rows = self._db.execute("SELECT job FROM jobs WHERE state = ?", (JobState.PAUSED.value,))
+        return [index.read(text) for (text,) in rows]
+
     def ids(self) -> set[str]:
         """Ids of all jobs."""
         return {id for (id,) in self._db.execute("SELECT id FROM jobs")}

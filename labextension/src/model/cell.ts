@@ -11,7 +11,8 @@ const USUAL = {
   checkpoint_every: 100,
   checkpoint_from: null,
   priority: 0,
-  on_stall: 'alert'
+  on_stall: 'alert',
+  target: null
 } as const;
 
 /**

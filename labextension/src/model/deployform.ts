@@ -1,6 +1,15 @@
 import type { LabApi } from '../api';
 import { LabError } from '../errors';
 import { type IDeployment, type IDeploymentSpec, MAX_REPLICAS } from '../serving';
+import {
+  type IScaleDraft,
+  SCALE,
+  SCALE_FIELDS,
+  type ScaleField,
+  scaleDraft,
+  scaleFlaw,
+  scaleWish
+} from './autoscale';
 import { Form } from './form';
 import { Suggestions } from './suggest';
 
@@ -8,7 +17,8 @@ import { Suggestions } from './suggest';
 const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
 /** The fields of the form that an error can belong to. */
-export type DeployField = 'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas';
+export type DeployField =
+  'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas' | ScaleField;
 
 /** Where the model comes from. */
 export type DeploySource = 'model' | 'file';
@@ -32,6 +42,8 @@ export class DeployForm extends Form {
     this._suggestions = new Suggestions(list, /\.onnx$/i);
   }
 
+  /** Name of the deployment that it began with; empty for a new one. */
+  begun = '';
   source: DeploySource = 'model';
   /** Name of a published model. */
   model = '';
@@ -40,6 +52,10 @@ export class DeployForm extends Form {
   /** Below the root of the lab. */
   path = '';
   replicas = 1;
+  /** Whether their number follows the load. */
+  follow = false;
+  /** How it does. */
+  scale: IScaleDraft = SCALE;
 
   /** Directories and ONNX files that the path may go on with. */
   get paths(): readonly string[] {
@@ -71,10 +87,24 @@ export class DeployForm extends Form {
     this._name = name;
   }
 
+  /** Begin with what a deployment is now: what is sent then replaces it. */
+  take({ name, spec, version }: IDeployment): void {
+    const { model, replicas, autoscale } = spec;
+    this.begun = this._name = name;
+    const scale = autoscale ? scaleDraft(autoscale) : SCALE;
+    this.set({ source: 'model', model, version, replicas, follow: Boolean(autoscale), scale });
+  }
+
+  /** Take a change of how it follows the load. */
+  setScale(field: ScaleField, value: string): void {
+    this.set({ scale: { ...this.scale, [field]: value } });
+  }
+
   /** Take a change of the person's. */
   set(change: Partial<Pick<DeployForm, Editable>>): void {
     Object.assign(this, change);
-    if (this.field !== null && this.field in change) {
+    const touched = 'scale' in change ? SCALE_FIELDS : [];
+    if (this.field !== null && [...Object.keys(change), ...touched].includes(this.field)) {
       this._fail(null);
     }
     this.announce();
@@ -105,7 +135,9 @@ export class DeployForm extends Form {
       }
       this._begin('deploying');
       const { name, model, version, replicas } = this;
-      return await this._deploy({ name, model, version, replicas });
+      const wish = { name, model, version, replicas };
+      // A server that does not know the key yet takes every wish that can do without it.
+      return await this._deploy(this.follow ? { ...wish, autoscale: scaleWish(this.scale) } : wish);
     } catch (reason) {
       this._fail(LabError.from(reason));
       return null;
@@ -141,7 +173,10 @@ export class DeployForm extends Form {
     }
     const { replicas } = this;
     const fits = Number.isInteger(replicas) && replicas >= 1 && replicas <= MAX_REPLICAS;
-    return fits ? null : 'replicas';
+    if (!fits) {
+      return 'replicas';
+    }
+    return this.follow ? (scaleFlaw(this.scale)?.field ?? null) : null;
   }
 
   private _begin(step: DeployStep): void {
@@ -159,7 +194,8 @@ export class DeployForm extends Form {
   private readonly _suggestions: Suggestions;
 }
 
-type Editable = 'source' | 'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas';
+type Editable =
+  'source' | 'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas' | 'follow' | 'scale';
 
 /** The field of the form that an error of the server is about. */
 function fieldOf({ field }: LabError, step: DeployStep | null): DeployField | null {
@@ -167,8 +203,11 @@ function fieldOf({ field }: LabError, step: DeployStep | null): DeployField | nu
     // The name was looked at before it was sent: `model` is what is wrong with the file.
     return field === 'path' || field === 'model' ? 'path' : null;
   }
-  const known: readonly string[] = ['model', 'version', 'name', 'replicas'];
-  return known.includes(field) ? (field as DeployField) : null;
+  const known: readonly string[] = ['model', 'version', 'name', 'replicas', ...SCALE_FIELDS];
+  const [own, scale] = field.split('.');
+  // What is wrong with the whole of it is said where it begins.
+  const which = own === 'autoscale' ? (scale ?? 'max') : own;
+  return known.includes(which) ? (which as DeployField) : null;
 }
 
 /** A name such as the server takes, from a file's: `Net_v2.onnx` becomes `net-v2`. */

@@ -1,7 +1,7 @@
 import type { LabApi } from '../api';
-import type { IDeployment, IModelVersion } from '../serving';
+import type { ICanary, IDeployment, IModelVersion } from '../serving';
 import type { IEvent } from '../specs';
-import { isMoving } from './deployments';
+import { type DeploymentsModel, isMoving } from './deployments';
 import { Live } from './live';
 
 /** One deployment with its events and the version it serves, read until it is gone. */
@@ -9,12 +9,12 @@ export class DeploymentModel extends Live {
   /**
    * @param _api Where it is read.
    * @param name Of the deployment.
-   * @param _scale Asks for so many replicas.
+   * @param _wishes Where its wishes are sent.
    */
   constructor(
     private readonly _api: Pick<LabApi, 'deployment' | 'deploymentEvents' | 'versions'>,
     readonly name: string,
-    private readonly _scale: (name: string, replicas: number) => Promise<IDeployment>
+    private readonly _wishes: Pick<DeploymentsModel, 'scale' | 'canary' | 'promote' | 'rollback'>
   ) {
     super(`deployment:${name}`);
   }
@@ -50,7 +50,7 @@ export class DeploymentModel extends Live {
       let sent = 0;
       while (this._wish !== sent) {
         sent = this._wish;
-        this.deployment = await this._scale(this.name, sent);
+        this.deployment = await this._wishes.scale(this.name, sent);
         this._answers += 1;
       }
     } finally {
@@ -58,6 +58,21 @@ export class DeploymentModel extends Live {
       this.announce();
       this.refresh();
     }
+  }
+
+  /** Have another version answer a part of the requests. Rejects with a LabError. */
+  canary(canary: ICanary): Promise<void> {
+    return this._carry(this._wishes.canary(this.name, canary));
+  }
+
+  /** Have the canary answer everything. Rejects with a LabError. */
+  promote(): Promise<void> {
+    return this._carry(this._wishes.promote(this.name));
+  }
+
+  /** Have the canary answer nothing more, else serve what was served before. Rejects likewise. */
+  rollback(): Promise<void> {
+    return this._carry(this._wishes.rollback(this.name));
   }
 
   protected async read(): Promise<boolean> {
@@ -84,6 +99,17 @@ export class DeploymentModel extends Live {
       return null;
     }
     return this.deployment === null || isMoving(this.deployment) ? 1000 : 2000;
+  }
+
+  /** What the server answers to a wish is shown at once. */
+  private async _carry(wish: Promise<IDeployment>): Promise<void> {
+    try {
+      this.deployment = await wish;
+      this._answers += 1;
+      this.announce();
+    } finally {
+      this.refresh();
+    }
   }
 
   private _wish: number | null = null;

@@ -1,6 +1,6 @@
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { LabApi } from '../api';
-import type { IDeployment, IDeploymentSpec } from '../serving';
+import { type ICanary, type IDeployment, type IDeploymentSpec, wishedOf } from '../serving';
 import { Live } from './live';
 import { readAll } from './pages';
 
@@ -26,6 +26,21 @@ export class DeploymentsModel extends Live {
   /** Have so many replicas. Rejects with a LabError. */
   async scale(name: string, replicas: number): Promise<IDeployment> {
     return this._wished(await this._api.scale(name, replicas));
+  }
+
+  /** Have another version answer a part of the requests. Rejects with a LabError. */
+  async canary(name: string, canary: ICanary): Promise<IDeployment> {
+    return this._wished(await this._api.canary(name, canary));
+  }
+
+  /** Have the canary answer everything. Rejects with a LabError. */
+  async promote(name: string): Promise<IDeployment> {
+    return this._wished(await this._api.promote(name));
+  }
+
+  /** Have the canary, else the newest wish, answer nothing more. Rejects with a LabError. */
+  async rollback(name: string): Promise<IDeployment> {
+    return this._wished(await this._api.rollback(name));
   }
 
   /** Serve it no more. Rejects with a LabError. */
@@ -91,6 +106,7 @@ export interface ITurn {
 }
 
 /** Whether something is under way that ends soon. */
-export function isMoving({ state, ready, spec }: IDeployment): boolean {
-  return state !== 'READY' || ready !== spec.replicas;
+export function isMoving(deployment: IDeployment): boolean {
+  const { state, ready } = deployment;
+  return state !== 'IDLE' && (state !== 'READY' || ready !== wishedOf(deployment));
 }

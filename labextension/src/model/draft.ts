@@ -14,6 +14,8 @@ export interface IDraft {
   /** `selected` or `tagged`. */
   cells: string;
   name: string;
+  /** Name of a place; empty for the usual one. */
+  target: string;
   /** Empty for the catalog's default. */
   image: string;
   strategy: string;
@@ -55,6 +57,7 @@ export const EMPTY: IDraft = {
   notebook: '',
   cells: 'selected',
   name: '',
+  target: '',
   image: '',
   strategy: 'allreduce',
   workers: '1',

@@ -1,6 +1,6 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import type { LabApi } from '../api';
-import type { IGpuReport } from '../specs';
+import type { IGpuReport } from '../gpuspecs';
 import { GpuHistory, type IPoint, type ISample } from './history';
 import { Live } from './live';
 import type { Stream, StreamState } from './stream';
@@ -25,6 +25,26 @@ export class GpusModel extends Live {
   }
 
   report: IGpuReport | null = null;
+
+  /** Who looks; empty while it is not known. */
+  get user(): string {
+    return this._user;
+  }
+
+  set user(user: string) {
+    this._user = user;
+    this.announce();
+  }
+
+  /** Id of the lab that shows the page; empty while it is not known, and where it is none. */
+  get lab(): string {
+    return this._lab;
+  }
+
+  set lab(lab: string) {
+    this._lab = lab;
+    this.announce();
+  }
 
   /** Whether GPUs are asked for because no stream can be had. */
   get asks(): boolean {
@@ -102,6 +122,8 @@ export class GpusModel extends Live {
   }
 
   private readonly _history = new GpuHistory();
+  private _user = '';
+  private _lab = '';
 }
 
 /** What the stream tells; later servers may tell more. */

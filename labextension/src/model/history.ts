@@ -1,7 +1,7 @@
 /** How far back the history goes, seconds. */
 export const WINDOW = 120;
 /** Seconds of one point: samples that fall together are drawn as their mean. */
-const STEP = 2;
+export const STEP = 2;
 
 /** What is kept of one GPU at one time. */
 export interface ISample {

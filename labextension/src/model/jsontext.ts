@@ -32,7 +32,7 @@ export function mistakeIn(text: string): IMistake | null {
  */
 export function indented(text: string): string {
   try {
-    return pretty(JSON.parse(text, asWritten));
+    return pretty(written(text));
   } catch (reason) {
     if (reason instanceof SyntaxError) {
       return text;
@@ -41,8 +41,13 @@ export function indented(text: string): string {
   }
 }
 
+/** What JSON says, with each number as it is written there; throws a SyntaxError for other text. */
+export function written(text: string): unknown {
+  return JSON.parse(text, asWritten);
+}
+
 /** A number as it is written in a text. */
-class Literal {
+export class Literal {
   constructor(readonly source: string) {}
 }
 

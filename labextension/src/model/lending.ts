@@ -1,4 +1,4 @@
-import type { IGpu, IGpuReport } from '../specs';
+import type { IGpu, IGpuReport } from '../gpuspecs';
 
 /** A lab of one's own that holds GPUs, and whether it lends them. */
 export interface ILending {

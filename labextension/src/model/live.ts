@@ -39,6 +39,11 @@ export abstract class Live implements IDisposable {
     return this._watchers > 0;
   }
 
+  /** Whether somebody looks at this now, or wants to hear its news. */
+  protected get attended(): boolean {
+    return this._watchers + this._followers > 0;
+  }
+
   get isDisposed(): boolean {
     return this._poll.isDisposed;
   }
@@ -83,6 +88,11 @@ export abstract class Live implements IDisposable {
   /** Milliseconds until the next read, or null when no further read is needed. */
   protected abstract pace(): number | null;
 
+  /** Milliseconds between two reads while it is only followed, or null when none is needed. */
+  protected leisure(): number | null {
+    return LEISURE;
+  }
+
   protected announce(): void {
     this._changed.emit();
   }
@@ -94,7 +104,7 @@ export abstract class Live implements IDisposable {
   }
 
   private get _interval(): number | null {
-    return this.pace() ?? (this._followers > 0 ? LEISURE : null);
+    return this.pace() ?? (this._followers > 0 ? this.leisure() : null);
   }
 
   /** One read; those who ask while it is under way share it. */

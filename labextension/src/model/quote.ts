@@ -14,6 +14,7 @@ const TYPING = 400;
 const STALE = 15_000;
 /** What a price depends on. */
 const PRICED: DraftField[] = [
+  'target',
   'strategy',
   'workers',
   'servers',

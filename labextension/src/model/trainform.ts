@@ -9,6 +9,7 @@ import { type DraftField, EMPTY, type IDraft, type Problems } from './draft';
 import { nameFor, problemsOf, sourceOf } from './draft';
 import { Live } from './live';
 import type { INotebook } from './notebook';
+import { outlook, Places } from './places';
 import { Suggestions } from './suggest';
 import { changesOf, draftOf, fieldFor, gpusOf, toSpec } from './wish';
 
@@ -72,11 +73,14 @@ export class TrainForm extends Live {
     return this._draft;
   }
 
+  /** Where it may run, and what can be picked for that. */
+  get places(): Places {
+    return new Places(this.catalog, this._draft.target);
+  }
+
   /** The image that is chosen, else the lab's, else the one for those who do not choose. */
   get image(): string {
-    const { images = [], default_image = '' } = this.catalog ?? {};
-    const ours = images.find(({ name }) => name === this._lab?.image)?.name;
-    return this._draft.image || (ours ?? default_image);
+    return this.places.image(this._draft.image, this._lab?.image ?? '');
   }
 
   /** All GPUs that are asked for; null while that cannot be told. */
@@ -86,9 +90,8 @@ export class TrainForm extends Live {
 
   /** Names of the volumes that the job gets: those of the lab, until somebody picks. */
   get volumes(): readonly string[] {
-    const offered = (this.catalog?.volumes ?? []).map(({ name }) => name);
     const picked = this._picked ?? this._lab?.volumes.map(({ name }) => name) ?? [];
-    return offered.filter(name => picked.includes(name));
+    return this.places.volumes.map(({ name }) => name).filter(name => picked.includes(name));
   }
 
   /** Have the job get a volume, or no longer. */
@@ -110,11 +113,11 @@ export class TrainForm extends Live {
     // A name follows the file until somebody types one.
     const follows = field !== 'name' && source !== '' && !this._named;
     this._draft = follows ? { ...changed, name: nameFor(source) } : changed;
-    const fresh = follows ? { name: undefined } : {};
-    this.problems = { ...this.problems, [field]: undefined, ...fresh };
+    const fresh = field === 'target' ? 'image' : follows ? 'name' : field;
+    this.problems = { ...this.problems, [field]: undefined, [fresh]: undefined };
     this._forget();
     this.announce();
-    if (field === 'workers' || field === 'gpus' || field === 'strategy') {
+    if (field === 'workers' || field === 'gpus' || field === 'strategy' || field === 'target') {
       this.forecast = null;
       this.refresh();
     } else if (field === 'path') {
@@ -156,11 +159,11 @@ export class TrainForm extends Live {
     const before = seen();
     this.notebooks = this._sources.notebooks();
     await this._know();
-    let asked: number | null;
-    do {
-      asked = this.gpus;
-      this.forecast = asked === null ? null : (await this._api.capacity(asked)).forecast;
-    } while (asked !== this.gpus);
+    const wanted = () => JSON.stringify([this.gpus, this._draft.target]);
+    for (let asked = ''; asked !== wanted();) {
+      asked = wanted();
+      this.forecast = await outlook(this._api, this.gpus, this._draft.target);
+    }
     await this._suggest();
     return before !== seen();
   }
@@ -199,8 +202,7 @@ export class TrainForm extends Live {
         await this._know();
         this._built = await build(this._draft, this._spec, this._sources, this._trans);
         const spec = toSpec(this._draft, this.image, this._built.code, this._spec);
-        // A job that is run again keeps the lab that it had.
-        const lab = this.old === null && this._lab?.id ? { lab: this._lab.id } : {};
+        const lab = this.places.lab(this._lab?.id, this.old === null);
         result = await send({ ...spec, volumes: this.volumes, ...lab });
       } catch (reason) {
         this._fail(LabError.from(reason));

@@ -46,6 +46,7 @@ export function toSpec(
 ): ITrainingSpec {
   return {
     name: draft.name,
+    target: draft.target || null,
     image,
     strategy: draft.strategy as Strategy,
     code: { ...code, args: splitWords(draft.args) ?? [] },
@@ -73,6 +74,7 @@ export function draftOf(spec: ISpec): IDraft {
     notebook: '',
     cells: 'selected',
     name: spec.name,
+    target: spec.target ?? '',
     image: spec.image,
     strategy,
     workers: String(replicas),
@@ -110,6 +112,7 @@ function known(spec: string, { code, strategy }: IDraft): DraftField | null {
   const [first, index, last] = spec.split('.');
   switch (first) {
     case 'name':
+    case 'target':
     case 'image':
     case 'strategy':
     case 'gpus':

@@ -19,6 +19,7 @@ export function Bar({ label, ratio, text, role }: IBarProps) {
     <div className="jp-dllab-Bar">
       <div
         className="jp-dllab-Bar-track"
+        data-unknown={value === undefined || undefined}
         role={role}
         aria-label={label}
         aria-valuemin={0}

@@ -14,6 +14,8 @@ export interface IDeploymentActions {
   remove(name: string): void;
   /** Open the form, filled in for a model where one is given. */
   create(model?: string): void;
+  /** Open the form, filled in with what a deployment is now. */
+  change(deployment: string): void;
 }
 
 /** The commands of the palette as buttons. */
@@ -23,7 +25,8 @@ export function deploymentActions(commands: CommandRegistry): IDeploymentActions
     predict: name => void commands.execute(CommandIDs.predict, { name }),
     scale: name => void commands.execute(CommandIDs.scale, { name }),
     remove: name => void commands.execute(CommandIDs.deleteDeployment, { name }),
-    create: (model = '') => void commands.execute(CommandIDs.deploy, { model })
+    create: (model = '') => void commands.execute(CommandIDs.deploy, { model }),
+    change: deployment => void commands.execute(CommandIDs.deploy, { deployment })
   };
 }
 
@@ -56,6 +59,20 @@ export function AddressButton({ deployment, trans }: Omit<IProps, 'actions'>) {
       trans={trans}
     />
   ) : null;
+}
+
+export function ChangeButton({ deployment: { name, state }, actions, trans }: IProps) {
+  return state === 'DELETING' ? null : (
+    <button
+      type="button"
+      className="jp-dllab-Button"
+      aria-label={trans.__('Change %1', name)}
+      title={trans.__('Open the form with what it is now')}
+      onClick={() => actions.change(name)}
+    >
+      {trans.__('Change…')}
+    </button>
+  );
 }
 
 export function DeleteButton({ deployment: { name, state }, actions, trans }: IProps) {

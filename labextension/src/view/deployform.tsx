@@ -3,9 +3,11 @@ import * as React from 'react';
 import type { DeployField, DeployForm } from '../model/deployform';
 import type { DeploymentsModel } from '../model/deployments';
 import type { ModelsModel } from '../model/models';
+import { scaleFlaw } from '../model/autoscale';
 import { MAX_REPLICAS } from '../serving';
+import { DeployMore } from './deploymore';
 import { Published, Source } from './deploysource';
-import { Field, type IControl } from './field';
+import { Field, type IControl, useFocusOn } from './field';
 import { Trouble } from './notice';
 
 interface IProps {
@@ -27,14 +29,10 @@ export function DeployFormView({ form, models, deployments, submit, trans }: IPr
     form.set(change);
     draw();
   };
-  React.useEffect(() => {
-    if (field !== null) {
-      document.getElementById(`${id}-${field}`)?.focus();
-    }
-  }, [field, error]);
+  useFocusOn(id, field, error);
   const props = (name: DeployField) => ({
     id: `${id}-${name}`,
-    error: field === name ? (error?.sentence ?? flawLabel(name, trans)) : ''
+    error: field === name ? (error?.sentence ?? flawLabel(name, form, trans)) : ''
   });
   const input = (name: 'path' | 'publishAs' | 'name', list?: string) =>
     function Text(control: IControl) {
@@ -51,18 +49,19 @@ export function DeployFormView({ form, models, deployments, submit, trans }: IPr
         />
       );
     };
+  const title = form.begun ? trans.__('Change %1', form.begun) : trans.__('New deployment');
   const replaced = deployments.deployments?.find(({ name }) => name === form.name);
   return (
     <form
       className="jp-dllab-Form"
-      aria-label={trans.__('New deployment')}
+      aria-label={title}
       noValidate
       onSubmit={event => {
         event.preventDefault();
         submit();
       }}
     >
-      <h2>{trans.__('New deployment')}</h2>
+      <h2>{title}</h2>
       <p className="jp-dllab-dim">
         {trans.__(
           'Serves a model at a URL of its own. It goes on when you close this tab, the notebook or the browser.'
@@ -111,9 +110,13 @@ export function DeployFormView({ form, models, deployments, submit, trans }: IPr
       <Field
         {...props('replicas')}
         label={trans.__('Replicas')}
-        hint={trans.__(
-          'Processes that share the requests. With two or more, callers do not notice when one crashes.'
-        )}
+        hint={
+          form.follow
+            ? trans.__('At first; then as many as the load needs.')
+            : trans.__(
+                'Processes that share the requests. With two or more, callers do not notice when one crashes.'
+              )
+        }
       >
         {control => (
           <input
@@ -128,6 +131,7 @@ export function DeployFormView({ form, models, deployments, submit, trans }: IPr
           />
         )}
       </Field>
+      <DeployMore {...{ form, models, set, props, trans }} draw={draw} />
       {error === null || (field !== null && !error.hint) ? null : (
         <div className="jp-dllab-Trouble" role="alert">
           {field === null ? <p>{error.sentence}</p> : null}
@@ -158,8 +162,17 @@ function publishHint(form: DeployForm, { models }: ModelsModel, trans: Translati
 }
 
 /** What a field lacks that cannot be sent as it is. */
-function flawLabel(field: DeployField, trans: TranslationBundle): string {
+function flawLabel(field: DeployField, form: DeployForm, trans: TranslationBundle): string {
   switch (field) {
+    case 'min':
+    case 'max':
+    case 'target':
+    case 'idle': {
+      const { least = 0, most = 0, whole = false } = scaleFlaw(form.scale) ?? {};
+      return whole
+        ? trans.__('Give a whole number from %1 to %2.', least, most)
+        : trans.__('Give a number from %1 to %2.', least, most);
+    }
     case 'model':
       return trans.__('Choose a model.');
     case 'path':

@@ -2,10 +2,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { ago, duration } from '../format';
 import type { DeploymentModel } from '../model/deployment';
-import { readyLabel, tensorLabel, trafficFacts } from '../serveformat';
+import { autoscaleLabel, readyLabel, tensorLabel } from '../serveformat';
 import { type IDeployment, type IModelVersion, MAX_REPLICAS } from '../serving';
+import { loadFacts } from '../versiontext';
 import { CopyButton } from './copy';
-import { addresses, DeleteButton, type IDeploymentActions } from './deployactions';
+import { addresses, ChangeButton, DeleteButton, type IDeploymentActions } from './deployactions';
 import { modelLabel } from './models';
 import { Facts, Notice, Trouble } from './notice';
 import { ServingChip } from './state';
@@ -48,7 +49,14 @@ export function DeploymentHeader({ model, actions, scale, trans }: IProps) {
         <h2>{deployment.name}</h2>
         <ServingChip state={deployment.state} trans={trans} />
         <div className="jp-dllab-actions">
-          <Stepper model={model} scale={scale} trans={trans} />
+          {deployment.spec.autoscale ? (
+            <span className="jp-dllab-Stepper jp-dllab-dim">
+              {autoscaleLabel(deployment, trans)}
+            </span>
+          ) : (
+            <Stepper model={model} scale={scale} trans={trans} />
+          )}
+          <ChangeButton deployment={deployment} actions={actions} trans={trans} />
           <DeleteButton deployment={deployment} actions={actions} trans={trans} />
         </div>
       </div>
@@ -57,17 +65,21 @@ export function DeploymentHeader({ model, actions, scale, trans }: IProps) {
         facts={[
           modelLabel(deployment, trans),
           readyLabel(deployment, trans),
-          ...trafficFacts(deployment.traffic, trans),
+          ...(deployment.canary
+            ? [
+                trans.__(
+                  'version %1 gets %2 % of the requests',
+                  deployment.canary.version,
+                  deployment.canary.percent
+                )
+              ]
+            : []),
+          ...loadFacts(deployment, trans),
           trans.__('created %1', ago(deployment.created, now, trans))
         ]}
       />
       {version === null ? null : <Facts facts={signature(version, trans)} />}
       <Addresses deployment={deployment} trans={trans} />
-      {deployment.url ? (
-        <p className="jp-dllab-facts">
-          {trans.__('Callers send a token of yours in the header “Authorization: token …”.')}
-        </p>
-      ) : null}
       <Replicas deployment={deployment} now={now} trans={trans} />
     </>
   );

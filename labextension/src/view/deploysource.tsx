@@ -42,59 +42,64 @@ interface IPublishedProps extends IPartProps {
   props: (name: DeployField) => { id: string; error: string };
 }
 
-/** Which model, and which version of it. */
+/** Which model. */
 export function Published({ form, models, set, props, trans }: IPublishedProps) {
   const known = models.models ?? [];
   const versions = known.find(({ name }) => name === form.model)?.versions ?? [];
   const chosen = versions.find(({ version }) => version === form.version) ?? versions[0];
   return (
-    <>
-      <Field
-        {...props('model')}
-        label={trans.__('Model')}
-        hint={
-          models.models?.length === 0
-            ? trans.__('None is published yet: choose a file, or run %deploy in a notebook.')
-            : chosen?.inputs.map(input => trans.__('takes %1', tensorLabel(input))).join(', ')
-        }
-      >
-        {control => (
-          <HTMLSelect
-            {...control}
-            value={form.model}
-            disabled={known.length === 0}
-            onChange={event => set({ model: event.target.value, version: null })}
-          >
-            <option value="">{trans.__('Choose a model')}</option>
-            {known.map(({ name }) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-          </HTMLSelect>
-        )}
-      </Field>
-      <Field {...props('version')} label={trans.__('Version')}>
-        {control => (
-          <HTMLSelect
-            {...control}
-            value={String(form.version ?? '')}
-            disabled={versions.length === 0}
-            onChange={event => set({ version: Number(event.target.value) || null })}
-          >
-            <option value="">
-              {versions.length === 0
-                ? trans.__('The newest')
-                : trans.__('The newest: %1', versions[0].version)}
+    <Field
+      {...props('model')}
+      label={trans.__('Model')}
+      hint={
+        models.models?.length === 0
+          ? trans.__('None is published yet: choose a file, or run %deploy in a notebook.')
+          : chosen?.inputs.map(input => trans.__('takes %1', tensorLabel(input))).join(', ')
+      }
+    >
+      {control => (
+        <HTMLSelect
+          {...control}
+          value={form.model}
+          disabled={known.length === 0}
+          onChange={event => set({ model: event.target.value, version: null })}
+        >
+          <option value="">{trans.__('Choose a model')}</option>
+          {known.map(({ name }) => (
+            <option key={name} value={name}>
+              {name}
             </option>
-            {versions.map(({ version }) => (
-              <option key={version} value={version}>
-                {version}
-              </option>
-            ))}
-          </HTMLSelect>
-        )}
-      </Field>
-    </>
+          ))}
+        </HTMLSelect>
+      )}
+    </Field>
+  );
+}
+
+/** Which version of it. */
+export function Version({ form, models, set, props, trans }: IPublishedProps) {
+  const versions = models.models?.find(({ name }) => name === form.model)?.versions ?? [];
+  return (
+    <Field {...props('version')} label={trans.__('Version')}>
+      {control => (
+        <HTMLSelect
+          {...control}
+          value={String(form.version ?? '')}
+          disabled={versions.length === 0}
+          onChange={event => set({ version: Number(event.target.value) || null })}
+        >
+          <option value="">
+            {versions.length === 0
+              ? trans.__('The newest')
+              : trans.__('The newest: %1', versions[0].version)}
+          </option>
+          {versions.map(({ version }) => (
+            <option key={version} value={version}>
+              {version}
+            </option>
+          ))}
+        </HTMLSelect>
+      )}
+    </Field>
   );
 }

@@ -2,10 +2,13 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, type Widget } from '@lumino/widgets';
 import * as React from 'react';
 import type { LabApi } from '../api';
+import { CanaryForm } from '../model/canary';
 import { DeploymentModel } from '../model/deployment';
 import type { DeploymentsModel } from '../model/deployments';
+import type { ModelsModel } from '../model/models';
 import { PredictForm } from '../model/predict';
 import { showLabError } from './cancel';
+import { confirmPromote, confirmRollback } from './deletedialog';
 import type { IDeploymentActions } from './deployactions';
 import { DeploymentHeader } from './deployheader';
 import { DeploymentLog } from './deploylog';
@@ -13,37 +16,55 @@ import { Events } from './events';
 import { Predict } from './predict';
 import { Section } from './section';
 import { Tabs } from './tabs';
+import { type IVersionActions, Versions } from './versions';
 
 /** The views of a deployment below its facts. */
-export type DeploymentView = 'predict' | 'log' | 'events';
+export type DeploymentView = 'predict' | 'versions' | 'log' | 'events';
 
-/** One deployment in the main area: what is known of it on top; a prediction, log or events below. */
+/** One deployment in the main area: what is known of it on top; the rest in tabs below. */
 export class DeploymentTab extends Panel {
   constructor(options: DeploymentTab.IOptions) {
     super();
-    const { api, name, deployments, actions, trans } = options;
+    const { api, name, deployments, models, actions, trans } = options;
     this.addClass('jp-dllab-JobTab');
-    const model = new DeploymentModel(api, name, (name, n) => deployments.scale(name, n));
-    const form = new PredictForm(text => api.predict(name, text));
+    const model = new DeploymentModel(api, name, deployments);
+    const form = new PredictForm((text, version) => api.predict(name, text, version));
+    const canary = new CanaryForm(wish => model.canary(wish));
     this.model = model;
 
     const scale = (replicas: number) =>
       void model
         .scale(replicas)
         .catch(reason => showLabError(trans.__('%1 could not be scaled', name), reason, trans));
+    const versionActions: IVersionActions = {
+      promote: () =>
+        void this._ask(confirmPromote, () => model.promote(), trans.__('Not promoted'), trans),
+      rollback: () =>
+        void this._ask(confirmRollback, () => model.rollback(), trans.__('Not rolled back'), trans)
+    };
     const header = new Section([model], () => (
       <DeploymentHeader model={model} actions={actions} scale={scale} trans={trans} />
     ));
     header.addClass('jp-dllab-JobHeader');
     this._views = {
       predict: new Section([model], () => <Predict model={model} form={form} trans={trans} />),
+      versions: new Section([model, models], () => (
+        <Versions
+          model={model}
+          models={models}
+          form={canary}
+          actions={versionActions}
+          trans={trans}
+        />
+      )),
       log: new DeploymentLog(api, model, trans),
       events: new Section([model], () => <Events events={model.events} trans={trans} />)
     };
     const labels = {
       predict: trans.__('Try a prediction'),
       log: trans.__('Log'),
-      events: trans.__('Events')
+      events: trans.__('Events'),
+      versions: trans.__('Versions')
     };
     const tabs = (Object.keys(labels) as DeploymentView[]).map(id => ({
       id,
@@ -74,10 +95,16 @@ export class DeploymentTab extends Panel {
         this._views.predict.update();
       }
     });
-    model.changed.connect(({ version }) => {
+    canary.changed.connect(() => {
+      if (!this.isDisposed) {
+        this._views.versions.update();
+      }
+    });
+    model.changed.connect(({ deployment, version }) => {
       if (version !== null) {
         form.offer(version);
       }
+      canary.follow(deployment?.canary ?? null);
     });
     this._deployments = deployments;
     deployments.changed.connect(this._onDeployments, this);
@@ -102,6 +129,24 @@ export class DeploymentTab extends Panel {
     this.model.dispose();
   }
 
+  /** Ask the person first, by what is known now; then carry it out, or say why it was not. */
+  private async _ask(
+    confirm: typeof confirmPromote,
+    wish: () => Promise<void>,
+    failed: string,
+    trans: TranslationBundle
+  ): Promise<void> {
+    const { deployment } = this.model;
+    if (deployment === null || !(await confirm(deployment, trans))) {
+      return;
+    }
+    try {
+      await wish();
+    } catch (reason) {
+      await showLabError(failed, reason, trans);
+    }
+  }
+
   /** A name that was gone may be served again. */
   private _onDeployments({ deployments }: DeploymentsModel): void {
     if (this.model.gone && deployments?.some(({ name }) => name === this.model.name)) {
@@ -121,6 +166,7 @@ export namespace DeploymentTab {
     /** Of the deployment. */
     name: string;
     deployments: DeploymentsModel;
+    models: ModelsModel;
     actions: IDeploymentActions;
     trans: TranslationBundle;
   }

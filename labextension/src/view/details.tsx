@@ -79,7 +79,8 @@ function Environment(props: { environment: IEnvironment | null; trans: Translati
       <Pairs
         pairs={[
           [trans.__('Image'), title ? `${title} (${image})` : image],
-          [trans.__('Python'), python]
+          // Of an image on a cluster it is not known.
+          ...(python ? [[trans.__('Python'), python] as [string, string]] : [])
         ]}
       />
       {Object.keys(overlay).length > 0 ? (
@@ -125,6 +126,7 @@ function wish(job: IJob, trans: TranslationBundle): [string, string][] {
   const { code, git } = spec;
   const each = spec.roles.map(({ gpus }) => gpus).filter(gpus => gpus > 0);
   const pairs: [string, string][] = [
+    [trans.__('Where'), spec.target ?? ''],
     [trans.__('Image'), spec.image],
     [trans.__('Strategy'), `${spec.strategy}, ${rolesLabel(spec, trans)}`],
     [trans.__('GPUs each'), each.join(', ')],

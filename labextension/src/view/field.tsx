@@ -19,6 +19,15 @@ interface IFieldProps {
   children: (control: IControl) => React.ReactNode;
 }
 
+/** Put the keyboard to the control with the mistake, whenever there is another one. */
+export function useFocusOn(id: string, field: string | null, error: unknown): void {
+  React.useEffect(() => {
+    if (field !== null) {
+      document.getElementById(`${id}-${field}`)?.focus();
+    }
+  }, [id, field, error]);
+}
+
 /** A label, a control and, below it, what to know or what is wrong. */
 export function Field({ id, label, hint, error, children }: IFieldProps) {
   const below = `${id}-below`;

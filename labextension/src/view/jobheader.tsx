@@ -77,6 +77,7 @@ function isExplained({ state, diagnosis, silent_since: silent }: IJob): boolean 
 /** What of the wish explains how long the job waits or runs. */
 function limits({ spec }: IJob, trans: TranslationBundle): string[] {
   return [
+    ...(spec.target ? [trans.__('on %1', spec.target)] : []),
     ...(spec.time_limit ? [trans.__('time limit %1', secondsText(spec.time_limit))] : []),
     ...(spec.priority ? [trans.__('priority %1', spec.priority)] : [])
   ];

@@ -4,7 +4,7 @@ import * as React from 'react';
 import { gib } from '../format';
 import type { GpusModel } from '../model/gpus';
 import { type ILending, lendings } from '../model/lending';
-import type { IGpu } from '../specs';
+import type { IGpu } from '../gpuspecs';
 import { showLabError } from './cancel';
 
 /** A switch for each of one's own labs with GPUs: whether its GPUs are lent to one's jobs. */

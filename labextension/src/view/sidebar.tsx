@@ -10,16 +10,20 @@ import {
 } from '@jupyterlab/ui-components';
 import type { AccordionPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
+import type { AlertsModel } from '../model/alerts';
 import type { BoardsModel } from '../model/boards';
 import type { DeploymentsModel } from '../model/deployments';
 import type { GpusModel } from '../model/gpus';
+import type { HostModel } from '../model/host';
 import type { JobsModel } from '../model/jobs';
 import type { Live } from '../model/live';
 import type { ModelsModel } from '../model/models';
 import type { IJobActions } from './actions';
+import { type AlertActions, Alerts } from './alerts';
 import { showLabError } from './cancel';
 import type { IDeploymentActions } from './deployactions';
 import { Gpus } from './gpus';
+import { Machine } from './host';
 import { historyIcon, labIcon } from './icons';
 import { Jobs } from './jobs';
 import { Models } from './models';
@@ -28,7 +32,8 @@ import { Section } from './section';
 /** The panel of the left area: one section per noun. */
 export class Sidebar extends SidePanel {
   constructor(options: Sidebar.IOptions) {
-    const { gpus, jobs, boards, models, deployments, actions, serving, trans } = options;
+    const { gpus, alerts, host, jobs, boards, models, deployments, trans } = options;
+    const { actions, serving, alertActions } = options;
     super({ translator: options.translator });
     this.id = 'dllab-sidebar';
     this.addClass('jp-dllab-Sidebar');
@@ -44,8 +49,14 @@ export class Sidebar extends SidePanel {
     this._add({
       label: trans.__('GPUs'),
       refresh: trans.__('Read the GPUs now'),
-      models: [gpus],
-      body: () => <Gpus model={gpus} trans={trans} />
+      models: [gpus, alerts, host],
+      body: () => (
+        <>
+          <Alerts model={alerts} user={gpus.user} actions={alertActions} trans={trans} />
+          <Gpus model={gpus} trans={trans} />
+          <Machine model={host} trans={trans} />
+        </>
+      )
     });
     this._add({
       label: trans.__('Training'),
@@ -57,7 +68,7 @@ export class Sidebar extends SidePanel {
         <Jobs model={jobs} boards={boards} actions={actions} showMore={showMore} trans={trans} />
       )
     });
-    this._add({
+    this._models = this._add({
       label: trans.__('Models'),
       refresh: trans.__('Read models and deployments now'),
       create: { label: trans.__('New deployment'), execute: () => serving.create() },
@@ -70,7 +81,7 @@ export class Sidebar extends SidePanel {
     const fit = ({ report }: GpusModel): void => {
       if (report !== null) {
         // A sentence needs less room than GPUs.
-        accordion.setRelativeSizes([Math.min(4, 1.5 + report.gpus.length), 4, 4]);
+        accordion.setRelativeSizes([Math.min(6, 1.5 + report.gpus.length), 4, 4]);
         gpus.changed.disconnect(fit);
       }
     };
@@ -78,7 +89,12 @@ export class Sidebar extends SidePanel {
     gpus.changed.connect(fit);
   }
 
-  private _add({ label, refresh, create, all, models, body }: ISection): void {
+  /** Leave out the section about models. */
+  withoutModels(): void {
+    this._models.dispose();
+  }
+
+  private _add({ label, refresh, create, all, models, body }: ISection): Widget {
     const panel = new PanelWithToolbar();
     panel.title.label = label;
     panel.toolbar.node.setAttribute('aria-label', label);
@@ -101,7 +117,10 @@ export class Sidebar extends SidePanel {
     const section: Widget = new Section(models, body);
     panel.addWidget(section);
     this.addWidget(panel);
+    return panel;
   }
+
+  private readonly _models: Widget;
 }
 
 /** A button that does something. JupyterLab's `ToolbarButton` stays pressed after every other click. */
@@ -126,11 +145,14 @@ interface ISection {
 export namespace Sidebar {
   export interface IOptions {
     gpus: GpusModel;
+    alerts: AlertsModel;
+    host: HostModel;
     jobs: JobsModel;
     boards: BoardsModel;
     models: ModelsModel;
     deployments: DeploymentsModel;
     actions: IJobActions;
+    alertActions: AlertActions;
     serving: IDeploymentActions;
     translator: ITranslator;
     trans: TranslationBundle;

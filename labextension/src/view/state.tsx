@@ -20,6 +20,7 @@ const SHAPES: Record<JobState | DeploymentState | ReplicaState, string> = {
   READY: 'M4.6 10.2L.9 6.5l1.3-1.3 2.4 2.4 5.2-5.8 1.4 1.2z',
   DEGRADED: 'M6 .8L11.6 11H.4zM5.3 4.4v3.2h1.4V4.4zm0 4.1v1.3h1.4V8.5z',
   DRAINING: 'M5.2 1h1.6v5.6L8.7 4.7l1.1 1.1L6 9.6 2.2 5.8l1.1-1.1 1.9 1.9zM2 10h8v1.4H2z',
+  IDLE: 'M7.6 1A5 5 0 1 0 11 7.4 4.2 4.2 0 0 1 7.6 1z',
   DELETING: 'M2 2h8v8H2z',
   LOST: 'M3.2 4.2C3.2 2.3 4.4 1 6.1 1s2.9 1.1 2.9 2.8c0 2-2 2.2-2 3.6H5.3c0-2.2 1.9-2.4 1.9-3.5 0-.8-.5-1.3-1.1-1.3-.7 0-1.2.5-1.2 1.6zM5.3 9h1.7v1.8H5.3z'
 };

@@ -33,6 +33,7 @@ const ORDER: DraftField[] = [
   'cells',
   'args',
   'name',
+  'target',
   'image',
   'strategy',
   'workers',
@@ -85,6 +86,23 @@ export function TrainFormView({ form, quote, submit, openLogs, openPlace, trans 
       >
         {fields.text('name', { maxLength: 40 })}
       </Field>
+      {form.places.all.length > 0 ? (
+        <Field {...fields.props('target')} label={trans.__('Where')}>
+          {control => (
+            <HTMLSelect
+              {...control}
+              value={form.places.meant?.name}
+              onChange={event => fields.set('target', event.target.value)}
+            >
+              {form.places.all.map(({ name, title }) => (
+                <option key={name} value={name}>
+                  {title}
+                </option>
+              ))}
+            </HTMLSelect>
+          )}
+        </Field>
+      ) : null}
       <Field {...fields.props('image')} label={trans.__('Image')} hint={imageHint(form)}>
         {control => (
           <HTMLSelect
@@ -93,7 +111,7 @@ export function TrainFormView({ form, quote, submit, openLogs, openPlace, trans 
             disabled={catalog === null}
             onChange={event => fields.set('image', event.target.value)}
           >
-            {(catalog?.images ?? []).map(({ name, title }) => (
+            {form.places.images.map(({ name, title }) => (
               <option key={name} value={name}>
                 {title}
               </option>

@@ -9,7 +9,7 @@ interface IProps {
 
 /** The data volumes that the job gets, as check boxes; nothing where none are offered. */
 export function Volumes({ form, trans }: IProps) {
-  const offered = form.catalog?.volumes ?? [];
+  const offered = form.places.volumes;
   // A box must show at once what was clicked.
   const [, clicked] = React.useState(form.volumes);
   if (offered.length === 0) {

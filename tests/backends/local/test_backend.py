@@ -225,11 +225,11 @@ async def test_a_cancel_outlives_the_service(a_state, running, until, make_spec)
     async with running(a_state) as backend:
         job = await backend.submit("ada", make_spec(source=PATIENT))
         await started(backend, job, until, 1)
-        folder = backend._queue._live[job.id].folder
+        folder = backend.machine.queue._live[job.id].folder
         folder.note("cancel.json", {"by": "ada"})
-        backend._queue._live.clear()
-        await backend._keep(backend._queue.adopt)
-        backend._wake.set()
+        backend.machine.queue._live.clear()
+        await backend._keep(backend.machine.adopt)
+        backend.machine.wake()
 
         async def over():
             now = await backend.get("ada", job.id)
@@ -279,11 +279,13 @@ async def test_a_submit_is_quick(local, make_spec, monkeypatch):
 
 async def test_no_zombies(local, make_spec, until):
     """Shims that have ended are collected."""
+    others = set(psutil.Process().children())  # Of other tests.
     job = await local.backend.submit("ada", make_spec(source="pass"))
     await local.over(job)
 
     async def collected():
-        return not [p for p in psutil.Process().children() if p.status() == psutil.STATUS_ZOMBIE]
+        ours = set(psutil.Process().children()) - others
+        return not [p for p in ours if p.status() == psutil.STATUS_ZOMBIE]
 
     await until(collected, 5)
 

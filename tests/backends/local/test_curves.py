@@ -56,11 +56,12 @@ async def test_what_a_job_reports(local, until, make_spec):
 
     async def fast():
         now = await local.backend.get("ada", job.id)
-        known = now.progress and now.progress.rate and all(one.rate for one in now.replicas)
+        known = now.progress and now.progress.interval and all(one.rate for one in now.replicas)
         return now if known else None
 
     now = await until(fast)
     assert 5 < now.progress.rate < 60
+    assert 0 < now.progress.interval < 5
     assert now.progress.eta == pytest.approx(
         (100_000 - now.progress.step) / now.progress.rate, rel=0.01
     )
@@ -77,7 +78,7 @@ async def test_what_a_job_reports(local, until, make_spec):
 
     go(local, job)
     done = await ended(local, until, job)
-    assert (None, None) == (done.progress.rate, done.progress.eta)
+    assert (None, None, None) == (done.progress.rate, done.progress.eta, done.progress.interval)
     assert {curve.name for curve in local.backend.curves.final(job.id)} >= {"loss"}
 
 
@@ -150,12 +151,17 @@ async def test_use_of_replicas(local, until):
     job = await local.submit("ada", code=None)
     path = local.backend._state.jobs / job.id / "run" / "usage.jsonl"
     now = time.time() + 60
-    with path.open("a") as file:
-        for when, attempt, memory in ((5.0, 0, 9e9), (now, 1, 3e6), (now + 5, 1, 2e6)):
-            use = {"worker-0": {"cpu": 1.5, "memory": memory}, "somebody": {"cpu": 1}}
+
+    def write(when, attempt, memory):
+        use = {"worker-0": {"cpu": 1.5, "memory": memory}, "somebody": {"cpu": 1}}
+        with path.open("a") as file:
             print(json.dumps({"time": when, "attempt": attempt, "replicas": use}), file=file)
 
+    write(5.0, 0, 9e9)
+    write(now, 1, 3e6)
+
     async def measured():
+        write(now + 5, 1, 2e6)  # Again: the supervisor writes its own in between.
         replicas = (await local.backend.get("ada", job.id)).replicas
         return replicas[0] if replicas and replicas[0].memory == 2_000_000 else None
 

@@ -54,6 +54,39 @@ def test_before_it_can_be_said():
     assert (None, 1) == (made.rate(5.0), made.step)
 
 
+@pytest.mark.parametrize(("reports", "usual"), [(1, None), (2, None), (3, 1200.0), (100, 1200.0)])
+def test_how_often_it_reports(reports, usual):
+    """Is the time between reports, from the third on, however many steps each tells of."""
+    seldom = Pace()
+    for n in range(reports):
+        seldom.add(n * 1200.0, n * 1000)
+
+    assert usual == seldom.interval
+
+
+def test_silence_is_not_how_often_it_reports():
+    """Who stops is as late as he is: neither time nor a single long pause changes what is usual."""
+    made = Pace()
+    for n in range(3):
+        made.add(NOW + n, n)
+    assert made.rate(NOW + 600) < 0.01
+    assert 1.0 == made.interval
+    for n in range(3, 6):
+        made.add(NOW + 900 + n, n)
+    assert 1.0 == made.interval
+
+
+def test_how_often_another_attempt_reported():
+    """Neither that nor the time between two attempts says anything of this one."""
+    made = Pace()
+    for when in (1.0, 2.0, 3.0, 500.0, 510.0):
+        made.add(when, int(when))
+    made.forget(400.0)
+    assert made.interval is None
+    made.add(520.0, 520)
+    assert 10.0 == made.interval
+
+
 def test_a_training_that_is_set_back():
     """The time before a restart says nothing of the speed after it."""
     made = pace(10)

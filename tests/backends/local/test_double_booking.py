@@ -125,7 +125,7 @@ class Load:
 
     async def check(self) -> None:
         """No two that run have a GPU in common, and their CPUs are there."""
-        queue = self.backend._queue  # On its thread: all in the same moment.
+        queue = self.backend.machine.queue  # On its thread: all in the same moment.
         live = await self.backend._keep(lambda: [one.job for one in queue._live.values()])
         live = [job for job in live if job.state is not JobState.PENDING]
         uuids = [uuid for job in live for uuid in {u for r in job.replicas for u in r.gpus}]

@@ -158,7 +158,7 @@ async def test_a_removal_that_was_cut_short(a_state, running, make_spec, until, 
         await until(over)
         if when != "set aside":
             gone = {"files": False, "checkpoint": None}
-            await backend._keep(backend.place.queue.note, "ada", job.id, gone)
+            await backend._keep(backend.place.lines.note, "ada", job.id, gone)
     folder = a_state.jobs / job.id
     folder.rename(aside(folder))
     if when == "half removed":

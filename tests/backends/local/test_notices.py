@@ -24,7 +24,7 @@ from dllab_hub.backends.local.notices.message import Seen, kind_of
 from dllab_hub.backends.local.notices.sending import NotSent
 from dllab_hub.backends.local.notices.webhook import check_url, post
 from dllab_hub.errors import Conflict, DLLabError, InvalidRequest
-from dllab_hub.specs import Code, JobState, NoticeWish, TrainingJob, TrainingSpec
+from dllab_hub.specs import Alert, Code, JobState, NoticeWish, TrainingJob, TrainingSpec
 from dllab_hub.state import StateDir
 
 SECRET = "a secret of more than sixteen"
@@ -513,3 +513,102 @@ async def test_a_stall(local, rules, receiver: Hook):
     assert ["stalled"] == [each["kind"] for each in said]
     assert "RUNNING" == said[0]["state"]
     assert "10 s" in said[0]["reason"] + said[0]["diagnosis"]
+
+
+def alert(**changes) -> Alert:
+    """A GPU of ada's lab is lost."""
+    said = {
+        "id": "GPULost-0123456789",
+        "rule": "GPULost",
+        "severity": "critical",
+        "state": "firing",
+        "kind": "gpu",
+        "subject": "GPU-0",
+        "name": "GPU 0",
+        "owner": "ada",
+        "message": "GPU 0 cannot be read any more.",
+        "hint": "Run nvidia-smi.",
+        "since": 1000.0,
+        "fired": 1000.0,
+    }
+    return Alert(**{**said, **changes})
+
+
+async def test_an_alert_is_told_once(local, rules, receiver: Hook):
+    """Whom it concerns gets it when it fires and when it is over, however often it is told."""
+    notices = local.backend.notices
+    await notices.set("ada", NoticeWish(webhook=receiver.url, secret=SECRET))
+    await notices.set("grace", NoticeWish(webhook=f"{receiver.url}grace"))
+    over = {"state": "resolved", "resolved": 1300.0}
+
+    for _ in range(3):
+        await notices.tell(alert())
+    await deliveries(local.backend, 1)
+    for _ in range(3):
+        await notices.tell(alert(**over))
+    await notices.tell(alert(fired=2000.0))  # It begins anew.
+    found = await deliveries(local.backend, 3)
+
+    said = [json.loads(body) for _, body in receiver.posts]
+    assert {("firing", 1000.0), ("resolved", 1000.0), ("firing", 2000.0)} == {
+        (each["state"], each["fired"]) for each in said
+    }
+    assert 3 == len(said)
+    wanted = ("kind", "rule", "severity", "subject", "message", "hint", "about")
+    assert (
+        "alert", "GPULost", "critical", "GPU-0", "GPU 0 cannot be read any more.",
+        "Run nvidia-smi.", "gpu",
+    ) == tuple(said[0][key] for key in wanted)  # fmt: skip
+    assert {"alert"} == {each.kind for each in found}
+    assert () == (await notices.settings("grace")).deliveries
+
+
+async def test_no_alerts_for_who_wants_none(local, rules, receiver: Hook):
+    """Who has not chosen the kind is not told."""
+    notices = local.backend.notices
+    await notices.set("ada", NoticeWish(webhook=receiver.url, on=("failed",)))
+
+    await notices.tell(alert())
+    await asyncio.sleep(0.3)
+
+    assert [] == receiver.posts
+
+
+async def test_the_administrator_is_told(local, rules, receiver: Hook, mails: Mailbox, tmp_path):
+    """All of it goes to the administrator's own address, signed, though that is a private one."""
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    said = f"[alerts]\nwebhook = '{receiver.url}'\nemail = 'ops@example.org'\n"
+    secret = f"secret_file = '{tmp_path / 'secret'}'\n"
+    rules(mail_rules(mails.port).replace(ALLOW, "") + said + secret)
+    notices = local.backend.notices
+
+    await notices.tell(alert(owner=""))
+    await asyncio.to_thread(receiver.until, 1)
+    while not mails.letters:
+        await asyncio.sleep(0.02)
+    headers, body = receiver.posts[0]
+    moment, made = (part.partition("=")[2] for part in headers["X-Dllab-Signature"].split(","))
+    signed = hmac.new(SECRET.encode(), f"{moment}.".encode() + body, hashlib.sha256)
+    assert signed.hexdigest() == made
+    ((_, to, mail),) = mails.letters
+    subject, text = mail["Subject"], mail.get_payload()
+    assert ["ops@example.org"] == to
+    assert "dllab: GPULost: GPU 0 is critical" == subject
+    assert "GPU 0 cannot be read any more." in text
+    assert "Run nvidia-smi." in text
+
+    rules(said)  # Without a secret it is not signed.
+    await notices.tell(alert(owner="", state="resolved", resolved=1300.0))
+    await asyncio.to_thread(receiver.until, 2)
+    assert "X-Dllab-Signature" not in receiver.posts[1][0]
+
+
+async def test_the_administrators_address_is_wrong(local, rules, receiver: Hook, caplog):
+    """The log says so, and the person is told nevertheless."""
+    rules(f"{ALLOW}[alerts]\nemail = 'nobody'\n")
+    await local.backend.notices.set("ada", NoticeWish(webhook=receiver.url))
+
+    await local.backend.notices.tell(alert())
+    await asyncio.to_thread(receiver.until, 1)
+
+    assert "alerts.email" in caplog.text

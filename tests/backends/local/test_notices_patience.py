@@ -73,11 +73,11 @@ async def test_a_letter_that_fails_otherwise(local, allowed, receiver: Hook, mon
     """What nobody has thought of is not tried again at once, and for ever."""
     tries = []
 
-    def broken(self, letter, settings):
+    def broken(state, letter, settings):
         tries.append(letter.id)
         raise RuntimeError("cannot start new thread")
 
-    monkeypatch.setattr(notices.LocalNotices, "_carry", broken)
+    monkeypatch.setattr(notices, "carry", broken)
     await local.backend.notices.set("ada", NoticeWish(webhook=receiver.url))
     await local.over(await local.submit("ada", code=3))
     await asyncio.sleep(2)

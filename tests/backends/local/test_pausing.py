@@ -148,10 +148,10 @@ async def test_a_pause_outlives_the_service(a_state, running, train, up, state_o
     async with running(a_state) as backend:
         job = await backend.submit("ada", train("die"))
         await up(job)
-        backend._queue._live[job.id].folder.note("pause.json", {"by": "ada"})
-        backend._queue._live.clear()
-        await backend._keep(backend._queue.adopt)
-        backend._wake.set()
+        backend.machine.queue._live[job.id].folder.note("pause.json", {"by": "ada"})
+        backend.machine.queue._live.clear()
+        await backend._keep(backend.machine.adopt)
+        backend.machine.wake()
         paused = await state_of(backend, job, JobState.PAUSED)
 
     assert "paused by ada at step 21" in paused.reason

@@ -67,7 +67,7 @@ async def test_trouble_that_passes_fails_nobody(local, make_sleeper, until):
     backend = local.backend
     first = await backend.submit("ada", make_sleeper("first", 2))
     waiting = await backend.submit("ada", make_sleeper("next", 1))
-    launcher = backend._launcher
+    launcher = backend.machine.launcher
     interpreter = launcher._interpreter
 
     def renewed(image):
@@ -128,9 +128,11 @@ async def test_a_cancel_that_cannot_be_kept(local, make_sleeper, monkeypatch):
         update(store, job)
 
     monkeypatch.setattr(Store, "update", full)
-    launch = backend._launcher.launch
+    launch = backend.machine.launcher.launch
     monkeypatch.setattr(
-        backend._launcher, "launch", lambda *args: (launched.append(args[1].id), launch(*args))
+        backend.machine.launcher,
+        "launch",
+        lambda *args: (launched.append(args[1].id), launch(*args)),
     )
     await backend.cancel("ada", waits.id)
     await backend.cancel("ada", first.id)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
-from dllab_hub.specs import JobState
+import pytest
+
+from dllab_hub.errors import AccessDenied
+from dllab_hub.specs import JobLimits, JobState
 
 
 async def test_place_and_start(local, make_spec):
@@ -56,7 +59,9 @@ async def test_hours_that_were_used(local, make_spec):
     runs = await backend.submit("ada", make_spec("r", "import time; time.sleep(600)", gpus=1))
     await local.state(runs, JobState.RUNNING)
     began = (await backend.get("ada", runs.id)).started
-    seen = await backend.insight.quote("ada", make_spec("asked", gpus=1), 0.001)
+    seen = await backend.insight.quote(
+        "ada", make_spec("asked", gpus=1), JobLimits(gpu_hours=0.001)
+    )
     assert abs(seen.used * 3600 - spent - (time.time() - began)) < 0.5
     assert 0 == (await backend.insight.quote("grace", make_spec("asked", gpus=1))).used
     await backend.history.delete("ada", ended.id)
@@ -66,9 +71,13 @@ async def test_hours_that_were_used(local, make_spec):
 
 async def test_a_quota_that_is_used_up(local, make_spec):
     """Whoever has used their hours is refused GPUs, and told so."""
+    insight, limits = local.backend.insight, JobLimits(gpu_hours=1e-6)
+    wish = make_spec("asked", gpus=1)
     await local.over(await local.submit("ada", gpus=2))
-    seen = await local.backend.insight.quote("ada", make_spec("asked", gpus=1), 1e-6)
+    seen = await insight.quote("ada", wish, limits)
     assert "you have used" in seen.refused
-    assert seen.refused == await local.backend.insight.refusal("ada", 1, 1e-6)
-    assert "" == await local.backend.insight.refusal("grace", 1, 1e-6)
-    assert "" == (await local.backend.insight.quote("ada", make_spec("asked"), 1e-6)).refused
+    with pytest.raises(AccessDenied) as refused:
+        await insight.check_quota("ada", wish, limits)
+    assert seen.refused == refused.value.message
+    await insight.check_quota("grace", wish, limits)
+    assert "" == (await insight.quote("ada", make_spec("asked"), limits)).refused

@@ -35,7 +35,7 @@ async def test_a_pause_of_before(local, make_spec, until, tmp_path):
     shim = tmp_path / "old-python"
     shim.write_text(OLD_SHIM)
     shim.chmod(0o700)
-    local.backend._launcher._python = str(shim)
+    local.backend.machine.launcher._python = str(shim)
     job = await local.backend.submit("ada", make_spec(source=SAVES))
     workspace = Path(job.workspace)
 

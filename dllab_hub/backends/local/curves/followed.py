@@ -173,7 +173,8 @@ class Followed:
         rate = pace.rate(now) if runs else None
         left = None if progress.total is None else max(progress.total - progress.step, 0)
         eta = left / rate if rate and left is not None else None
-        return progress.model_copy(update={"rate": rate, "eta": eta})
+        interval = pace.interval if runs else None
+        return progress.model_copy(update={"rate": rate, "eta": eta, "interval": interval})
 
     def _by_events(self, begun: float) -> Progress | None:
         lasts = self._events.lasts()

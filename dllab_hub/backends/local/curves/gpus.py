@@ -26,7 +26,7 @@ class GpuLog:
     """Asks for the GPUs while a job with GPUs runs, and not otherwise.
 
     Args:
-        report: What the GPUs do now.
+        report: What the GPUs do now; to ask for it does not count as watching them.
         jobs: Those that run, as last seen.
         folder: A job's directory, by its id.
     """

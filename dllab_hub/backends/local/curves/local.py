@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 _STEP, _REST = 0.02, 0.03
 #: Seconds between two looks at a job that runs; and how many times as long as a look takes.
 _EVERY, _IDLE = 2.0, 20
+#: Seconds for each job that runs: with many each of them is looked at less often.
+_EACH = 0.01
 #: Seconds until a job that could not be read is tried again.
 _LATER = 30.0
 #: Seconds that `LocalCurves.curves` waits for the newest.
@@ -216,4 +218,6 @@ class LocalCurves:
         now = time.monotonic()
         if not done:
             return False, now + _REST
-        return True, now + max(_EVERY, _IDLE * (now - began)) if followed.lives else None
+        # With many jobs each is read less often; who looks at one has it read at once.
+        pause = max(_EVERY, _EACH * len(self._due), _IDLE * (now - began))
+        return True, now + pause if followed.lives else None

@@ -12,6 +12,8 @@ __all__ = ("Pace", "stragglers")
 _WINDOW, _APART = 60.0, 1.0
 #: Moments that are kept although they are older, for who reports seldom.
 _FEWEST = 5
+#: Times between two reports that are remembered, and that are needed to say what is usual.
+_GAPS, _USUAL = 32, 2
 #: Who has less than this part of the others' rate is slow; measured over so many seconds.
 _SLOW, _MEASURED = 0.7, 5.0
 #: Who is more steps, or a larger part of the others' steps, behind is slow.
@@ -27,12 +29,13 @@ class Pace:
         patience: Seconds of silence that are nothing unusual.
     """
 
-    __slots__ = ("_moments", "_newest", "_patience")
+    __slots__ = ("_gaps", "_moments", "_newest", "_patience")
 
     def __init__(self, patience: float = 10.0) -> None:
         self._patience = patience
         self._moments: deque[tuple[float, int]] = deque()
         self._newest: tuple[float, int] | None = None
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=_GAPS)  # When one began, its length.
 
     @property
     def step(self) -> int | None:
@@ -49,6 +52,16 @@ class Pace:
         """How long a time `rate` is measured over."""
         return self._newest[0] - self._moments[0][0] if self._newest else 0.0
 
+    @property
+    def interval(self) -> float | None:
+        """Seconds between two reports as a rule, of those there were; None before it can be said.
+
+        However many steps lie between them, and however long nothing has been said since.
+        """
+        if len(self._gaps) < _USUAL:
+            return None
+        return statistics.median(length for _, length in self._gaps)
+
     def add(self, time: float, step: int) -> None:
         """It was at ``step`` then. What is older than what is known counts for nothing."""
         if self._newest is not None:
@@ -56,6 +69,7 @@ class Pace:
                 return
             if step < self._newest[1]:  # It was set back, by a restart for example.
                 self._moments.clear()
+            self._gaps.append((self._newest[0], time - self._newest[0]))
         self._newest = (time, step)
         if not self._moments or time - self._moments[-1][0] >= _APART:
             self._moments.append((time, step))
@@ -66,6 +80,8 @@ class Pace:
         """What was said before is of another attempt."""
         while self._moments and self._moments[0][0] < before:
             self._moments.popleft()
+        while self._gaps and self._gaps[0][0] < before:
+            self._gaps.popleft()
         if self._newest is not None and self._newest[0] < before:
             self._newest = None
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ....specs import Delivery, JobState, NoticeWish
+from ....specs import Alert, Delivery, JobState, NoticeWish
 from ..disk import disk_errors
 from .message import Seen
 
@@ -52,6 +52,12 @@ class Settings:
     secret: str | None = None
     email: str | None = None
     on: tuple[str, ...] = NoticeWish().on
+
+    @property
+    def ways(self) -> list[By]:
+        """By which they want to be told."""
+        ways: list[By] = ["webhook"] if self.webhook else []
+        return [*ways, "email"] if self.email else ways
 
     def __repr__(self) -> str:
         return f"Settings(webhook={self.webhook!r}, email={self.email!r}, on={self.on!r})"
@@ -163,6 +169,22 @@ class Ledger:
                 )
             for way in by:
                 self._add(db, owner, job, kind, way, now, body)
+
+    def tell(self, owner: str, alert: Alert, by: Sequence[By], body: bytes) -> None:
+        """Keep what is to be sent about an alert, unless it is kept already: nobody is told twice
+        that it fires, or that it is over.
+        """
+        now = time.time()
+        with self._use() as db:
+            for way in by:
+                known = db.execute(
+                    "SELECT 1 FROM letters WHERE owner = ? AND job = ? AND by = ?"
+                    " AND kind = 'alert' AND json_extract(CAST(body AS TEXT), '$.state') = ?"
+                    " AND json_extract(CAST(body AS TEXT), '$.fired') = ?",
+                    (owner, alert.id, way, alert.state, alert.fired),
+                ).fetchone()
+                if known is None:
+                    self._add(db, owner, alert.id, "alert", way, now, body)
 
     def write(self, owner: str, kind: str, by: By, body: bytes) -> Letter:
         """A letter that is sent at once by whoever asks for it, and not again."""

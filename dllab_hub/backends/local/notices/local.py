@@ -6,21 +6,23 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
 from ....errors import Conflict, DLLabError, InvalidRequest, StorageFull, Unavailable
-from ....specs import NoticeSettings, NoticeWish, TrainingJob
+from ....specs import Alert, NoticeSettings, NoticeWish, TrainingJob
 from ...notices import Notices
 from ..place import Place
+from .administrator import ADMINISTRATOR, Administrator
+from .carrying import carry
 from .ledger import By, Ledger, Letter, Settings
-from .mail import check_address, send_mail
-from .message import Seen, body_of, kind_of, mail_of, subject_of, trial_body
+from .mail import check_address
+from .message import Seen, alert_body, body_of, kind_of, trial_body
 from .rules import rules_of
 from .sending import NotSent, in_daemon
-from .webhook import check_url, post
+from .webhook import check_url
 
 __all__ = ("LocalNotices",)
 
@@ -30,8 +32,8 @@ _T = TypeVar("_T")
 _PAUSES = (5.0, 30.0, 120.0, 600.0, 3600.0)
 #: Letters under way at once, and those of one person: a receiver of theirs may be slow.
 _AT_ONCE, _EACH = 8, 2
-#: Letters of one person in an hour.
-_MOST = 100
+#: Letters of one person in an hour; and when what is critical is told no more either.
+_MOST, _MOST_CRITICAL = 100, 300
 #: Seconds between two tries to write down what was heard.
 _AGAIN = 5.0
 
@@ -51,6 +53,7 @@ class LocalNotices(Notices):
         self._place = place
         self._pauses = tuple(pauses)
         self._ledger = Ledger(place.state.root / "notices")
+        self._administrator = Administrator(place.state)
         self._clerk = ThreadPoolExecutor(1, "dllab-notices")  # The ledger's one thread.
         self._watched: dict[str, Seen] = {}
         self._heard: list[TrainingJob] = []
@@ -126,7 +129,41 @@ class LocalNotices(Notices):
             await self._send(letter, again=False)
         return await self.settings(owner)
 
+    async def tell(self, alert: Alert, people: Collection[str] | None = None) -> frozenset[str]:
+        """Tell them; the administrator has to be told again while it is not known where."""
+        told = await self._write(self._tell, alert, people)
+        self._wake.set()
+        return told
+
     # On the clerk's thread.
+
+    def _tell(self, alert: Alert, people: Collection[str] | None) -> frozenset[str]:
+        now, told = time.time(), set[str]()
+        most = _MOST_CRITICAL if alert.severity == "critical" else _MOST
+        for owner in sorted({alert.owner, ADMINISTRATOR} if people is None else people):
+            body = alert_body(alert, now, whose=owner == ADMINISTRATOR)
+            try:
+                settings = self._settings(owner)
+            except DLLabError:  # The log has it, and the others are told nevertheless.
+                continue
+            ways = settings.ways if "alert" in settings.on else []
+            if ways and self._is_too_much(owner, most):
+                ways = []
+            self._ledger.tell(owner, alert, ways, body)
+            told.add(owner)
+        return frozenset(told)
+
+    def _settings(self, owner: str) -> Settings:
+        if owner == ADMINISTRATOR:
+            return self._administrator.settings()
+        return self._ledger.settings(owner)
+
+    def _is_too_much(self, owner: str, most: int) -> bool:
+        """Whether somebody had so many letters in an hour; the log has it then."""
+        if self._ledger.count(owner, time.time() - 3600) < most:
+            return False
+        _LOG.warning("%s had %d notices in an hour: no more.", owner or "the administrator", most)
+        return True
 
     def _open(self) -> list[TrainingJob]:
         """Jobs that are otherwise than they were when somebody last listened."""
@@ -161,7 +198,7 @@ class LocalNotices(Notices):
 
     def _trial(self, owner: str, body: bytes) -> list[Letter]:
         settings = self._ledger.settings(owner)
-        ways = _ways(settings)
+        ways = settings.ways
         if not ways:
             raise Conflict("nothing is set.", hint="Set a webhook or an e-mail address first.")
         if self._ledger.count(owner, time.time() - 3600) >= _MOST:
@@ -187,9 +224,8 @@ class LocalNotices(Notices):
         ways: Sequence[By] = ()
         if kind is not None:
             settings = self._ledger.settings(job.owner)
-            ways = _ways(settings) if kind in settings.on else ()
-        if ways and self._ledger.count(job.owner, time.time() - 3600) >= _MOST:
-            _LOG.warning("%s had %d notices in an hour: no more now.", job.owner, _MOST)
+            ways = settings.ways if kind in settings.on else ()
+        if ways and self._is_too_much(job.owner, _MOST):
             ways = ()
         body = body_of(kind or "", job, time.time())
         self._ledger.hear(job.owner, job.id, now, kind or "", ways, body)
@@ -247,8 +283,8 @@ class LocalNotices(Notices):
     async def _send(self, letter: Letter, *, again: bool) -> None:
         state, message, due = "sent", "", None
         try:
-            settings = await self._write(self._ledger.settings, letter.owner)
-            await in_daemon(self._carry, letter, settings)
+            settings = await self._write(self._settings, letter.owner)
+            await in_daemon(carry, self._place.state, letter, settings)
         except NotSent as exc:
             state, message = "failed", exc.message
             if again and not exc.final and letter.tries < len(self._pauses):
@@ -260,28 +296,5 @@ class LocalNotices(Notices):
                 state, due = "retrying", time.time() + self._pauses[letter.tries]
         await self._write(self._ledger.tried, letter, state, message, due)
 
-    def _carry(self, letter: Letter, settings: Settings) -> None:
-        """On a sender's thread.
-
-        Raises:
-            NotSent: it did not arrive.
-        """
-        rules = rules_of(self._place.state)
-        if letter.by == "webhook":
-            if settings.webhook is None or settings.secret is None:
-                raise NotSent("no webhook is set any more.", final=True)
-            post(settings.webhook, letter.body, settings.secret, int(time.time()), rules.networks)
-            return
-        if settings.email is None:
-            raise NotSent("no e-mail address is set any more.", final=True)
-        if rules.smtp is None:
-            raise NotSent("the lab has no mail server any more.", final=True)
-        send_mail(rules.smtp, settings.email, subject_of(letter.body), mail_of(letter.body))
-
     async def _write(self, do: Callable[..., _T], *args: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._clerk, do, *args)
-
-
-def _ways(settings: Settings) -> list[By]:
-    ways: list[By] = ["webhook"] if settings.webhook else []
-    return [*ways, "email"] if settings.email else ways

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ....specs import JobState, NoticeKind, TrainingJob
+from ....specs import Alert, JobState, NoticeKind, TrainingJob
 
-__all__ = ("Seen", "body_of", "kind_of", "mail_of", "subject_of", "trial_body")
+__all__ = ("Seen", "alert_body", "body_of", "kind_of", "mail_of", "subject_of", "trial_body")
 
 #: Characters of a reason or a diagnosis.
 _MOST = 2000
@@ -78,6 +78,28 @@ def body_of(kind: str, job: TrainingJob, time: float) -> bytes:
     return json.dumps(said).encode()
 
 
+def alert_body(alert: Alert, time: float, *, whose: bool = False) -> bytes:
+    """The same for an alert that fires, or is resolved.
+
+    Args:
+        alert: As it is then.
+        time: Seconds since the epoch.
+        whose: Whether it is said whom it concerns: to an administrator.
+    """
+    keys = ("rule", "severity", "state", "subject", "name", "message", "hint", "since", "fired")
+    said = {
+        "kind": "alert",
+        "alert": alert.id,
+        "about": alert.kind,
+        **{key: getattr(alert, key) for key in keys},
+        "resolved": alert.resolved,
+        **({"owner": alert.owner} if whose else {}),
+        "time": time,
+        "path": "dllab/api/alerts",
+    }
+    return json.dumps(said).encode()
+
+
 def trial_body(time: float) -> bytes:
     """The same for a test."""
     keys = ("job", "name", "state", "reason", "diagnosis", "path")
@@ -89,6 +111,9 @@ def subject_of(body: bytes) -> str:
     said = json.loads(body)
     if said["kind"] == "test":
         return "dllab: a test"
+    if said["kind"] == "alert":
+        what = f"{said['rule']}: {said['name']}" if said["name"] else said["rule"]
+        return f"dllab: {what} is {'over' if said['state'] == 'resolved' else said['severity']}"
     return f"dllab: {said['name']} {said['kind']} ({said['job']})"
 
 
@@ -98,6 +123,11 @@ def mail_of(body: bytes) -> str:
     when = datetime.fromtimestamp(said["time"], UTC).strftime("%Y-%m-%d %H:%M UTC")
     if said["kind"] == "test":
         return f"This is a test of your notices, {when}.\n"
+    if said["kind"] == "alert":
+        over = said["state"] == "resolved"
+        lines = [f"It is over as of {when}:" if over else f"As of {when}:", said["message"]]
+        lines += [f"It concerns {said['owner']}."] if said.get("owner") else []
+        return "\n".join([*lines, *([] if over or not said["hint"] else ["", said["hint"]])]) + "\n"
     lines = [f"{said['job']} is {said['state']} as of {when}.", "", said["diagnosis"]]
     if said["reason"] and said["reason"] != said["diagnosis"]:
         lines.append(said["reason"])

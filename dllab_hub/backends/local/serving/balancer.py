@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ....errors import DLLabError, Unavailable
 from ....specs import Traffic
-from ...serving import MAX_CALL_BYTES
-from .haproxy import ADMIN, BACKEND, TRAFFIC, ask, binary, configuration, options
+from ...calls import MAX_CALL_BYTES
+from .haproxy import ADMIN, POOLS, TRAFFIC, ask, binary, configuration, options, split
 
 __all__ = ("Balancer", "Server")
 
@@ -38,12 +38,14 @@ class Server:
     Attributes:
         name: Letters, digits and hyphens; never used for another replica of this deployment.
         socket: Where it listens; below the balancer's folder.
-        weight: Share of the requests beside the others, 0 to 256.
+        weight: Share of the requests beside the others of its pool, 0 to 256.
+        pool: Which of `POOLS` it is in.
     """
 
     name: str
     socket: Path
     weight: int = 100
+    pool: str = POOLS[0]
 
 
 class Balancer:
@@ -81,19 +83,26 @@ class Balancer:
         """
         return [str(binary()), "-C", str(self.folder), "-f", str(self.config), "-db"]
 
-    def write(self, servers: Sequence[Server]) -> None:
+    def write(self, servers: Sequence[Server], others: int = 0) -> None:
         """Have these replicas at its next start.
+
+        Args:
+            servers: Of both pools.
+            others: Of 100 requests, how many the second pool gets.
 
         Raises:
             OSError: the file could not be written; it is as it was.
         """
-        lines = [" ".join(self._options(server)) for server in servers]
+        lines = {
+            pool: [" ".join(self._options(one)) for one in servers if one.pool == pool]
+            for pool in POOLS
+        }
         fd, temporary = tempfile.mkstemp(prefix=".haproxy-", dir=self.config.parent)
         try:
             with open(fd, "w") as file:
                 # HAProxy may run as another user, who reads it by its path.
                 os.fchmod(fd, 0o644)
-                file.write(configuration(self.name, lines, self.max_body))
+                file.write(configuration(self.name, lines, self.max_body, others))
                 file.flush()
                 os.fsync(fd)
             os.replace(temporary, self.config)
@@ -109,10 +118,15 @@ class Balancer:
             return False
         return True
 
+    def is_current(self) -> bool:
+        """Whether it was started with both pools; one of an older release was not."""
+        with _understood():
+            return {row["pxname"] for row in self._stat(2)} >= set(POOLS)
+
     def add(self, server: Server) -> None:
         """Send requests to a replica that is ready; nothing new when it gets some already."""
         name, rest = self._options(server)
-        at = f"{BACKEND}/{name}"
+        at = f"{server.pool}/{name}"
         if name not in self.servers():
             self._tell(f"add server {at} {rest}", "New server registered.")
         # All of it every time: it may have been cut short before.
@@ -121,10 +135,14 @@ class Balancer:
             f"set server {at} health up; set server {at} state ready"
         )
 
+    def split(self, others: int) -> None:
+        """Give the second pool so many of 100 requests from now on."""
+        self._tell(split(others))
+
     def drain(self, name: str) -> None:
         """Send a replica no new requests; nothing when there is none of the name."""
-        if name in self.servers():
-            self._tell(f"set server {BACKEND}/{name} state drain")
+        if at := self._at(name):
+            self._tell(f"set server {at} state drain")
 
     def sessions(self, name: str) -> int:
         """Requests that are with a replica now; 0 when there is none of the name."""
@@ -141,9 +159,9 @@ class Balancer:
         Raises:
             DLLabError: HAProxy would not; it gets no requests any more.
         """
-        if name not in self.servers():
+        at = self._at(name)
+        if at is None:
             return
-        at = f"{BACKEND}/{name}"
         end = time.monotonic() + _CLOSED
         while True:
             # Going from drain to maint closes the connections kept for later requests; those of
@@ -167,16 +185,20 @@ class Balancer:
     def traffic(self) -> Traffic:
         """What went through it since it started."""
         with _understood():
-            rows = {row["svname"]: row for row in self._stat(-1, 3)}
-            front, back = rows["FRONTEND"], rows["BACKEND"]
+            found = self._stat(3)
+            rows = {row["svname"]: row for row in found}
+            front = rows["FRONTEND"]
+            backs = [row for row in found if row["svname"] == "BACKEND"]
             requests = _answers(front)
+            answered = sum(map(_answers, backs))
+            took = sum(_answers(row) * int(row["ttime"]) for row in backs) / 1000
             return Traffic(
                 requests=requests,
                 rejected=int(front["hrsp_4xx"]),
                 failed=int(front["hrsp_5xx"]),
                 rate=self._rate(requests, float(front["req_rate"])),
-                latency=int(back["ttime"]) / 1000 if _answers(back) else None,
-                waiting=int(back["scur"]),
+                latency=took / answered if answered else None,
+                waiting=sum(int(row["scur"]) for row in backs),
             )
 
     def _rate(self, requests: int, last_second: float) -> float:
@@ -192,11 +214,19 @@ class Balancer:
             return (requests - before) / (now - since)
         return last_second  # Nobody looked for long, or just now for the first time.
 
-    def _servers(self) -> list[dict[str, str]]:
-        return self._stat(BACKEND, 4)
+    def _at(self, name: str) -> str | None:
+        """What HAProxy calls a replica; None when it knows none of the name."""
+        with _understood():
+            return next(
+                (f"{row['pxname']}/{name}" for row in self._servers() if row["svname"] == name),
+                None,
+            )
 
-    def _stat(self, proxy: str | int, kinds: int) -> list[dict[str, str]]:
-        said = self._ask(f"show stat {proxy} {kinds} -1")
+    def _servers(self) -> list[dict[str, str]]:
+        return self._stat(4)
+
+    def _stat(self, kinds: int) -> list[dict[str, str]]:
+        said = self._ask(f"show stat -1 {kinds} -1")
         return list(csv.DictReader(io.StringIO(said.removeprefix("# "))))
 
     def _tell(self, command: str, expected: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +12,8 @@ from urllib.parse import quote
 import httpcore
 
 from ....errors import InvalidRequest, NotFound, TooLarge, Unavailable
-from ...serving import MAX_CALL_BYTES, Call, Reply
+from ...calls import MAX_CALL_BYTES, Call, Reply
+from .haproxy import POOL_HEADER
 from .sockets import is_of
 
 __all__ = ("Caller",)
@@ -34,10 +36,15 @@ _DROPPED = frozenset(
         *("cookie", "x-xsrftoken"),
     }
 )
+#: A caller does not choose by these; `Call.version` is how that is wished for.
+_OURS = frozenset({POOL_HEADER})
 
 
 class Caller:
     """Connections that are kept for the next question. Used on one event loop.
+
+    Attributes:
+        repeated: Answers after which it was asked again: whoever asked never saw them.
 
     Args:
         path: The balancer's socket.
@@ -45,6 +52,7 @@ class Caller:
     """
 
     def __init__(self, path: Path, uid: int) -> None:
+        self.repeated = 0
         self._pool = httpcore.AsyncConnectionPool(
             uds=str(path),
             max_connections=_MOST,
@@ -53,12 +61,22 @@ class Caller:
             network_backend=_Checked(uid),
         )
 
-    async def ask(self, call: Call, alive: Callable[[], bool]) -> Reply | None:
+    async def ask(
+        self,
+        call: Call,
+        alive: Callable[[], bool],
+        *,
+        pool: str | None = None,
+        seen: Callable[[Reply | None, float], None] = lambda *_: None,
+    ) -> Reply | None:
         """The answer; None when nobody gives one.
 
         Args:
             call: Method ``GET`` or ``POST``.
             alive: Whether a replica is ready, so that it is worth asking again.
+            pool: Of the balancer's, the one that has to answer; None: by lot.
+            seen: Is told of each answer, also of those after which it is asked again, and of the
+                seconds that it took; None where there was none.
 
         Raises:
             InvalidRequest: the method is another one.
@@ -68,11 +86,16 @@ class Caller:
         """
         target = _target(call)
         headers = [(b"host", b"localhost"), *_headers(call)]
+        if pool is not None:
+            headers.append((POOL_HEADER.encode(), pool.encode()))
         reply: Reply | None = None
         for pause in (*_PAUSES, None):
+            began = time.monotonic()
             try:
                 reply = await self._answer(call, target, headers)
+                seen(reply, time.monotonic() - began)
             except (httpcore.ReadTimeout, httpcore.WriteTimeout, httpcore.PoolTimeout) as exc:
+                seen(None, time.monotonic() - began)
                 raise Unavailable(
                     "the model takes too long to answer.", hint="Give it more replicas."
                 ) from exc
@@ -82,6 +105,7 @@ class Caller:
                 return reply
             if pause is None or not alive():
                 break
+            self.repeated += reply is not None
             await asyncio.sleep(pause)
         return reply if reply is not None and alive() else None
 
@@ -147,7 +171,7 @@ def _target(call: Call) -> bytes:
 def _headers(call: Call) -> list[tuple[bytes, bytes]]:
     kept = [(b"content-length", str(len(call.body)).encode())] if call.method == "POST" else []
     for name, value in call.headers.items():
-        if name.lower() in _DROPPED or not (name + value).isprintable():
+        if name.lower() in _DROPPED | _OURS or not (name + value).isprintable():
             continue
         kept.append((name.lower().encode(), value.encode("latin-1", "replace")))
     return kept

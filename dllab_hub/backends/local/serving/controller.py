@@ -12,25 +12,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from ....errors import Conflict, DLLabError
-from ....specs import Deployment, DeploymentSpec
+from ....specs import Canary, Deployment, DeploymentSpec, ModelFormat
 from ....state import StateDir
-from ...serving import MAX_CALL_BYTES
 from ..account import Account
 from ..shims import Shims
-from .balancer import Balancer, Server
-from .deploymentdir import BALANCER, DeploymentDir, Wish
-from .front import Front
+from .balancer import Server
+from .deploymentdir import DeploymentDir
+from .fleet import Crew, Fleet, crews_of
 from .models import Models
 from .replica import Replica
-from .sockets import make_folder, remove_folder
-from .unit import Unit
+from .sockets import remove_folder
+from .units import Units
 from .view import view
+from .wish import Wish
 
 __all__ = ("Controller",)
 
 _LOG = logging.getLogger(__name__)
-#: So many replicas of a deployment start at a time: they would only slow each other down.
-_AT_ONCE = 2
 
 
 class Controller:
@@ -47,7 +45,7 @@ class Controller:
         account: Whom its units run as.
         models: The published ones.
         shims: Start the units.
-        python: Gives the interpreter of the image that serves.
+        python: Gives the interpreter of the image that serves a format.
     """
 
     def __init__(
@@ -57,65 +55,117 @@ class Controller:
         account: Account,
         models: Models,
         shims: Shims,
-        python: Callable[[], Path],
+        python: Callable[[ModelFormat], Path],
     ) -> None:
         self.wish = folder.load()
         self.gone = False
         self.folder = folder
         self._state = state
-        self._account = account
-        self._models = models
-        self._shims = shims
-        self._python = python
-        self._sockets = make_folder(state, self.wish.id, account)
-        self._balancer = Balancer(folder.path.name, self._sockets, folder.config, MAX_CALL_BYTES)
-        names = folder.unit_names()
-        self._front = self._front_of(self._unit(BALANCER), BALANCER in names)
-        self._replicas = [self._replica(self._unit(name)) for name in names if name != BALANCER]
-        self._replicas.sort(key=lambda one: one.number)
-        for replica in self._replicas:
-            replica.unit.load()
+        self._units = Units(state, folder, self.wish, account, models, shims, python)
+        self._front = self._units.front()
+        self._fleet = Fleet(self._units.replicas())
         self._trouble = ""  # Why a replica that is missing cannot be made.
         self.seen = self._view()
 
     @property
     def socket(self) -> Path:
         """Where requests go."""
-        return self._balancer.socket
+        return self._units.balancer.socket
 
     @property
     def account(self) -> Account:
         """Whose process listens there."""
-        return self._account
+        return self._units.account
 
     def deploy(self, spec: DeploymentSpec, version: int) -> Deployment:
         """Another wish. The same one again only has what failed tried again at once."""
         if (spec, version) != (self.wish.spec, self.wish.version) or self.wish.deleting:
-            self._wish(self.wish.again(spec, version))
-            self.folder.say("Deployed", self.wish.sentence)
-        for unit in (self._front.unit, *(one.unit for one in self._replicas)):
+            self._leave_canary()
+            wish = self.wish.again(spec, version)
+            self._wish(wish, "Deployed", wish.sentence)
+        for unit in (self._front.unit, *(one.unit for one in self._fleet)):
             unit.hurry()
         return self.tick()
 
-    def scale(self, replicas: int) -> Deployment:
+    def scale(self, replicas: int, why: str = "") -> Deployment:
         """Have so many replicas.
+
+        Args:
+            replicas: How many.
+            why: Sentence; empty for somebody's wish.
 
         Raises:
             Conflict: it is being deleted.
+            InvalidRequest: they are fewer or more than there may be by themselves.
         """
-        if self.wish.deleting:
-            raise Conflict("it is being deleted.", hint="Deploy it again.")
-        spec = self.wish.spec.model_copy(update={"replicas": replicas})
-        if spec != self.wish.spec:
-            self._wish(self.wish.again(spec, self.wish.version))
-            self.folder.say("Scaled", self.wish.sentence)
+        wish = self.wish.scaled_to(replicas, by_load=bool(why))
+        if wish.replicas != self.wish.replicas:
+            self._wish(wish, "Scaled", f"{wish.sentence} {why}")
+        return self.tick()
+
+    def canary(self, canary: Canary) -> Deployment:
+        """Have another version answer a part of the requests.
+
+        Raises:
+            Conflict: as of `Wish.with_canary`, or another version is just taking over.
+        """
+        wish, before = self.wish.with_canary(canary), self.wish.canary
+        if canary == before:
+            return self.tick()
+        if before is None or before.version != canary.version:
+            if any(one.pool == wish.other_pool for one in self._fleet.old(self._crews)):
+                raise Conflict(
+                    f"version {wish.version} is just taking over.", hint="Wait until it is READY."
+                )
+            self._leave_canary()
+        part = f"{canary.percent} % of the requests" if canary.percent else "no request by itself"
+        self._wish(wish, "Canary", f"version {canary.version} gets {part}.")
+        return self.tick()
+
+    def promote(self) -> Deployment:
+        """Have the canary's version answer everything; `Conflict` as of `Wish.promoted`."""
+        wish = self.wish.promoted()
+        self._wish(wish, "Promoted", f"version {wish.version} answers every request.")
+        return self.tick()
+
+    def rollback(self, why: str = "") -> Deployment:
+        """Have no canary any more; without one, serve what was served before.
+
+        Args:
+            why: Sentence; empty for somebody's wish.
+
+        Raises:
+            Conflict: as of `Wish.rolled_back`.
+        """
+        wish, canary = self.wish.rolled_back(), self.wish.canary
+        said = wish.sentence if canary is None else f"version {canary.version} gets nothing more."
+        self._leave_canary()
+        self._wish(wish, "RolledBack", f"{said} {why}")
+        return self.tick()
+
+    def replace(self, by: str) -> Deployment:
+        """Have another one in the place of the replica that does worst; that one goes when the
+        other answers.
+
+        Args:
+            by: Who wants it.
+
+        Raises:
+            Conflict: there is none, it is being deleted, or one is being replaced.
+        """
+        current = [] if self.wish.deleting else self._fleet.of(self._crews[0])
+        if not current or self._fleet.old(self._crews):
+            raise Conflict("there is no replica that could be replaced now.")
+        worst = min(current, key=lambda one: (one.ready, -one.unit.known.restarts, one.number))
+        worst.unit.keep(outdated=True)
+        self.folder.say("Replacing", f"{by} has {worst.name} replaced.")
         return self.tick()
 
     def delete(self) -> Deployment:
         """Have nothing any more; `gone` in the end."""
         if not self.wish.deleting:
-            self._wish(replace(self.wish, deleting=True))
-            self.folder.say("Deleting", "its replicas answer their last requests.")
+            wish = replace(self.wish, deleting=True)
+            self._wish(wish, "Deleting", "its replicas answer their last requests.")
         return self.tick()
 
     def tick(self) -> Deployment:
@@ -124,19 +174,19 @@ class Controller:
         Raises:
             OSError: the directory cannot be written.
         """
-        make_folder(self._state, self.wish.id, self._account)
-        if self._replicas or not self.wish.deleting:
+        self._units.make_folder()
+        if self._fleet or not self.wish.deleting:
             self._front.tend(self._members())
-        for replica in self._replicas:
+        for replica in self._fleet:
             if not replica.draining:
                 word = (self._front.words or {}).get(replica.name)
-                replica.tend(self._start, word, self.folder.say)
+                replica.tend(self._units.start, word, self.folder.say)
         self._share()
         self._drop()
         self._add()
         self._share()
         self._release()
-        if self.wish.deleting and not self._replicas:
+        if self.wish.deleting and not self._fleet:
             self._finish()
         self.seen = self._view()
         return self.seen
@@ -147,108 +197,85 @@ class Controller:
         return bool(self._trouble) or (
             not self.wish.deleting
             and (self._front.words is not None or self._front.unit.waits)
-            and all((one.ready or one.unit.waits) and not one.draining for one in self._replicas)
+            and all((one.ready or one.unit.waits) and not one.draining for one in self._fleet)
         )
+
+    @property
+    def trouble_of_canary(self) -> str:
+        """Why no replica of the canary can be started; empty while there is hope, or no canary."""
+        crews = self._crews
+        return self._fleet.trouble(crews[1]) if len(crews) > 1 else ""
 
     # What there is.
 
-    def _unit(self, name: str) -> Unit:
-        id = f"{self.wish.id}-{name}"
-        return Unit(self.folder.units / name, id, self._account, self._shims)
-
-    def _front_of(self, unit: Unit, there: bool) -> Front:
-        if there:
-            unit.load()
-        else:
-            unit.create()
-        return Front(unit, self._balancer, self.folder.say)
-
-    def _replica(self, unit: Unit) -> Replica:
-        probe = f"/v2/models/{self.wish.spec.name}/ready"
-        return Replica(unit, self._sockets / f"{unit.name}.sock", probe)
-
     def _members(self) -> list[Server]:
         return [
-            Server(one.name, one.socket)
-            for one in self._replicas
+            Server(one.name, one.socket, pool=one.pool)
+            for one in self._fleet
             if one.joined and not one.draining
         ]
 
     # What is to be.
 
-    def _wish(self, wish: Wish) -> None:
+    @property
+    def _crews(self) -> list[Crew]:
+        return crews_of(self.wish)
+
+    def _wish(self, wish: Wish, event: str = "", message: str = "") -> None:
         self.folder.save(wish)
         self.wish = wish
+        if event:
+            self.folder.say(event, message.rstrip())
 
-    def _current(self) -> list[Replica]:
-        wished = (self.wish.spec.model, self.wish.version)
-        return [one for one in self._replicas if not one.draining and one.serves == wished]
+    def _leave_canary(self) -> None:
+        """Its replicas get nothing more, from the next look on."""
+        if self.wish.canary is not None:
+            for replica in self._fleet.of(self._crews[1]):
+                self._drain(replica)
 
-    def _old(self) -> list[Replica]:
-        wished = (self.wish.spec.model, self.wish.version)
-        return [one for one in self._replicas if not one.draining and one.serves != wished]
+    def _drain(self, replica: Replica) -> None:
+        replica.drain()
+        self.folder.say("Draining", f"{replica.name} answers its last requests.")
 
     def _drop(self) -> None:
-        """Send those away that are too many: of another version once enough new ones answer."""
-        wished = 0 if self.wish.deleting else self.wish.spec.replicas
-        current, old = self._current(), self._old()
-        # Those that do not answer go first; then of the old ones the oldest, of the others the
-        # newest.
-        old.sort(key=lambda one: (one.ready, one.number))
-        current.sort(key=lambda one: (one.ready, -one.number))
-        ready = sum(one.ready for one in current)
-        going = []
-        while old and ready + len(old) > wished:
-            going.append(old.pop(0))
-        while len(current) > wished:
-            going.append(current.pop(0))
-        for replica in going:
-            replica.drain()
-            self.folder.say("Draining", f"{replica.name} answers its last requests.")
+        """Send those away that are too many."""
+        for replica in self._fleet.surplus(self._crews):
+            self._drain(replica)
 
     def _add(self) -> None:
-        """Start those that are missing; during a roll, one more than wished for at a time."""
-        if self.wish.deleting:
-            return
-        current, old = self._current(), self._old()
-        wished = self.wish.spec.replicas
-        missing = wished - len(current)
-        if old:
-            missing = min(missing, wished + 1 - len(current) - len(old))
-        starting = sum(not one.ready and not one.failing for one in current)
+        """Start those that are missing."""
         self._trouble = ""
         try:
-            for _ in range(min(missing, _AT_ONCE - starting)):
-                self._make()
+            for crew in self._fleet.missing(self._crews):
+                self._make(crew)
         except (DLLabError, OSError) as exc:  # A full disk; the next look tries again.
             self._trouble = f"a replica cannot be made: {exc}"
 
-    def _make(self) -> None:
+    def _make(self, crew: Crew) -> None:
         """Another replica."""
         # The number first: one that was used is never used again.
         self._wish(replace(self.wish, number=self.wish.number + 1))
-        replica = self._replica(self._unit(f"replica-{self.wish.number}"))
-        replica.unit.create(self.wish.spec.model, self.wish.version)
-        self._replicas.append(replica)
-        what = f"version {self.wish.version} of {self.wish.spec.model}"
+        replica = self._units.replica(self.wish.number, crew)
+        self._fleet.add(replica)
+        what = f"version {crew.version} of {crew.model}"
         self.folder.say("ReplicaStarted", f"{replica.name} with {what}.")
-        replica.tend(self._start, None, self.folder.say)
+        replica.tend(self._units.start, None, self.folder.say)
 
     def _share(self) -> None:
-        leaving = [one.name for one in self._replicas if one.draining and not one.released]
-        self._front.share(self._members(), leaving)
+        leaving = [one.name for one in self._fleet if one.draining and not one.released]
+        self._front.share(self._members(), leaving, self._fleet.percent(self.wish))
 
     def _release(self) -> None:
         """End those that drain and have nothing left to answer."""
         words = self._front.words
-        for replica in [one for one in self._replicas if one.draining]:
+        for replica in [one for one in self._fleet if one.draining]:
             if not replica.released:
                 # Only what gets nothing new can have answered its last request.
                 if words is None or words.get(replica.name) != "UP":
                     sessions = self._front.sessions(replica.name)
                     replica.released = replica.release(sessions)
             elif (words is None or replica.name not in words) and replica.end():
-                self._replicas.remove(replica)
+                self._fleet.remove(replica)
                 self.folder.remove_unit(replica.name)
                 self.folder.say("ReplicaEnded", f"{replica.name} has ended.")
 
@@ -258,24 +285,12 @@ class Controller:
             remove_folder(self._state, self.wish.id)
             self.gone = True
 
-    def _start(self, unit: Unit) -> None:
-        known = unit.known
-        env = {
-            "DLLAB_MODEL_NAME": self.wish.spec.name,
-            "DLLAB_MODEL_FILE": str(self._models.file(self.wish.owner, known.model, known.version)),
-            "DLLAB_MODEL_VERSION": str(known.version),
-            "DLLAB_SOCKET": str(self._sockets / f"{unit.name}.sock"),
-            "DLLAB_MAX_BODY": str(MAX_CALL_BYTES),
-        }
-        command = [str(self._python()), "-P", "-m", "dllab_hub.runtime.model_server"]
-        unit.start(command, env)
-
     def _view(self) -> Deployment:
         return view(
             self.wish,
-            tuple(one.wire() for one in self._replicas),
-            failing=any(one.failing for one in self._replicas),
-            outdated=bool(self._old()),
+            tuple(one.wire() for one in self._fleet),
+            failing=any(one.failing for one in self._fleet),
+            outdated=bool(self._fleet.old(self._crews)),
             balancer=self._trouble or self._front.reason,
             traffic=self._front.traffic,
         )

@@ -1,75 +1,28 @@
-"""`DeploymentDir`: the directory of one deployment, and the `Wish` that is kept in it."""
+"""`DeploymentDir`: the directory of one deployment."""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ....errors import Conflict, InvalidRequest
 from ....names import slug
-from ....specs import DeploymentSpec, Event
-from ..account import Account
+from ....specs import Event
 from ..disk import disk_errors
 from ..shimdir import read_events, replace_file, say, sync_folder, write_file
+from .wish import Wish
 
-__all__ = ("BALANCER", "DeploymentDir", "Wish", "found")
+__all__ = ("BALANCER", "DeploymentDir", "found")
 
 _LOG = logging.getLogger(__name__)
 #: Name of the unit that is the balancer.
 BALANCER = "balancer"
 _UNIT = re.compile(rf"{BALANCER}|replica-\d{{1,9}}", re.ASCII)
 _NEW, _GONE = ".new-", ".gone-"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """``deployment.json``.
-
-    Attributes:
-        id: 16 characters that no other deployment has had.
-        owner: Person.
-        account: Unix name the units run as, or None for the service's own user.
-        spec: What was wished for last.
-        version: Of the model, that the wish came to.
-        created: Seconds since the epoch.
-        updated: Of the last wish.
-        number: Of the newest replica.
-        deleting: It is to end.
-    """
-
-    id: str
-    owner: str
-    account: str | None
-    spec: DeploymentSpec
-    version: int
-    created: float
-    updated: float
-    number: int = 0
-    deleting: bool = False
-
-    @classmethod
-    def new(cls, owner: str, account: Account, spec: DeploymentSpec, version: int) -> Wish:
-        """The first of a deployment."""
-        now = time.time()
-        return cls(secrets.token_hex(8), owner, account.name, spec, version, now, now)
-
-    @property
-    def sentence(self) -> str:
-        """What was wished for."""
-        count = self.spec.replicas
-        replicas = "1 replica" if count == 1 else f"{count} replicas"
-        return f"version {self.version} of {self.spec.model}, {replicas}."
-
-    def again(self, spec: DeploymentSpec, version: int) -> Wish:
-        """Another one."""
-        return replace(self, spec=spec, version=version, deleting=False, updated=time.time())
 
 
 class DeploymentDir:
@@ -109,7 +62,7 @@ class DeploymentDir:
                 for folder in (new, new / "units"):
                     folder.mkdir()
                     folder.chmod(0o711)
-                write_file(new / "deployment.json", _dump(wish))
+                write_file(new / "deployment.json", wish.to_json())
                 sync_folder(new)
                 if self.path.is_dir():
                     raise Conflict(
@@ -129,7 +82,7 @@ class DeploymentDir:
             StorageFull: there is no room; what was there before still is.
         """
         with disk_errors():
-            replace_file(self.path / "deployment.json", _dump(wish))
+            replace_file(self.path / "deployment.json", wish.to_json())
 
     def load(self) -> Wish:
         """The wish.
@@ -139,8 +92,7 @@ class DeploymentDir:
             InvalidRequest: it is damaged, or of another directory.
         """
         try:
-            data = json.loads((self.path / "deployment.json").read_bytes())
-            wish = Wish(**{**data, "spec": DeploymentSpec.from_wire(data["spec"])})
+            wish = Wish.from_json((self.path / "deployment.json").read_bytes())
         except (ValueError, KeyError, TypeError, RecursionError) as exc:
             raise InvalidRequest(f"{self.path / 'deployment.json'} is damaged: {exc!r}.") from exc
         if (slug(wish.owner), wish.spec.name) != (self.path.parent.name, self.path.name):
@@ -191,8 +143,3 @@ def found(root: Path) -> Iterator[DeploymentDir]:
                 shutil.rmtree(path, ignore_errors=True)
             elif path.is_dir():
                 yield DeploymentDir(path)
-
-
-def _dump(wish: Wish) -> bytes:
-    about = {key: value for key, value in vars(wish).items() if key != "spec"}
-    return json.dumps({**about, "spec": wish.spec.to_wire()}).encode()

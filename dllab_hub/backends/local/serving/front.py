@@ -38,7 +38,10 @@ class Front:
         self._balancer = balancer
         self._say = say
         self._seen = Seen(alive=False)
-        self._written: tuple[Server, ...] | None = None
+        self._written: tuple[tuple[Server, ...], int] | None = None
+        self._percent = 0  # Of the second pool.
+        self._split: int | None = None  # As HAProxy knows it; None: not known.
+        self._current = False  # Known to be what this release starts.
         self._silent: float | None = None  # Since then; on the monotonic clock, as all here.
         self._patience = 0.0  # Not asked before.
         self._looked = 0.0
@@ -60,7 +63,8 @@ class Front:
         if self._seen.alive:
             self._ask(now)
             return
-        self.words = self.traffic = self._silent = None
+        self.words = self.traffic = self._silent = self._split = None
+        self._current = False
         self._patience = 0.0
         known = self.unit.known
         if known.launched and known.due is None:
@@ -75,18 +79,23 @@ class Front:
                 self.unit.failed(1, f"it cannot be started: {exc}")
                 self._say("BalancerFailed", known.reason)
 
-    def share(self, members: Sequence[Server], leaving: Sequence[str]) -> None:
+    def share(self, members: Sequence[Server], leaving: Sequence[str], percent: int = 0) -> None:
         """Have these replicas in it, now and at its next start; those that leave get nothing new.
 
         Args:
             members: Ready.
             leaving: Names of those that answer their last requests.
+            percent: Of 100 requests, how many the second pool gets.
         """
         began = time.monotonic()
+        self._percent = percent
         try:
             self._write(members)
             if self.words is None:
                 return
+            if percent != self._split:
+                self._balancer.split(percent)
+                self._split = percent
             wanted = {server.name: server for server in members}
             for name, server in wanted.items():
                 if self.words.get(name) in (None, "DRAIN", "MAINT"):
@@ -124,6 +133,11 @@ class Front:
         if now < self._patience:
             return
         try:
+            if not self._current and not self._balancer.is_current():
+                self.words = self.traffic = None
+                self.unit.end("it was started by an older release.")
+                return
+            self._current = True
             self.words = self._balancer.servers()
             if self.traffic is None or now - self._looked > _LOOK:
                 self.traffic, self._looked = self._balancer.traffic(), now
@@ -144,7 +158,7 @@ class Front:
             self.unit.end(f"it hung: {exc.message}", at_once=True)
 
     def _write(self, members: Sequence[Server]) -> None:
-        wanted = tuple(members)
+        wanted = tuple(members), self._percent
         if wanted != self._written:
-            self._balancer.write(wanted)
+            self._balancer.write(*wanted)
             self._written = wanted

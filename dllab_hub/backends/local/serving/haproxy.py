@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -19,12 +19,23 @@ from pathlib import Path
 from ....errors import Unavailable
 from .sockets import is_of
 
-__all__ = ("ADMIN", "BACKEND", "TRAFFIC", "ask", "binary", "configuration", "options")
+__all__ = (
+    "ADMIN",
+    "POOLS",
+    "POOL_HEADER",
+    "TRAFFIC",
+    "ask",
+    "binary",
+    "configuration",
+    "options",
+    "split",
+)
 
 #: Names of the sockets in the folder HAProxy runs in.
 TRAFFIC, ADMIN = "lb.sock", "admin.sock"
-#: What the configuration calls the replicas together.
-BACKEND = "replicas"
+#: What the configuration calls the replicas of one version together. There are two of them, so that
+#: two versions can share the requests by an exact percentage.
+POOLS = ("replicas", "others")
 #: The first that lets servers be added and checked while it runs.
 _OLDEST = (2, 6)
 #: Bytes of a request that can be sent again to another replica. HAProxy copies a buffer of this
@@ -42,6 +53,8 @@ _AT_ONCE = 8
 _DEADLINE, _LONGEST = 2.0, 1024 * 1024
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 
+#: Of a request: the pool that has to answer; of an answer: the one that did.
+POOL_HEADER = "x-dllab-pool"
 _JSON = "content-type application/json string"
 
 _CONFIGURATION = """\
@@ -49,6 +62,7 @@ global
   nbthread 1
   maxconn 256
   hard-stop-after 30s
+  set-var proc.others int({others})
   tune.bufsize {buffer}
   stats socket unix@{admin} mode 600 level admin
 
@@ -78,11 +92,28 @@ frontend traffic
   http-request wait-for-body time 30s
   http-request return status 413 {json} '{unsized}' \
     if {{ req.body_size gt {most_unsized} }} !{{ req.hdr_cnt(content-length) gt 0 }}
-  default_backend {backend}
+  http-request set-var(txn.pool) req.hdr({pool_header})
+  http-request del-header {pool_header}
+  http-after-response set-header {pool_header} %[be_name]
+  acl told var(txn.pool) -m found
+  acl told_others var(txn.pool) -m str others
+  acl lot rand(100),sub(proc.others) lt 0
+  acl some nbsrv(replicas) gt 0
+  acl other nbsrv(others) gt 0
+  acl shared var(proc.others) -m int gt 0
+  acl alone var(proc.others) -m int ge 100
+  use_backend others if told_others
+  use_backend others if alone !told
+  use_backend others if lot other !told
+  use_backend others if shared other !some !told
+  default_backend replicas
 
-backend {backend}
+{pools}"""
+
+_POOL = """\
+backend {pool}
   balance leastconn
-  retries 3
+  retries 6
   retry-on conn-failure empty-response junk-response 503
   option redispatch 1
   option abortonclose
@@ -90,7 +121,8 @@ backend {backend}
   option httpchk
   http-check send meth GET uri /v2/models/{name}/ready ver HTTP/1.1 hdr host localhost
   http-check expect status 200
-{servers}"""
+{servers}
+"""
 
 #: Statuses that HAProxy itself answers, and what they say.
 _ERRORS = {
@@ -124,23 +156,27 @@ def binary() -> Path:
     return Path(found)
 
 
-def configuration(name: str, servers: Sequence[str], max_body: int) -> str:
+def configuration(
+    name: str, servers: Mapping[str, Sequence[str]], max_body: int, others: int = 0
+) -> str:
     """What HAProxy starts with.
 
     Args:
         name: Of the model, for health checks.
-        servers: A line of `options` for each.
+        servers: Of each of `POOLS`, a line of `options` for each replica.
         max_body: Most bytes of a body.
+        others: As in `split`.
     """
     unsized = min(max_body, _UNSIZED)
     return _CONFIGURATION.format(
         buffer=_BUFFER,
         admin=ADMIN,
         traffic=TRAFFIC,
-        backend=BACKEND,
         answer=_ANSWER,
         half=_ANSWER // 2,
         json=_JSON,
+        others=others,
+        pool_header=POOL_HEADER,
         headers=_HEADERS,
         max_body=max_body,
         most_unsized=unsized,
@@ -152,9 +188,24 @@ def configuration(name: str, servers: Sequence[str], max_body: int) -> str:
             f"  http-error status {status} {_JSON} '{_error(text)}'\n"
             for status, text in _ERRORS.items()
         ),
-        name=_word(name),
-        servers="".join(f"  server {line}\n" for line in servers),
+        pools="".join(
+            _POOL.format(
+                pool=pool,
+                name=_word(name),
+                servers="".join(f"  server {line}\n" for line in servers.get(pool, ())),
+            )
+            for pool in POOLS
+        ),
     )
+
+
+def split(others: int) -> str:
+    """The command that gives the second pool so many of 100 requests, drawn by lot.
+
+    The first gets the rest. While one has no replica that answers the other gets all, unless it is
+    to get nothing.
+    """
+    return f"experimental-mode on; set var proc.others int({others})"
 
 
 def options(name: str, path: str, weight: int) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""`inspect`: what an ONNX file takes and gives, asked of the runtime that would serve it.
+"""`inspect`: what a model takes and gives, asked of the runtime that would serve it.
 
 The file is a stranger's: it is opened in a process of its own, as its owner's account, with little
 memory and time.
@@ -37,24 +37,26 @@ runpy.run_module("dllab_hub.runtime.inspect_model", run_name="__main__", alter_s
 """
 
 
-async def inspect(python: Path, file: Path, account: Account) -> dict[str, Any]:
+async def inspect(python: Path, file: Path, account: Account, example: str = "") -> dict[str, Any]:
     """What the model is: ``inputs`` and ``outputs`` as JSON of `Tensor`, and ``example``.
 
     Args:
-        python: Of an image that serves ONNX.
-        file: Readable by the account.
+        python: Of an image that serves its format.
+        file: Readable by the account; may be a directory.
         account: Whom the process runs as.
+        example: JSON text of a request that came beside it, or empty.
 
     Raises:
         InvalidRequest: it is no model that can be served; the message says why.
         Unavailable: the image does not work.
     """
-    space = _SPACE + 4 * file.stat().st_size
+    space = _SPACE + 4 * await asyncio.to_thread(_size, file)
     process = await asyncio.create_subprocess_exec(
-        *(str(python), "-P", "-c", _WITHIN_LIMITS, str(file), str(space), f"{_PATIENCE:.0f}"),
+        *(str(python), "-P", "-c", _WITHIN_LIMITS, str(file), *(("-",) if example else ())),
+        *(str(space), f"{_PATIENCE:.0f}"),
         cwd="/",
         env=environment(account, os.environ),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE if example else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
@@ -67,7 +69,9 @@ async def inspect(python: Path, file: Path, account: Account) -> dict[str, Any]:
         async with asyncio.timeout(_PATIENCE):
             assert process.stdout is not None
             assert process.stderr is not None
-            said, errors = await asyncio.gather(_read(process.stdout), _read(process.stderr))
+            _, said, errors = await asyncio.gather(
+                _tell(process.stdin, example), _read(process.stdout), _read(process.stderr)
+            )
             code = await process.wait()
     except TimeoutError:
         raise InvalidRequest(
@@ -78,7 +82,22 @@ async def inspect(python: Path, file: Path, account: Account) -> dict[str, Any]:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    return _understood(code, said, errors)
+    return _understood(python, code, said, errors)
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file, or of all files in a directory."""
+    if not file.is_dir():
+        return file.stat().st_size
+    return sum(each.lstat().st_size for each in file.rglob("*"))
+
+
+async def _tell(stream: asyncio.StreamWriter | None, example: str) -> None:
+    if stream is not None:
+        with suppress(ConnectionError):  # It has ended already, and says why.
+            stream.write(example.encode())
+            await stream.drain()
+        stream.close()
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:
@@ -89,7 +108,7 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     return kept
 
 
-def _understood(code: int, said: bytes, errors: bytes) -> dict[str, Any]:
+def _understood(python: Path, code: int, said: bytes, errors: bytes) -> dict[str, Any]:
     try:
         about = json.loads(said)
         if "error" in about:
@@ -110,7 +129,8 @@ def _understood(code: int, said: bytes, errors: bytes) -> dict[str, Any]:
             hint="It may need more memory than a model of its size should, or be damaged.",
             field="model",
         )
+    image = python.parents[1].name.rpartition("-")[0]  # <image>-<digest>/bin/python
     raise Unavailable(
-        f"the image that serves onnx does not work: {last or f'it ended with code {code}'}.",
-        hint="Run: dllab env build serving",
+        f"the image that serves it does not work: {last or f'it ended with code {code}'}.",
+        hint=f"Run: dllab env build {image or 'serving'}",
     )

@@ -10,35 +10,37 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-from .... import catalog
-from ....errors import NotFound, Unavailable
-from ....names import slug
+from .... import images
+from ....errors import InvalidRequest, NotFound, Unavailable
 from ....specs import (
+    Canary,
     Deployment,
     DeploymentPage,
     DeploymentSpec,
-    DeploymentState,
     Event,
     LogChunk,
+    ModelFormat,
     ModelPage,
     ModelVersion,
 )
+from ....specs.model import ModelFacts
 from ....state import StateDir
-from ...serving import Call, Reply, Serving
-from ..account import account_of, known_account
-from ..disk import disk_errors
+from ...calls import Call, Download, Reply
+from ...serving import Serving
+from ..account import account_of
 from ..shims import Shims
 from .controller import Controller
-from .deploymentdir import DeploymentDir, Wish, found
+from .exporting import download
+from .folders import Folders
 from .haproxy import binary
-from .inspection import inspect
 from .live import Live
 from .logs import read_log
 from .models import Models
 from .page import page
-from .sockets import remove_folder
+from .publisher import Publisher
+from .wish import Wish
 
 __all__ = ("LocalServing",)
 
@@ -52,8 +54,6 @@ _QUICK, _CALM, _LONG = 0.1, 0.5, 5.0
 _PATIENCE = 1.0
 #: Threads, and those of them that may be looking at deployments of one person.
 _THREADS, _EACH = 8, 2
-#: Models that are inspected at a time: one of them may take much memory.
-_AT_ONCE = 2
 
 
 class LocalServing(Serving):
@@ -76,23 +76,23 @@ class LocalServing(Serving):
         *,
         os_users: bool = False,
         python: str = sys.executable,
-        interpreter: Callable[[StateDir, str], Path] = catalog.server_of,
+        interpreter: Callable[[StateDir, str], Path] = images.server_of,
     ) -> None:
-        self._state = state
         self._os_users = os_users
-        self._python = partial(interpreter, state, "onnx")
+        self._python: Callable[[ModelFormat], Path] = partial(interpreter, state)
         self._published = Models(state.models)
         self._shims = Shims(os_users=os_users, python=python)
+        self._folders = Folders(state, self._published, self._shims, self._python)
         self._threads = ThreadPoolExecutor(_THREADS, "dllab-serving")
         self._live: dict[tuple[str, str], Live] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._making = asyncio.Lock()
-        self._inspecting = asyncio.Semaphore(_AT_ONCE)
+        self._publisher = Publisher(self._published, self._python, os_users=os_users)
         self._closed = False
 
     async def start(self) -> None:
         """Take over what runs."""
-        for controller in await self._thread(self._adopt):
+        for controller in await self._thread(self._folders.adopt):
             self._tend(controller)
 
     async def close(self) -> None:
@@ -101,27 +101,23 @@ class LocalServing(Serving):
             return
         self._closed = True
         for live in tuple(self._live.values()):
-            if live.watch is not None:
-                live.watch.cancel()
-                with suppress(asyncio.CancelledError):
-                    await live.watch
-            await live.caller.close()
+            await live.close()
         self._live.clear()
         await asyncio.to_thread(self._threads.shutdown)
 
     # Models.
 
     async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
-        account = await self._thread(account_of, owner, self._os_users)
-        python = await self._thread(self._python)
-        draft = await self._thread(self._published.draft, owner, file, account)
-        try:
-            async with self._inspecting:
-                about = await inspect(python, draft.file, account)
-            return await self._thread(self._published.keep, owner, model, draft, about)
-        except BaseException:
-            await asyncio.to_thread(self._published.discard, draft)
-            raise
+        return await self._publish_about(owner, model, file, ModelFacts())
+
+    async def _publish_about(
+        self, owner: str, model: str, file: Path, facts: ModelFacts
+    ) -> ModelVersion:
+        self._check()
+        return await self._publisher.publish(owner, model, file, facts)
+
+    async def _download(self, owner: str, model: str, version: int, packed: bool) -> Download:
+        return await self._thread(download, self._published, owner, model, version, packed)
 
     async def _models(self, owner: str, limit: int, after: str | None) -> ModelPage:
         return await self._thread(self._published.page, owner, limit, after)
@@ -135,20 +131,26 @@ class LocalServing(Serving):
     # Deployments.
 
     async def _deploy(self, owner: str, spec: DeploymentSpec) -> Deployment:
+        if spec.autoscale is not None and spec.autoscale.signal == "gpu":
+            raise InvalidRequest(
+                "replicas have no GPUs on this machine.",
+                hint="Use inflight.",
+                field="autoscale.signal",
+            )
         model = await self._thread(self._published.find, owner, spec.model, spec.version)
         account = await self._thread(account_of, owner, self._os_users)
-        for part in (self._python, binary):  # Else it would fail again and again, later.
-            await self._thread(part)
+        # Else it would fail again and again, later.
+        await self._thread(self._python, model.format)
+        await self._thread(binary)
         while True:
             async with self._making:
                 live = self._live.get((owner, spec.name))
                 if live is None or live.controller.gone:
-                    folder = DeploymentDir(self._state.deployments / slug(owner) / spec.name)
                     wish = Wish.new(owner, account, spec, model.version)
-                    live = self._tend(await self._thread(self._create, folder, wish))
+                    live = self._tend(await self._thread(self._folders.create, wish))
                     return live.controller.seen  # The look that starts it is under way.
             with suppress(NotFound):  # What was being deleted is gone by now: make it anew.
-                return await self._do(live, live.controller.deploy, spec, model.version)
+                return await self._do(live, Controller.deploy, spec, model.version)
 
     async def _get(self, owner: str, name: str) -> Deployment:
         return await self._look(self._find(owner, name))
@@ -167,13 +169,33 @@ class LocalServing(Serving):
                 raise answer
         return DeploymentPage(deployments=tuple(there), next=following)
 
+    async def live(self) -> tuple[Deployment, ...]:
+        self._check()
+        # As they were last seen, which is a moment ago: no look at each for who only counts.
+        there = (x for x in self._live.values() if not x.controller.gone)
+        return tuple(x.seen(x.controller.seen) for x in there)
+
     async def _scale(self, owner: str, name: str, replicas: int) -> Deployment:
+        return await self._do(self._find(owner, name), Controller.scale, replicas)
+
+    async def _replace(self, owner: str, name: str, by: str) -> Deployment:
+        return await self._do(self._find(owner, name), Controller.replace, by)
+
+    async def _canary(self, owner: str, name: str, canary: Canary) -> Deployment:
         live = self._find(owner, name)
-        return await self._do(live, live.controller.scale, replicas)
+        model = live.controller.wish.spec.model
+        found = await self._thread(self._published.find, owner, model, canary.version)
+        await self._thread(self._python, found.format)  # Of another one, it may not be served here.
+        return await self._do(live, Controller.canary, canary)
+
+    async def _promote(self, owner: str, name: str) -> Deployment:
+        return await self._do(self._find(owner, name), Controller.promote)
+
+    async def _rollback(self, owner: str, name: str) -> Deployment:
+        return await self._do(self._find(owner, name), Controller.rollback)
 
     async def _delete(self, owner: str, name: str) -> None:
-        live = self._find(owner, name)
-        await self._do(live, live.controller.delete)
+        await self._do(self._find(owner, name), Controller.delete)
 
     async def _logs(
         self, owner: str, name: str, replica: str | None, offset: int, limit: int
@@ -187,17 +209,7 @@ class LocalServing(Serving):
         return await self._thread(self._find(owner, name).controller.folder.events)
 
     async def _call(self, owner: str, name: str, call: Call) -> Reply:
-        live = self._find(owner, name)
-        reply = await live.caller.ask(call, lambda: live.controller.seen.ready > 0)
-        if reply is None:
-            seen = live.controller.seen
-            raise Unavailable(
-                f"{name} does not answer: {seen.reason or 'it is started again.'}",
-                hint="Its logs say more."
-                if seen.state is DeploymentState.FAILED
-                else "Try again in a moment.",
-            )
-        return reply
+        return await self._find(owner, name).ask(call)
 
     # Inside.
 
@@ -213,16 +225,21 @@ class LocalServing(Serving):
         return live
 
     async def _do(
-        self, live: Live, do: Callable[_P, Deployment], *args: _P.args, **kwargs: _P.kwargs
+        self,
+        live: Live,
+        do: Callable[Concatenate[Controller, _P], Deployment],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
     ) -> Deployment:
         """Something with a deployment, when nothing else is done with it."""
         async with live.lock:
             if live.controller.gone:
                 raise NotFound("there is no such deployment.")
             async with live.turn:
-                seen = await self._thread(do, *args, **kwargs)
+                seen = await self._thread(do, live.controller, *args, **kwargs)
+        live.record.touch()  # Who wishes for something does not want it to sleep.
         live.wake.set()
-        return seen
+        return live.seen(seen)
 
     async def _look(self, live: Live) -> Deployment:
         """The deployment now; as it was a moment ago when a look takes long."""
@@ -232,47 +249,21 @@ class LocalServing(Serving):
                     await held.enter_async_context(live.lock)
                     await held.enter_async_context(live.turn)
             except TimeoutError:
-                return live.controller.seen
+                return live.seen(live.controller.seen)
             if live.controller.gone:
                 raise NotFound("there is no such deployment.")
-            return await self._thread(live.controller.tick)
+            return live.seen(await self._thread(live.controller.tick))
 
     async def _thread(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         self._check()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: do(*args, **kwargs))
 
-    def _adopt(self) -> list[Controller]:
-        self._published.open()
-        taken = []
-        for folder in found(self._state.deployments):
-            try:
-                taken.append(self._controller(folder))
-            except Exception:  # Whatever it is, the others must be looked after.
-                _LOG.exception("The deployment in %s cannot be taken over.", folder.path)
-        return taken
-
-    def _create(self, folder: DeploymentDir, wish: Wish) -> Controller:
-        folder.create(wish)
-        folder.say("Deployed", wish.sentence)
-        try:
-            with disk_errors():
-                return self._controller(folder)
-        except BaseException:
-            folder.remove()
-            remove_folder(self._state, wish.id)
-            raise
-
-    def _controller(self, folder: DeploymentDir) -> Controller:
-        account = known_account(folder.path, folder.load().account)
-        return Controller(self._state, folder, account, self._published, self._shims, self._python)
-
     def _tend(self, controller: Controller) -> Live:
         wish = controller.wish
         turn = self._turns.setdefault(wish.owner, asyncio.Semaphore(_EACH))
         live = self._live[wish.owner, wish.spec.name] = Live(controller, turn)
-        name = f"dllab-{wish.spec.name}"
-        live.watch = asyncio.create_task(self._watch(live), name=name)
+        live.watch = asyncio.create_task(self._watch(live), name=f"dllab-{wish.spec.name}")
         return live
 
     async def _watch(self, live: Live) -> None:
@@ -285,15 +276,15 @@ class LocalServing(Serving):
                 async with live.lock, live.turn:
                     if not controller.gone:
                         await self._thread(controller.tick)
+                        if (do := live.next()) is not None:
+                            await self._thread(do)
                 pause = _CALM if controller.is_settled else _QUICK
             except Exception:
                 # Whatever it is, it must go on being looked after; the log has the traceback.
                 _LOG.exception("A look at %s failed; the next one follows.", controller.folder.path)
             self._shims.reap()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await live.wake.wait()
+            await live.rest(pause)
         key = controller.wish.owner, controller.wish.spec.name
         if self._live.get(key) is live:
             del self._live[key]
-        await live.caller.close()
+        await live.let_go()

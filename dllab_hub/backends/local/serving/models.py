@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import os
-import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,48 +15,65 @@ from typing import Any
 
 from ....errors import InvalidRequest
 from ....names import slug
-from ....specs import Model, ModelPage, ModelVersion
+from ....specs import Model, ModelFormat, ModelPage, ModelVersion
+from ....specs.model import ModelFacts
 from ..account import Account
 from ..disk import disk_errors
 from ..shimdir import sync_folder, write_file
+from .keeping import clear, move_in, own, own_folder
 from .page import page
+from .recognition import recognise
+from .unpacking import unpack
 
 __all__ = ("Draft", "Models")
 
 _LOG = logging.getLogger(__name__)
-_PIECE = 1024 * 1024
 #: What the system says to a rename onto a version that was made meanwhile.
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
-_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 #: Of a new name that has the form of none that a person may choose.
 _NEW = ".new-"
+#: What the file or directory of a version is called; the model server goes by it.
+_NAMES: Mapping[str, str] = {
+    "onnx": "model.onnx",
+    "torch-export": "model.pt2",
+    "torchscript": "model.pt",
+    "savedmodel": "saved_model",
+}
+#: Formats whose files do not say what they take: the model server finds it in a file beside.
+_SILENT = {"torchscript"}
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A file that is about to become a version.
+    """A model that is about to become a version.
 
     Attributes:
         folder: Its directory.
+        format: What it was recognised as.
         size: Bytes.
-        sha256: 64 hexadecimal digits.
+        sha256: Of a file; of a directory, of the list that ``sha256sum`` makes of its files.
+        account: Whose it is.
     """
 
     folder: Path
+    format: ModelFormat
     size: int
     sha256: str
+    account: Account
 
     @property
     def file(self) -> Path:
-        """The model itself."""
-        return self.folder / "model.onnx"
+        """The model itself: a file, or the directory of a SavedModel."""
+        return self.folder / _NAMES[self.format]
 
 
 class Models:
     """Models by owner and name. Everything blocks; any thread may call.
 
-    The directories are the service's own. Others can pass through them and see no names; a model's
-    file belongs to its owner's account, which alone can read it.
+    The layout is that of TF Serving and Triton: ``<owner>/<name>/<version>/`` with ``model.onnx``,
+    ``model.pt2``, ``model.pt`` or ``saved_model/``, and ``model.json``, the record. The directories
+    are the service's own. Others can pass through them and see no names; a model's files belong to
+    its owner's account, which alone can read them.
 
     Args:
         root: ``<root>/models``.
@@ -72,7 +86,7 @@ class Models:
     def open(self) -> None:
         """Clear away what a publication that was cut short has left."""
         for path in self._root.glob(f"*/{_NEW}*"):
-            shutil.rmtree(path, ignore_errors=True)
+            clear(path)
 
     def names(self, owner: str) -> list[str]:
         """Names of the owner's models, sorted."""
@@ -122,14 +136,23 @@ class Models:
         raise InvalidRequest(f"the model has version {numbers}.", field="version")
 
     def file(self, owner: str, model: str, version: int) -> Path:
-        """Where the ONNX file of a version lies."""
-        return self._root / slug(owner) / model / str(version) / "model.onnx"
+        """Where the file of a version lies, or the directory of a SavedModel.
+
+        Whatever is damaged, this says where it should be: who opens it finds out.
+        """
+        folder = self._root / slug(owner) / model / str(version)
+        return folder / _NAMES[self.format(owner, model, version)]
+
+    def format(self, owner: str, model: str, version: int) -> ModelFormat:
+        """Of a version; ONNX where its record cannot be read."""
+        found = self._read(self._root / slug(owner) / model / str(version))
+        return found.format if found is not None else "onnx"
 
     def draft(self, owner: str, file: Path, account: Account) -> Draft:
-        """Move a file here, or copy it from another file system.
+        """Move a file here, or copy it from another file system; a SavedModel is unpacked.
 
         Raises:
-            InvalidRequest: it is no regular file.
+            InvalidRequest: it is no regular file, or none of a format that is served.
             StorageFull: there is no room; nothing was left behind.
         """
         with disk_errors():
@@ -139,13 +162,28 @@ class Models:
             folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=home))
             try:
                 folder.chmod(0o711)
-                _move(file, folder / "model.onnx")
-                return Draft(folder, *_own(folder / "model.onnx", account))
+                came = folder / "came"
+                move_in(file, came)
+                kind = recognise(came)
+                path = folder / _NAMES[kind.format]
+                if kind.packed:
+                    unpack(came, kind.packed, path)
+                    came.unlink()
+                    return Draft(folder, kind.format, *own_folder(path, account), account)
+                came.rename(path)
+                return Draft(folder, kind.format, *own(path, account), account)
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                clear(folder)
                 raise
 
-    def keep(self, owner: str, model: str, draft: Draft, about: Mapping[str, Any]) -> ModelVersion:
+    def keep(
+        self,
+        owner: str,
+        model: str,
+        draft: Draft,
+        about: Mapping[str, Any],
+        facts: ModelFacts | None = None,
+    ) -> ModelVersion:
         """Make a draft the next version of a model.
 
         Args:
@@ -153,11 +191,15 @@ class Models:
             model: A valid name.
             draft: Is gone afterwards.
             about: ``inputs``, ``outputs`` and ``example`` of a `ModelVersion`, as JSON.
+            facts: What was said of it.
 
         Raises:
             StorageFull: there is no room.
         """
+        said = (facts or ModelFacts()).to_wire()
         with disk_errors():
+            if draft.format in _SILENT:
+                _note(draft, about)
             home = self._root / slug(owner) / model
             home.mkdir(mode=0o711, exist_ok=True)
             home.chmod(0o711)
@@ -168,6 +210,10 @@ class Models:
                         **{key: about[key] for key in ("inputs", "outputs", "example")},
                         "model": model,
                         "version": number,
+                        "format": draft.format,
+                        "publisher": said["publisher"] or owner,
+                        "source": said["source"],
+                        "metrics": said["metrics"],
                         "size": draft.size,
                         "sha256": draft.sha256,
                         "created": time.time(),
@@ -186,7 +232,7 @@ class Models:
 
     def discard(self, draft: Draft) -> None:
         """Delete a draft."""
-        shutil.rmtree(draft.folder, ignore_errors=True)
+        clear(draft.folder)
 
     def _read(self, folder: Path) -> ModelVersion | None:
         if folder not in self._known:
@@ -199,29 +245,8 @@ class Models:
         return self._known[folder]
 
 
-def _move(source: Path, target: Path) -> None:
-    try:
-        fd = os.open(source, os.O_RDONLY | _FLAGS)
-    except OSError as exc:
-        raise InvalidRequest(f"the file cannot be read: {exc.strerror}.", field="model") from exc
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise InvalidRequest("must be a regular file.", field="model")
-        try:
-            os.rename(source, target)
-        except OSError as exc:
-            if exc.errno not in (errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS):
-                raise
-            with target.open("xb") as copy:
-                shutil.copyfileobj(file, copy, _PIECE)
-
-
-def _own(path: Path, account: Account) -> tuple[int, str]:
-    """Have it on the disk, read-only, the account's; its size and SHA-256."""
-    with open(os.open(path, os.O_RDONLY | _FLAGS), "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fchmod(file.fileno(), 0o400)
-        if account.uid != os.geteuid():
-            os.fchown(file.fileno(), account.uid, account.gid)
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno()).st_size, digest
+def _note(draft: Draft, about: Mapping[str, Any]) -> None:
+    """What the model takes and gives, beside it, for its owner's replicas."""
+    path = draft.folder / "signature.json"
+    path.write_text(json.dumps({key: about[key] for key in ("inputs", "outputs")}))
+    own(path, draft.account)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ....errors import DLLabError
+from ....shim.process import is_stopped
 from ....specs import DeploymentReplica, ReplicaState
 from .sockets import answers
 from .unit import Seen, Unit
@@ -17,6 +18,8 @@ __all__ = ("Replica",)
 _START = 120.0
 #: Seconds that a replica may fail its health checks before it is ended.
 _SILENCE = 30.0
+#: Seconds that its process may be stopped: nobody is answered by it, and it does not end.
+_STOPPED = 2.0
 #: Seconds it must have worked for its failures to be forgotten.
 _PROOF = 10.0
 #: Seconds for the last requests of a replica that is drained.
@@ -50,6 +53,7 @@ class Replica:
         self._ours = False  # This service has started it.
         self._since = 0.0  # It answers; on the monotonic clock, as all here.
         self._silent: float | None = None
+        self._stopped: float | None = None
         self._launched = 0.0
         self._patience = 0.0  # Not asked before.
         self._release_by: float | None = None
@@ -68,6 +72,11 @@ class Replica:
     def serves(self) -> tuple[str, int]:
         """Model and version."""
         return self.unit.known.model, self.unit.known.version
+
+    @property
+    def pool(self) -> str:
+        """Which of the balancer's pools it is in."""
+        return self.unit.known.pool
 
     @property
     def draining(self) -> bool:
@@ -112,6 +121,13 @@ class Replica:
             return
         if before.alive and seen.attempt > before.attempt:
             say("ReplicaRestarted", f"{self.name}: {seen.reason or 'it ended by itself.'}")
+        if not is_stopped(seen.pid):
+            self._stopped = None
+        elif now - (since := self._stopped or now) > _STOPPED:
+            # What is with it fails at once, and is asked again elsewhere.
+            self.unit.end(f"{self.name} was stopped by a signal.", at_once=True)
+        else:
+            self._stopped = since
         if self._proved is None and word == "UP" and not self._ours:
             # It answered the service before, and the balancer ever since. It may be too busy for a
             # question now, and must not lose what it works on.

@@ -25,6 +25,7 @@ from ..look import has_shim, last_words, shim_of
 from ..readings import Status
 from ..shimdir import ShimDir, sync_folder, write_file
 from ..shims import Shims
+from .haproxy import POOLS
 
 __all__ = ("Known", "Seen", "Unit")
 
@@ -46,22 +47,26 @@ class Known:
     Attributes:
         model: Name of the model it serves; empty for a balancer.
         version: Of the model.
+        pool: Which of the balancer's pools it is in.
         launched: Whether it was ever started.
         restarts: How often it was started again before its shim of now.
         failures: How often its shims gave up since it last worked.
         due: When it is started next, seconds since the epoch; None while it is meant to run.
         reason: Why it failed last.
         draining: Whether it is on its way out.
+        outdated: Whether another one takes its place, whatever it serves.
     """
 
     model: str = ""
     version: int = 0
+    pool: str = POOLS[0]
     launched: bool = False
     restarts: int = 0
     failures: int = 0
     due: float | None = None
     reason: str = ""
     draining: bool = False
+    outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,9 @@ class Unit:
         """Its directory."""
         return self._folder
 
-    def create(self, model: str = "", version: int = 0) -> None:
+    def create(self, model: str = "", version: int = 0, pool: str = POOLS[0]) -> None:
         """Make the directory, whole or not at all."""
-        self.known = Known(model, version)
+        self.known = Known(model, version, pool)
         path = self._folder.path
         new = path.with_name(f".new-{path.name}")
         shutil.rmtree(new, ignore_errors=True)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from ....specs import Deployment, DeploymentReplica, DeploymentState, ReplicaState, Traffic
-from .deploymentdir import Wish
+from ....specs import (
+    Deployment,
+    DeploymentReplica,
+    DeploymentState,
+    ReplicaState,
+    Traffic,
+    VersionTraffic,
+)
+from .wish import Wish
 
 __all__ = ("view",)
 
@@ -40,7 +48,11 @@ def view(
         reason=reason,
         replicas=tuple(replicas),
         ready=len(answer),
+        wished=wish.replicas,
+        canary=wish.canary,
+        previous=wish.previous,
         traffic=traffic,
+        versions=_versions(wish, answer),
         created=wish.created,
         updated=wish.updated,
     )
@@ -56,12 +68,14 @@ def _state(
 ) -> tuple[DeploymentState, str]:
     if wish.deleting:
         return DeploymentState.DELETING, "it answers its last requests."
-    wished = wish.spec.replicas
+    wished = wish.replicas
+    if not wished and not answer:
+        return DeploymentState.IDLE, "no replica runs: the next request starts one."
     current = sum(one.version == wish.version for one in answer)
     if answer and balancer:
         return DeploymentState.DEGRADED, balancer
     if current >= wished and not outdated:
-        return DeploymentState.READY, ""
+        return DeploymentState.READY, _canary(wish, replicas)
     # What went wrong explains more than what is still to come.
     troubled = sorted(
         (one for one in replicas if one.state in _TROUBLED), key=lambda one: _TROUBLED[one.state]
@@ -77,6 +91,36 @@ def _state(
     if failing:
         return DeploymentState.FAILED, trouble or balancer or "no replica answers."
     return DeploymentState.STARTING, trouble or balancer or "the first replica starts."
+
+
+def _versions(wish: Wish, answer: Sequence[DeploymentReplica]) -> tuple[VersionTraffic, ...]:
+    """Those that get requests, the canary's last; who answers what is added where it is known."""
+    ready = Counter(one.version for one in answer)
+    if wish.canary is not None:
+        percent = {
+            wish.version: 100 - wish.canary.percent,
+            wish.canary.version: wish.canary.percent,
+        }
+    else:
+        others = sorted(set(ready) - {wish.version})
+        shares = {version: round(100 * ready[version] / len(answer)) for version in others}
+        percent = {**shares, wish.version: 100 - sum(shares.values())}
+    return tuple(
+        VersionTraffic(version=version, percent=part, ready=ready[version])
+        for version, part in percent.items()
+    )
+
+
+def _canary(wish: Wish, replicas: Sequence[DeploymentReplica]) -> str:
+    """Why the canary does not answer; empty where it does, or there is none."""
+    if wish.canary is None:
+        return ""
+    there = [one for one in replicas if one.version == wish.canary.version]
+    if any(one.state is ReplicaState.READY for one in there):
+        return ""
+    troubled = [one for one in there if one.state in _TROUBLED]
+    why = _trouble(troubled[0]) if troubled else "its replica starts."
+    return f"the canary, version {wish.canary.version}, does not answer yet: {why}"
 
 
 def _trouble(replica: DeploymentReplica) -> str:

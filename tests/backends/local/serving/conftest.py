@@ -65,9 +65,9 @@ class Farm:
             self.haproxy = subprocess.Popen(command, stdout=log, stderr=log)
         until(self.balancer.is_up)
 
-    def replica(self, name: str) -> Server:
+    def replica(self, name: str, pool: str = "replicas") -> Server:
         """A replica that listens; the one of the name if it was started before."""
-        server = Server(name, self.folder / f"{name}.sock")
+        server = Server(name, self.folder / f"{name}.sock", pool=pool)
         if name not in self.replicas:
             self.replicas[name] = subprocess.Popen([sys.executable, ECHO, server.socket, name])
             until(server.socket.exists)
@@ -99,6 +99,17 @@ class Farm:
                 connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read()), dict(answer.getheaders())
+
+    def count(self, requests: int, **headers: str) -> Counter[str]:
+        """How many of so many requests, one after the other, each replica has answered."""
+        found: Counter[str] = Counter()
+        with contextlib.closing(UnixConnection(self.balancer.socket)) as connection:
+            for _ in range(requests):
+                connection.request("POST", "/v1/models/net:predict", b"x", headers)
+                answer = connection.getresponse()
+                about = json.loads(answer.read())
+                found[about.get("replica") or str(answer.status)] += 1
+        return found
 
     def close(self) -> None:
         for process in (self.haproxy, *self.replicas.values()):

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from dllab_hub.backends.calls import Call
 from dllab_hub.backends.local.serving import caller
 from dllab_hub.backends.local.serving.caller import Caller
+from dllab_hub.backends.local.serving.haproxy import POOL_HEADER
 from dllab_hub.backends.local.serving.sockets import answers
-from dllab_hub.backends.serving import Call
 from dllab_hub.errors import TooLarge
 
 MIB = 1024 * 1024
@@ -115,3 +116,31 @@ async def test_a_long_answer_comes_whole(tmp_path, monkeypatch):
         reply.body,
         reply.headers["x-model-version"],
     )
+
+
+async def test_asked_again(tmp_path):
+    """A replica that has just gone is not the answer: it is asked again, in the pool that was
+    wished for. Each answer is told of, and those that nobody got are counted."""
+    answers = [503, 502, 200]
+    asked, seen = [], []
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        status = answers.pop(0)
+        writer.write(b"HTTP/1.1 %d X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}" % status)
+        await writer.drain()
+        writer.close()
+
+    model = Caller(tmp_path / "s", os.geteuid())
+    server = await asyncio.start_unix_server(speak, tmp_path / "s")
+    call = Call("GET", "v2/models/digits", headers={POOL_HEADER: "replicas", "accept": "x/y"})
+    reply = await model.ask(
+        call, lambda: True, pool="others", seen=lambda reply, _: seen.append(reply.status)
+    )
+    await model.close()
+    server.close()
+    await server.wait_closed()
+
+    assert (200, [503, 502, 200], 2) == (reply.status, seen, model.repeated)
+    assert all(b"x-dllab-pool: others" in head and b"x/y" in head for head in asked)
+    assert not any(b"replicas" in head for head in asked)

@@ -38,7 +38,7 @@ def test_secrets_stop_here(farm) -> None:
 
     assert "secret" not in about["headers"].values()
     assert {"host", "accept-encoding", "content-length", "content-type"} == set(about["headers"])
-    assert {"Content-Type", "Content-Length"} == {name.title() for name in headers}
+    assert {"Content-Type", "Content-Length", "X-Dllab-Pool"} == {name.title() for name in headers}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import psutil
 import pytest
 from serving_place import ROWS, ServingPlace, local_serving, until
 
+from dllab_hub.backends.calls import MAX_CALL_BYTES, Call
 from dllab_hub.backends.local import LocalBackend
-from dllab_hub.backends.serving import MAX_CALL_BYTES, Call
 from dllab_hub.errors import InvalidRequest, NotFound, TooLarge
 from dllab_hub.shim.process import strays
 from dllab_hub.specs import DeploymentState

@@ -35,7 +35,7 @@ async def test_a_broken_deployment_costs_little(a_state, onnx_models, monkeypatc
         controller = serving._live["ada", "digits"].controller
 
         async def waits_long() -> bool:
-            (one,) = controller._replicas or [None]
+            (one,) = tuple(controller._fleet) or (None,)
             return one is not None and one.unit.waits and one.unit.known.failures >= 3
 
         await until(waits_long)

@@ -50,6 +50,23 @@ async def test_a_replica_that_is_killed(local, a_state):
     assert "ReplicaRestarted" in events
 
 
+async def test_a_replica_that_is_stopped(local):
+    """A replica that hangs under load is ended and comes back; who waited for it gets an answer."""
+    before = await local.served(2)
+    async with Load(local) as load:
+        os.kill(before.replicas[0].pid, signal.SIGSTOP)
+
+        async def back():
+            now = await local.get()
+            others = [one.pid for one in now.replicas if one.pid != before.replicas[0].pid]
+            return now.state is DeploymentState.READY and len(others) == 2
+
+        await until(back, 20)
+        await load.more()
+
+    assert {} == load.wrong
+
+
 async def test_a_shim_that_is_killed(local, a_state):
     """A replica whose shim dies dies too, the service starts it again, and nobody notices."""
     await local.served(2)

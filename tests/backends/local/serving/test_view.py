@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dllab_hub.backends.local.serving.deploymentdir import Wish
 from dllab_hub.backends.local.serving.view import view
+from dllab_hub.backends.local.serving.wish import Wish
 from dllab_hub.specs import DeploymentReplica, DeploymentSpec, DeploymentState, ReplicaState
 
 WISH = Wish(

@@ -1,0 +1,49 @@
+"""`Publisher`: makes a file the next version of a model, once its runtime has seen it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from ....specs import ModelFormat, ModelVersion
+from ....specs.model import ModelFacts
+from ..account import account_of
+from .inspection import inspect
+from .models import Models
+
+__all__ = ("Publisher",)
+
+#: Models that are inspected at a time: one of them may take much memory.
+_AT_ONCE = 2
+
+
+class Publisher:
+    """Of everybody's models. Used on one event loop.
+
+    Args:
+        models: Where they are kept.
+        python: Gives the interpreter of the image that serves a format; blocks.
+        os_users: Look into a person's file as the person's own account.
+    """
+
+    def __init__(
+        self, models: Models, python: Callable[[ModelFormat], Path], *, os_users: bool
+    ) -> None:
+        self._models = models
+        self._python = python
+        self._os_users = os_users
+        self._inspecting = asyncio.Semaphore(_AT_ONCE)
+
+    async def publish(self, owner: str, model: str, file: Path, facts: ModelFacts) -> ModelVersion:
+        """As `Serving.publish`."""
+        account = await asyncio.to_thread(account_of, owner, self._os_users)
+        draft = await asyncio.to_thread(self._models.draft, owner, file, account)
+        try:
+            python = await asyncio.to_thread(self._python, draft.format)
+            async with self._inspecting:
+                about = await inspect(python, draft.file, account, facts.example)
+            return await asyncio.to_thread(self._models.keep, owner, model, draft, about, facts)
+        except BaseException:
+            await asyncio.to_thread(self._models.discard, draft)
+            raise

@@ -1,0 +1,116 @@
+"""`Units`: makes the processes of one deployment, and knows what each of them is started with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ....specs import ModelFormat
+from ....state import StateDir
+from ...calls import MAX_CALL_BYTES
+from ..account import Account
+from ..shims import Shims
+from .balancer import Balancer
+from .deploymentdir import BALANCER, DeploymentDir
+from .fleet import Crew
+from .front import Front
+from .models import Models
+from .replica import Replica
+from .sockets import make_folder
+from .unit import Unit
+from .wish import Wish
+
+__all__ = ("Units",)
+
+
+class Units:
+    """Of one deployment.
+
+    Args:
+        state: Where everything lies.
+        folder: Of the deployment.
+        wish: Of it; only what never changes is used.
+        account: Whom they run as.
+        models: The published ones.
+        shims: Start them.
+        python: Gives the interpreter of the image that serves a format.
+    """
+
+    def __init__(
+        self,
+        state: StateDir,
+        folder: DeploymentDir,
+        wish: Wish,
+        account: Account,
+        models: Models,
+        shims: Shims,
+        python: Callable[[ModelFormat], Path],
+    ) -> None:
+        self.account = account
+        self._state = state
+        self._folder = folder
+        self._wish = wish
+        self._models = models
+        self._shims = shims
+        self._python = python
+        self._sockets = make_folder(state, wish.id, account)
+        self.balancer = Balancer(wish.spec.name, self._sockets, folder.config, MAX_CALL_BYTES)
+
+    def make_folder(self) -> None:
+        """Have the directory of the sockets again where somebody has removed it."""
+        make_folder(self._state, self._wish.id, self.account)
+
+    def front(self) -> Front:
+        """The balancer, taken over or made."""
+        unit = self._unit(BALANCER)
+        if BALANCER in self._folder.unit_names():
+            unit.load()
+        else:
+            unit.create()
+        return Front(unit, self.balancer, self._folder.say)
+
+    def replicas(self) -> list[Replica]:
+        """Those that a service before has made."""
+        found = []
+        for name in self._folder.unit_names():
+            if name != BALANCER:
+                unit = self._unit(name)
+                unit.load()
+                found.append(self._replica(unit))
+        return found
+
+    def replica(self, number: int, crew: Crew) -> Replica:
+        """Another one.
+
+        Raises:
+            OSError: its directory cannot be made.
+        """
+        unit = self._unit(f"replica-{number}")
+        unit.create(crew.model, crew.version, crew.pool)
+        return self._replica(unit)
+
+    def start(self, unit: Unit) -> None:
+        """Start a replica.
+
+        Raises:
+            DLLabError: it cannot be.
+            OSError: it cannot be.
+        """
+        model, version, owner = unit.known.model, unit.known.version, self._wish.owner
+        env = {
+            "DLLAB_MODEL_NAME": self._wish.spec.name,
+            "DLLAB_MODEL_FILE": str(self._models.file(owner, model, version)),
+            "DLLAB_MODEL_VERSION": str(version),
+            "DLLAB_SOCKET": str(self._sockets / f"{unit.name}.sock"),
+            "DLLAB_MAX_BODY": str(MAX_CALL_BYTES),
+        }
+        python = self._python(self._models.format(owner, model, version))
+        unit.start([str(python), "-P", "-m", "dllab_hub.runtime.model_server"], env)
+
+    def _unit(self, name: str) -> Unit:
+        id = f"{self._wish.id}-{name}"
+        return Unit(self._folder.units / name, id, self.account, self._shims)
+
+    def _replica(self, unit: Unit) -> Replica:
+        probe = f"/v2/models/{self._wish.spec.name}/ready"
+        return Replica(unit, self._sockets / f"{unit.name}.sock", probe)
