@@ -82,9 +82,9 @@ SETTINGS = "DLLAB_CATALOG"
 
 _LISTS = ("images", "volumes", "gpu_types")
 _KEYS = {*_LISTS, "default_image", "cpus", "memory", "idle", "bring", "limits", "groups"}
-#: Tables that others read: `backends.local.retention`, `backends.local.notices` and
-#: `backends.kubernetes.settings`.
-_OTHERS = {"alerts", "cluster", "history", "notices", "targets"}
+#: Tables that others read: `backends.local.retention`, `backends.local.notices`,
+#: `backends.local.serving.pickles` and `backends.kubernetes.settings`.
+_OTHERS = {"alerts", "cluster", "history", "notices", "serving", "targets"}
 _LIMITS = {
     *("max_gpus", "max_gpus_per_user", "max_gpu_hours", "max_replicas", "max_workspace_mb"),
     *("max_jobs", "max_job_gpus", "max_idle", "max_gpu_idle"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .admission import AdmissionClient
 from .errors import Unavailable
 from .history import HistoryClient
 from .jobs import JobsClient
@@ -15,7 +16,7 @@ from .transport import Transport, path
 __all__ = ("Client",)
 
 
-class Client(JobsClient, HistoryClient, ServingClient):
+class Client(JobsClient, HistoryClient, ServingClient, AdmissionClient):
     """Asks the lab's REST interface; every method is one request unless it says otherwise.
 
     >>> client = Client()                                                   # doctest: +SKIP
@@ -24,7 +25,8 @@ class Client(JobsClient, HistoryClient, ServingClient):
     <JobState.SUCCEEDED: 'SUCCEEDED'>
 
     Errors are those of `dllab_hub.errors`, as the lab raised them. The verbs about jobs are
-    `JobsClient`'s and `HistoryClient`'s, those about models and deployments `ServingClient`'s.
+    `JobsClient`'s and `HistoryClient`'s, those about models and deployments `ServingClient`'s and
+    `AdmissionClient`'s.
 
     Args:
         url: Ends in ``/dllab/api/``; by default ``DLLAB_API_URL``, which every lab sets.

@@ -1,22 +1,23 @@
-"""`deploy_file`, `deploy_model`: from what somebody names to what is served."""
+"""`deploy_file`, `deploy_model`: from what somebody names to what is served; `versions_of`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from .deployed import Deployed
 from .errors import InvalidRequest
 from .names import check_name
-from .specs import Autoscale, DeploymentSpec, ModelSource
+from .specs import Autoscale, DeploymentSpec, EachReplica, ModelSource, ModelVersion
 
 if TYPE_CHECKING:
     from .client import Client
 
-__all__ = ("deploy_file", "deploy_model", "model_file")
+__all__ = ("deploy_file", "deploy_model", "model_file", "versions_of")
 
-#: Ends of the names of files that are published: ONNX, PyTorch's two, a SavedModel in an archive.
-_FILES = (".onnx", ".pt2", ".pt", ".zip", ".tar", ".tar.gz", ".tgz")
+#: Ends of the names of files that are published: ONNX, PyTorch's two, a SavedModel in an archive;
+#: and pickles, where the administrator allows them.
+_FILES = (".onnx", ".pt2", ".pt", ".zip", ".tar", ".tar.gz", ".tgz", ".pkl", ".joblib", ".pth")
 
 
 def model_file(word: str) -> str | None:
@@ -39,6 +40,7 @@ def deploy_file(
     *,
     example: str = "",
     source: ModelSource | None = None,
+    **each: Unpack[EachReplica],
 ) -> Deployed:
     """Keep a file as the next version of the model of this name, and serve that version.
 
@@ -50,12 +52,12 @@ def deploy_file(
         autoscale: Has their number follow the load.
         example: JSON text of a request that it answers.
         source: What it was made from.
+        each: What each replica gets.
     """
+    # First, so that a wish that cannot be leaves no version behind.
+    wish = DeploymentSpec(name=name, model=name, replicas=replicas, autoscale=autoscale, **each)
     made = client.publish(name, file, example=example, source=source)
-    spec = DeploymentSpec(
-        name=name, model=name, version=made.version, replicas=replicas, autoscale=autoscale
-    )
-    return Deployed(client, client.deploy(spec))
+    return Deployed(client, client.deploy(wish.model_copy(update={"version": made.version})))
 
 
 def deploy_model(
@@ -64,6 +66,7 @@ def deploy_model(
     name: str | None,
     replicas: int,
     autoscale: Autoscale | None = None,
+    **each: Unpack[EachReplica],
 ) -> Deployed:
     """Serve ``MODEL`` in its newest version, or ``MODEL:VERSION``; under its own name without one.
 
@@ -76,7 +79,12 @@ def deploy_model(
         raise InvalidRequest(f"{number!r} is no version; it is a number from 1 up.")
     version = int(number) if colon else None
     spec = DeploymentSpec(
-        name=name or model, model=model, version=version, replicas=replicas, autoscale=autoscale
+        name=name or model,
+        model=model,
+        version=version,
+        replicas=replicas,
+        autoscale=autoscale,
+        **each,
     )
     try:
         return Deployed(client, client.deploy(spec))
@@ -88,3 +96,21 @@ def deploy_model(
             hint=f"A file is published and deployed in one go: {', '.join(_FILES)}.",
             field="model",
         ) from None
+
+
+def versions_of(client: Client, model: str | None = None) -> list[ModelVersion]:
+    """What can be served: versions of a model, or of all that are published, newest first of each.
+
+    Raises:
+        NotFound: there is no such model.
+    """
+    if model is not None:
+        return list(client.versions(model))
+    found: list[ModelVersion] = []
+    after: str | None = None
+    while True:
+        page = client.models(limit=500, after=after)
+        found += (version for each in page.models for version in each.versions)
+        after = page.next
+        if after is None:
+            return found

@@ -6,6 +6,9 @@ Nothing here sends anything: both kinds of `transport` do.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ __all__ = (
     "params_of",
     "path",
     "pieces_of",
+    "received",
     "understood",
     "with_facts",
 )
@@ -165,6 +169,47 @@ def opened(file: Path, content_type: str) -> Iterator[tuple[BinaryIO, dict[str, 
         pieces.seek(0)
         headers = {"Content-Type": content_type, "Content-Length": size}
         yield pieces, {"headers": headers, "timeout": PATIENT}
+
+
+@contextmanager
+def received(target: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
+    """A file to write into: it has its name once all of it has come, and is gone otherwise.
+
+    Args:
+        target: Where it is to be.
+        replace: In the place of a file that is there.
+
+    Raises:
+        InvalidRequest: it cannot be written, or is there already.
+    """
+    part = target.with_name(f".{target.name[:200]}-{secrets.token_hex(4)}.part")
+    try:
+        if not replace and os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        with part.open("xb") as file:
+            try:
+                yield file
+                file.flush()  # A full disk is found out before the file has its name.
+                _name(part, target, replace)
+            finally:
+                part.unlink(missing_ok=True)
+    except (OSError, ValueError) as exc:  # Of a NUL in its name.
+        why = getattr(exc, "strerror", None) or str(exc)
+        raise InvalidRequest(f"{target.name} cannot be written: {why.lower()}.") from exc
+
+
+def _name(part: Path, target: Path, replace: bool) -> None:
+    if replace:
+        part.replace(target)
+        return
+    try:
+        os.link(part, target)  # Whoever was there first keeps the name.
+    except FileExistsError:
+        raise
+    except OSError:  # A file system without second names.
+        if os.path.lexists(target):
+            raise
+        part.rename(target)
 
 
 async def pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import InvalidRequest
 from .rows import has_images, to_body
 from .specs import (
     Canary,
     Deployment,
     DeploymentPage,
     DeploymentSpec,
+    Endpoint,
     Event,
     LogChunk,
     ModelPage,
@@ -21,7 +21,7 @@ from .specs import (
     ModelVersion,
     Tensor,
 )
-from .transport import Transport, path, with_facts
+from .transport import Transport, path, received, with_facts
 
 __all__ = ("ServingClient",)
 
@@ -103,18 +103,31 @@ class ServingClient:
             **{"path": path_there, "volume": volume, "job": job, "step": step},
             **{"metrics": dict(metrics or {}), "example": example},
         }
+        # As bytes: copying gigabytes of a volume takes its time.
         return self._transport.ask(
-            "POST", path("models", model, "versions"), ModelVersion.from_wire, body=body
+            "POST",
+            path("models", model, "versions"),
+            ModelVersion.from_wire,
+            body=json.dumps(body).encode(),
         )
 
-    def download(self, model: str, version: int, to: str | Path, *, packed: bool = False) -> Path:
-        """Write a version's file to a path that does not exist yet; returns that path.
+    def download(
+        self,
+        model: str,
+        version: int,
+        to: str | Path,
+        *,
+        packed: bool = False,
+        replace: bool = False,
+    ) -> Path:
+        """Write a version's file; returns its path.
 
         Args:
             model: Name.
             version: Its number.
             to: A file. Nothing is left there when the answer breaks off.
             packed: As a zip archive with a manifest, for devices; ONNX only.
+            replace: In the place of a file that is there.
 
         Raises:
             NotFound: there is no such model or version.
@@ -123,19 +136,12 @@ class ServingClient:
         """
         at = path("models", model, "versions", str(version), "export" if packed else "file")
         target = Path(to)
-        with self._transport.stream(at) as answer:
-            try:
-                file = target.open("xb")
-            except OSError as exc:
-                why = (exc.strerror or str(exc)).lower()
-                raise InvalidRequest(f"{target.name} cannot be written: {why}.") from exc
-            try:
-                with file:
-                    for piece in answer.iter_bytes():
-                        file.write(piece)
-            except BaseException:
-                target.unlink()
-                raise
+        with (
+            self._transport.stream(at) as answer,
+            received(target, replace=replace) as file,
+        ):
+            for piece in answer.iter_bytes():
+                file.write(piece)
         return target
 
     def models(self, *, limit: int = 50, after: str | None = None) -> ModelPage:
@@ -252,28 +258,35 @@ class ServingClient:
         """What a model answers, row by row. For images its inputs are asked for first.
 
         Args:
-            name: Of the deployment.
+            name: Of the deployment; ``ada/digits`` for one of another person who lets you.
             instances: Rows: a list, an array, a tensor, a table or PIL images (see
                 `rows.to_body`); for a model with several inputs a dict that has rows for each.
             version: Of those that serve; None: whichever gets the request.
 
         Raises:
+            NotFound: there is none that you may ask.
             InvalidRequest: the rows do not fit the model; the message is the model server's. Or
                 that version does not serve here.
             TooLarge: these are too many rows for one request.
             Unavailable: nothing answers: the deployment is starting or failed.
         """
-        inputs = self._inputs(name, version) if has_images(instances) else ()
+        owner, _, own = name.rpartition("/")
+        inputs = self._inputs(owner, own, version) if has_images(instances) else ()
         return self._transport.ask(
             "POST",
-            path("deployments", name, "predict"),
+            path("deployments", own, "predict"),
             lambda answer: list(answer["predictions"]),
             body=to_body(instances, _MOST, inputs),
             version=version,
+            owner=owner or None,
         )
 
-    def _inputs(self, name: str, version: int | None) -> tuple[Tensor, ...]:
+    def _inputs(self, owner: str, name: str, version: int | None) -> tuple[Tensor, ...]:
         """What the version that a deployment serves takes."""
+        if owner:
+            return self._transport.ask(
+                "GET", path("endpoints", owner, name), Endpoint.from_wire
+            ).inputs
         there = self.deployment(name)
         wanted = there.version if version is None else version
         found = self.versions(there.spec.model)

@@ -25,11 +25,12 @@ from .exchange import (
     params_of,
     path,
     pieces_of,
+    received,
     understood,
     with_facts,
 )
 
-__all__ = ("AsyncTransport", "RawAnswer", "Transport", "path", "with_facts")
+__all__ = ("AsyncTransport", "RawAnswer", "Transport", "path", "received", "with_facts")
 
 _T = TypeVar("_T")
 

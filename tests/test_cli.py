@@ -94,7 +94,7 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
                 "notices",
             ),
             *("deploy", "deployments", "predict", "scale", "undeploy"),
-            *("canary", "promote", "rollback"),
+            *("canary", "promote", "rollback", "models", "publish", "download"),
         ):
             assert f"\n    {command} " in said.stdout
 
@@ -137,6 +137,12 @@ def test_help_lists_the_commands(dllab: _Dllab) -> None:
         (["deploy", "x", "--max", "2", "--idle", "1s"], 2, "--idle: "),
         (["deploy", "x", "--max", "2", "--target", "0"], 2, "--target: must be a number above 0"),
         (["deploy", "x", "--max", "2", "--signal", "cpu"], 2, "--signal: invalid choice: 'cpu'"),
+        (["deploy", "x", "--gpus", "9"], 2, "--gpus: must be a whole number from 0 to 8"),
+        (["deploy", "x", "--cpus", "0"], 2, "--cpus: must be a whole number from 1 to 64"),
+        (["deploy", "x", "--batch", "1"], 2, "--batch: must be a whole number from 2 to 1024"),
+        (["deploy", "x", "--batch-wait", "5ms"], 2, "--batch: is needed with --batch-wait."),
+        (["deploy", "x", "--batch", "2", "--batch-wait", "5"], 2, "must be a time such as 5ms"),
+        (["deploy", "x", "--batch", "2", "--batch-wait", "2s"], 2, "must be a time such as 5ms"),
         (["predict", "x", "y", "--version", "0"], 2, "--version: must be a whole number from 1"),
         (["canary", "x"], 2, "VERSION"),
         (["canary", "x", "two"], 2, "VERSION: must be a whole number from 1 up"),
@@ -359,7 +365,10 @@ def test_bounds(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
     """Options become the bounds; a deployment that sleeps says so in words."""
     (tmp_path / "net.onnx").write_bytes(ONNX)
     words = ("--max", "3", "--min", "0", "--idle", "2m", "--target", "0.5", "--signal", "gpu")
-    made = json.loads(in_lab("deploy", "net.onnx", *words, "--json").stdout)
+    refused = in_lab("deploy", "net.onnx", *words)
+    assert (2, 404) == (refused.returncode, lab.ask("GET", "models/net/versions").status_code)
+    assert "the replicas have no GPUs" in refused.stderr
+    made = json.loads(in_lab("deploy", "net.onnx", *words, "--gpus", "1", "--json").stdout)
     assert {"min": 0, "max": 3, "signal": "gpu", "target": 0.5, "idle": 120.0} == (
         made["spec"]["autoscale"]
     )
@@ -370,6 +379,17 @@ def test_bounds(in_lab: _Dllab, lab: Host, tmp_path: Path) -> None:
     ]
     shown = in_lab("deploy", "net", "--max", "4", "--min", "2").stdout
     assert "2 of 2 ready, scales from 2 to 4" in shown
+
+
+def test_what_each_gets(in_lab: _Dllab, tmp_path: Path) -> None:
+    """Options become what each replica gets, and are shown; without them it has nothing of it."""
+    (tmp_path / "net.onnx").write_bytes(ONNX)
+    words = ("--gpus", "2", "--cpus", "4", "--batch", "32", "--batch-wait", "5ms")
+    made = json.loads(in_lab("deploy", "net.onnx", *words, "--json").stdout)["spec"]
+    assert (2, 4, {"size": 32, "wait": 0.005}) == (made["gpus"], made["cpus"], made["batch"])
+    shown = in_lab("deploy", "net", "--gpus", "1", "--batch", "8").stdout
+    assert "each with 1 GPU, batches of 8" in shown
+    assert "each with" not in in_lab("deploy", "net").stdout
 
 
 @pytest.mark.parametrize(

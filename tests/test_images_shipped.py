@@ -48,8 +48,9 @@ def test_what_is_shipped(tmp_path: Path) -> None:
         ("pytorch", "pytorch", ()),
         ("pytorch-2-9", "pytorch", ()),
         ("serving", "kserve", ("onnx",)),
+        ("serving-sklearn", "kserve", ("pickle",)),
         ("serving-tensorflow", "kserve", ("savedmodel",)),
-        ("serving-torch", "kserve", ("torch-export", "torchscript")),
+        ("serving-torch", "kserve", ("torch-export", "torchscript", "torch-pickle")),
         ("tensorflow", "tensorflow", ()),
         ("tensorflow-2-20", "tensorflow", ()),
     ] == kinds
@@ -65,6 +66,7 @@ def test_what_is_shipped(tmp_path: Path) -> None:
         ("tensorflow-2-20", "tensorflow-cpu"),
         ("jax", "jax"),
         ("serving", "kserve"),
+        ("serving-sklearn", "kserve"),
         ("serving-tensorflow", "kserve"),
         ("serving-torch", "kserve"),
     ],

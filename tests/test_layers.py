@@ -14,6 +14,7 @@ _SPECS = {*_BASE, "plaintext", "specs"}
 _SEAM = {
     "backends.Backend",
     "backends.base",
+    "backends.admission",
     "backends.serving",
     "backends.calls",
     "backends.workspaces",
@@ -79,6 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     "backends.local.retention": {*_LOCAL, "settings"},
     # What the administrator says is in the catalog's file.
     "backends.local.notices.rules": {*_LOCAL, "settings"},
+    "backends.local.serving.pickles": {*_LOCAL, "settings"},
     "backends.remote": {
         *_SPECS,
         *_SEAM,
@@ -101,9 +103,10 @@ ALLOWED: dict[str, set[str]] = {
     "server.extension": {*_LOCAL, "server"},
     "rows": {"errors"},
     "serving": {*_SPECS, "rows", "tables", "transport"},
+    "admission": {*_SPECS, "transport"},
     "jobs": {*_SPECS, "transport", "workspace"},
     "history": {*_SPECS, "transport"},
-    "client": {*_SPECS, "history", "jobs", "serving", "transport"},
+    "client": {*_SPECS, "admission", "history", "jobs", "serving", "transport"},
     "ssh": {"errors"},  # On a person's own machine.
     "modules": _SPECS,
     "workspace": {*_SPECS, "transport"},
@@ -125,6 +128,7 @@ ALLOWED: dict[str, set[str]] = {
         "export",
         "job",
         "plaintext",
+        "rows",
         "submission",
         "tables",
         "widgets",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import zipfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,33 @@ def test_a_download_that_breaks_off(
     with pytest.raises(Unavailable, match="broke off"):
         client.download("net", 1, tmp_path / "half.onnx")
     assert not (tmp_path / "half.onnx").exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_that_is_taken_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Whoever had the name first keeps it, also where a file system knows no second names; with
+    ``replace`` what comes last does.
+    """
+    if not links:
+        monkeypatch.setattr(os, "link", _no_links)
+    target = tmp_path / "net.onnx"
+    for replace, left in ((False, b"first"), (True, b"last")):
+        target.unlink(missing_ok=True)
+        with suppress(InvalidRequest), exchange.received(target, replace=replace) as file:
+            file.write(b"last")
+            target.write_bytes(b"first")
+        assert (left, [target]) == (target.read_bytes(), list(tmp_path.iterdir()))
+    target.unlink()
+    with exchange.received(target) as file:
+        file.write(b"alone")
+
+    assert b"alone" == target.read_bytes()
+
+
+def _no_links(*_: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def test_versions_side_by_side(client: Client, onnx: Path) -> None:

@@ -11,17 +11,24 @@ from typing import Any
 
 from ..errors import DLLabError
 from ..specs import (
+    Access,
+    Callers,
     Canary,
     Deployment,
     DeploymentPage,
     DeploymentSpec,
+    Endpoint,
+    EndpointPage,
     Event,
+    KeyWish,
     LogChunk,
     ModelPage,
     ModelVersion,
+    NewKey,
 )
 from ..specs.model import ModelFacts
 from ..transport import AsyncTransport, RawAnswer, path, with_facts
+from .admission import Asker, known_name
 from .calls import Call, Download, Reply
 from .serving import Serving
 
@@ -39,7 +46,8 @@ class RemoteServing(Serving):
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
-        self._mine = ""  # Path of this person's endpoints there; known with the first deployment.
+        # Paths there of this person's endpoints and of all; known with the first one.
+        self._mine = self._all = ""
 
     async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
         at = path("models", model, "versions")
@@ -141,11 +149,51 @@ class RemoteServing(Serving):
             lambda answer: tuple(map(Event.from_wire, answer["events"])),
         )
 
+    async def _access(self, owner: str, name: str) -> Access:
+        return await self._transport.ask(
+            "GET", path("deployments", name, "access"), Access.from_wire
+        )
+
+    async def _open_to(self, owner: str, name: str, callers: Callers) -> Access:
+        return await self._transport.ask(
+            "PUT", path("deployments", name, "access"), Access.from_wire, body=callers.to_wire()
+        )
+
+    async def _make_key(self, owner: str, name: str, wish: KeyWish) -> NewKey:
+        return await self._transport.ask(
+            "POST", path("deployments", name, "keys"), NewKey.from_wire, body=wish.to_wire()
+        )
+
+    async def _revoke_key(self, owner: str, name: str, id: str) -> None:
+        await self._transport.ask("DELETE", path("deployments", name, "keys", id), dict)
+
+    async def _admit(self, owner: str, name: str, asker: Asker) -> None:
+        """The lab service knows, by the token that asks it."""
+
+    async def _endpoint(self, owner: str, name: str) -> Endpoint:
+        return await self._transport.ask("GET", path("endpoints", owner, name), Endpoint.from_wire)
+
+    async def _endpoints(self, asker: Asker, limit: int, after: str | None) -> EndpointPage:
+        return await self._transport.ask(
+            "GET", "endpoints", EndpointPage.from_wire, limit=limit, next=after
+        )
+
+    async def call(self, owner: str, name: str, call: Call, asker: Asker | None = None) -> Reply:
+        if asker is None or asker.person == owner:
+            return await super().call(owner, name, call)
+        if not self._all:
+            url = (await self._endpoint(owner, known_name(name))).url
+            self._all = url.removesuffix(f"{path(owner, name)}/")
+        return await self._ask(f"{self._all}{path(owner)}/", name, call)
+
     async def _call(self, owner: str, name: str, call: Call) -> Reply:
         if not self._mine:
             url = (await self._get(owner, name)).url
             self._mine = url.removesuffix(f"{name}/")
-        at = f"{self._mine}{path(name, *call.path.split('/'))}"
+        return await self._ask(self._mine, name, call)
+
+    async def _ask(self, base: str, name: str, call: Call) -> Reply:
+        at = f"{base}{path(name, *call.path.split('/'))}"
         if call.version is not None:
             at = f"{at}?version={call.version}"
         return _reply(await self._transport.raw(call.method, at, call.body, call.headers))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..errors import InvalidRequest
 from ..specs import Holder, TrainingJob, TrainingSpec, advice, cpu_shortage, shortage, usable
 
-__all__ = ("AGED", "Room", "check_room", "cpu_wish")
+__all__ = ("AGED", "Room", "check_room", "cpu_wish", "gpu_shortage")
 
 #: Seconds after which a job that waits is not overtaken any more by those that want what it lacks.
 AGED = 600.0
@@ -44,6 +44,21 @@ def check_room(spec: TrainingSpec, gpus: int, cpus: float) -> None:
             hint="Ask for fewer, or leave it out: then nothing is promised.",
             field=f"roles.{asked.index(max(asked))}.cpus",
         )
+
+
+def gpu_shortage(owner: str, gpus: int, total: int, held: Collection[Holder]) -> str:
+    """Why something waits for GPUs, as a sentence for its owner; empty when they can be had.
+
+    Args:
+        owner: Whose it is.
+        gpus: How many it is to get.
+        total: How many there are.
+        held: Who holds each that is not free.
+    """
+    if gpus <= usable(owner, total, held):
+        return ""
+    why = f"waiting for {_count(gpus, 'GPU')}: {shortage(owner, total, held)}."
+    return f"{why} {advice(owner, total, held, gpus)}".rstrip()
 
 
 def cpu_wish(spec: TrainingSpec, cpus: float) -> float:
@@ -79,11 +94,9 @@ class Room:
         cpus = cpu_wish(job.spec, self.cpus)
         lacking: list[str] = []
         said: list[str] = []
-        if gpus > usable(owner, self.gpus, self.held):
+        if why := gpu_shortage(owner, gpus, self.gpus, self.held):
             lacking.append("gpus")
-            why = shortage(owner, self.gpus, self.held)
-            said.append(f"waiting for {_count(gpus, 'GPU')}: {why}.")
-            said.append(advice(owner, self.gpus, self.held, gpus))
+            said.append(why)
         # A thousandth: sums of parts of a CPU are not exact.
         if cpus > self.cpus - sum(count for _, count in self.busy) + 1e-3:
             lacking.append("cpus")
@@ -93,12 +106,13 @@ class Room:
             if waited > AGED and self._will_fit(job):
                 for what in lacking:
                     self._kept.setdefault(what, job)
-            return " ".join(filter(None, said))
+            return " ".join(said)
         return self._overtaking(job, cpus)
 
     def _will_fit(self, job: TrainingJob) -> bool:
         """Whether it can start once jobs have ended; a lab may stay for days."""
-        lent = (h.lent_to is not None and h.lend and h.owner == job.owner for h in self.held)
+        mine = [h for h in self.held if h.lend and h.owner == job.owner]
+        lent = (h.lent_to is not None and h.lent_to.kind == "job" for h in mine)
         jobs = sum(holder.kind == "job" for holder in self.held) + sum(lent)
         return job.spec.gpus <= usable(job.owner, self.gpus, self.held) + jobs
 

@@ -11,10 +11,10 @@ and, where a backend can: ``_replace``, ``_canary``, ``_promote``, ``_rollback``
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 
-from ..errors import InvalidRequest, NotFound, Unavailable
+from ..errors import InvalidRequest, Unavailable
 from ..names import check_name
 from ..specs import (
     MAX_REPLICAS,
@@ -28,6 +28,7 @@ from ..specs import (
     ModelVersion,
 )
 from ..specs.model import ModelFacts
+from .admission import Admission, Asker, known_name
 from .base import MAX_PAGE
 from .calls import Call, Download, Reply
 from .pieces import check_limit, check_piece
@@ -36,16 +37,16 @@ from .told import MAX_LOG_BYTES
 __all__ = ("Serving",)
 
 
-class Serving(ABC):
+class Serving(Admission):
     """Keeps models and serves them. ``owner`` is a person whom the caller has identified.
 
     A model or deployment of another owner does not exist here: `NotFound`.
     """
 
-    async def start(self) -> None:  # noqa: B027 - not every backend has something to take over
+    async def start(self) -> None:
         """Make ready: take over what is served already. Called once before any verb."""
 
-    async def close(self) -> None:  # noqa: B027
+    async def close(self) -> None:
         """Let go of everything except what serves."""
 
     async def publish(
@@ -86,7 +87,7 @@ class Serving(ABC):
             Conflict: it is not ONNX and was to be packed.
             Unavailable: it cannot be done here.
         """
-        return await self._download(owner, _known(model, "model"), version, packed)
+        return await self._download(owner, known_name(model, "model"), version, packed)
 
     async def models(self, owner: str, *, limit: int = 50, after: str | None = None) -> ModelPage:
         """The owner's models by name, each with its versions, newest first."""
@@ -94,7 +95,7 @@ class Serving(ABC):
 
     async def versions(self, owner: str, model: str) -> tuple[ModelVersion, ...]:
         """Versions of a model, newest first; `NotFound` when there is none."""
-        return await self._versions(owner, _known(model, "model"))
+        return await self._versions(owner, known_name(model, "model"))
 
     async def deploy(self, owner: str, spec: DeploymentSpec) -> Deployment:
         """Serve a model; under a name in use, replace what runs there without a failed request.
@@ -108,7 +109,7 @@ class Serving(ABC):
 
     async def get(self, owner: str, name: str) -> Deployment:
         """The deployment as it is now."""
-        return await self._get(owner, _known(name))
+        return await self._get(owner, known_name(name))
 
     async def list(
         self, owner: str, *, limit: int = 50, after: str | None = None
@@ -124,7 +125,7 @@ class Serving(ABC):
         """Have so many replicas; those that are too many answer their last requests first."""
         if not 1 <= replicas <= MAX_REPLICAS:
             raise InvalidRequest(f"must be from 1 to {MAX_REPLICAS}.", field="replicas")
-        return await self._scale(owner, _known(name), replicas)
+        return await self._scale(owner, known_name(name), replicas)
 
     async def replace(self, owner: str, name: str, by: str) -> Deployment:
         """Have a new replica in the place of the one that does worst, without a failed request.
@@ -138,7 +139,7 @@ class Serving(ABC):
             Conflict: there is none that could be replaced now.
             Unavailable: it cannot be done here.
         """
-        return await self._replace(owner, _known(name), by)
+        return await self._replace(owner, known_name(name), by)
 
     async def canary(self, owner: str, name: str, canary: Canary) -> Deployment:
         """Have another version answer a part of the requests; again with another part, or others.
@@ -148,7 +149,7 @@ class Serving(ABC):
             InvalidRequest: there is no such version.
             Unavailable: it cannot be done here.
         """
-        return await self._canary(owner, _known(name), canary)
+        return await self._canary(owner, known_name(name), canary)
 
     async def promote(self, owner: str, name: str) -> Deployment:
         """Have the canary's version answer everything, without a failed request.
@@ -157,7 +158,7 @@ class Serving(ABC):
             Conflict: there is no canary.
             Unavailable: it cannot be done here.
         """
-        return await self._promote(owner, _known(name))
+        return await self._promote(owner, known_name(name))
 
     async def rollback(self, owner: str, name: str) -> Deployment:
         """Have the canary answer nothing more; without one, serve what was served before.
@@ -166,11 +167,11 @@ class Serving(ABC):
             Conflict: there is no canary, and nothing was served before.
             Unavailable: it cannot be done here.
         """
-        return await self._rollback(owner, _known(name))
+        return await self._rollback(owner, known_name(name))
 
     async def delete(self, owner: str, name: str) -> None:
         """Serve it no more, once its last requests are answered; the model stays."""
-        await self._delete(owner, _known(name))
+        await self._delete(owner, known_name(name))
 
     async def logs(
         self,
@@ -192,20 +193,29 @@ class Serving(ABC):
         """
         check_limit(limit, MAX_LOG_BYTES)
         check_piece(None, offset)
-        return await self._logs(owner, _known(name), replica, offset, limit)
+        return await self._logs(owner, known_name(name), replica, offset, limit)
 
     async def events(self, owner: str, name: str) -> tuple[Event, ...]:
         """What happened to the deployment, oldest first."""
-        return await self._events(owner, _known(name))
+        return await self._events(owner, known_name(name))
 
-    async def call(self, owner: str, name: str, call: Call) -> Reply:
+    async def call(self, owner: str, name: str, call: Call, asker: Asker | None = None) -> Reply:
         """Ask the model, through the balancer; what the model server answers is passed on.
 
+        Args:
+            owner: Whose the deployment is.
+            name: Of the deployment.
+            call: The request.
+            asker: Who asks; None: the owner.
+
         Raises:
+            NotFound: there is none that this one may ask.
             InvalidRequest: the version that is to answer does not serve here.
             Unavailable: nothing answers: the deployment is starting or failed; the message says.
         """
-        return await self._call(owner, _known(name), call)
+        if asker is not None:
+            await self.admit(owner, name, asker)
+        return await self._call(owner, known_name(name), call)
 
     @abstractmethod
     async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion: ...
@@ -267,11 +277,3 @@ class Serving(ABC):
 def _limit(limit: int) -> int:
     check_limit(limit, MAX_PAGE)
     return limit
-
-
-def _known(name: str, what: str = "deployment") -> str:
-    """A name as it may stand in an address; what cannot be one is not there."""
-    try:
-        return check_name(name)
-    except InvalidRequest:
-        raise NotFound(f"there is no such {what}.") from None

@@ -13,6 +13,7 @@ from ..submission import (
     Words,
     add_autoscale,
     add_canary,
+    add_each,
     add_filter,
     add_notes,
     add_options,
@@ -22,7 +23,20 @@ from ..submission import (
     valid_name,
     whole,
 )
-from . import alerts, gpus, history, jobs, machine, models, notices, share, ssh, submit
+from . import (
+    access,
+    alerts,
+    gpus,
+    history,
+    jobs,
+    machine,
+    models,
+    notices,
+    published,
+    share,
+    ssh,
+    submit,
+)
 from . import env as environments
 
 __all__ = ("run",)
@@ -209,12 +223,15 @@ def _parser() -> Words:
     resume.add_argument("id", help="an id or its start")
     resume.add_argument("--json", action="store_true")
 
+    published.add(command)
+
     deploy = command("deploy", models.deploy, "serve a model; the same name again replaces it")
     deploy.add_argument(
         "what", metavar="FILE.onnx|MODEL[:VERSION]", help="or another file: .pt2 .pt .zip .tar .tgz"
     )
     deploy.add_argument("--name", type=valid_name, metavar="N", help="of the deployment")
     add_autoscale(deploy)
+    add_each(deploy)
     deploy.add_argument("--wait", action="store_true", help="until all replicas answer")
     deploy.add_argument("--json", action="store_true")
 
@@ -222,7 +239,7 @@ def _parser() -> Words:
     served.add_argument("--json", action="store_true")
 
     predict = command("predict", models.predict, "ask a deployment about rows")
-    predict.add_argument("name", metavar="NAME", help="of the deployment")
+    predict.add_argument("name", metavar="[OWNER/]NAME", help="of the deployment")
     predict.add_argument("file", metavar="FILE.json|-", help="a list of rows; - reads from stdin")
     predict.add_argument("--version", type=whole(1), metavar="N", help="of those that serve")
 
@@ -243,6 +260,8 @@ def _parser() -> Words:
     rollback = command("rollback", models.rollback, "end the canary, or serve what was before")
     rollback.add_argument("name", metavar="NAME", help="of the deployment")
     rollback.add_argument("--json", action="store_true")
+
+    access.add(command)
 
     undeploy = command("undeploy", models.undeploy, "serve no more; the model stays")
     undeploy.add_argument("name", metavar="NAME", help="of the deployment")

@@ -13,7 +13,7 @@ from ..deployed import Deployed
 from ..deploying import deploy_file, deploy_model, model_file
 from ..errors import InvalidRequest
 from ..specs import Deployment
-from ..submission import autoscale_of, canary_of, name_for, replicas_of
+from ..submission import autoscale_of, canary_of, each_of, name_for, replicas_of
 from ..tables import deployment_text, deployments_text
 
 __all__ = (
@@ -22,6 +22,7 @@ __all__ = (
     "deployments",
     "predict",
     "promote",
+    "read_json",
     "rollback",
     "scale",
     "undeploy",
@@ -29,15 +30,15 @@ __all__ = (
 
 
 def deploy(options: argparse.Namespace, args: tuple[str, ...]) -> int:
-    """``dllab deploy digits.onnx --min 0 --max 4``."""
-    replicas, autoscale = replicas_of(options), autoscale_of(options)
+    """``dllab deploy digits.onnx --min 0 --max 4 --gpus 1 --batch 32``."""
+    replicas, autoscale, each = replicas_of(options), autoscale_of(options), each_of(options)
     client = Client()
     what: str = options.what
     if (stem := model_file(what)) is not None:
         name = options.name or name_for(stem, "model")
-        deployed = deploy_file(client, Path(what), name, replicas, autoscale)
+        deployed = deploy_file(client, Path(what), name, replicas, autoscale, **each)
     else:
-        deployed = deploy_model(client, what, options.name, replicas, autoscale)
+        deployed = deploy_model(client, what, options.name, replicas, autoscale, **each)
     if options.wait:
         try:
             deployed.wait(show=False)
@@ -70,7 +71,7 @@ def predict(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     """``dllab predict digits rows.json --version 2``; a V1 request, an object with instances, does
     as well as rows.
     """
-    rows = _read(options.file)
+    rows = read_json(options.file)
     if isinstance(rows, dict) and rows.keys() == {"instances"}:
         rows = rows["instances"]
     print(json.dumps(Client().predict(options.name, rows, version=options.version)))
@@ -118,7 +119,12 @@ def undeploy(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     return 0
 
 
-def _read(file: str) -> Any:
+def read_json(file: str) -> Any:
+    """What a file holds, or with ``-`` what is typed.
+
+    Raises:
+        InvalidRequest: it cannot be read, or is not JSON.
+    """
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

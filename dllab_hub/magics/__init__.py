@@ -13,10 +13,12 @@ from typing import Any
 
 from ..errors import DLLabError
 from ..submission import in_words
+from .access import AccessMagics
 from .canary import CanaryMagics
 from .history import HistoryMagics
 from .jobs import JobMagics
 from .machine import MachineMagics
+from .models import ModelMagics
 from .serving import ServingMagics
 from .session import Session
 from .training import TrainingMagics
@@ -25,7 +27,10 @@ __all__ = ("register", "unregister")
 
 #: Where a shell keeps what the magics share.
 _META = "dllab_hub"
-_ALL = (TrainingMagics, JobMagics, HistoryMagics, MachineMagics, ServingMagics, CanaryMagics)
+_ALL = (
+    *(TrainingMagics, JobMagics, HistoryMagics, MachineMagics),
+    *(ModelMagics, ServingMagics, CanaryMagics, AccessMagics),
+)
 
 
 def register(shell: Any) -> None:

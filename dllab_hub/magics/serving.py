@@ -16,10 +16,13 @@ from ..deploying import deploy_file, deploy_model, model_file
 from ..errors import InvalidRequest, Unavailable
 from ..export import export_model, kind_of
 from ..names import NAME_PATTERN
-from ..specs import MAX_REPLICAS, Autoscale, ModelSource
+from ..rows import from_rows
+from ..specs import MAX_REPLICAS, Autoscale, EachReplica, ModelSource
 from ..submission import (
     add_autoscale,
+    add_each,
     autoscale_of,
+    each_of,
     name_for,
     replicas_of,
     valid_name,
@@ -69,8 +72,9 @@ class ServingMagics:
         an archive. Deploying again under the same name
         replaces what runs there without a failed request. Options: --example EXPR --name N
         --replicas N --wait; --max N --min N --signal S --target X --idle TIME have the number of
-        replicas follow the load. Afterwards ``_deployment`` is the deployment:
-        ``_deployment.url``, ``_deployment.predict(x)``, ``_deployment.scale(3)``,
+        replicas follow the load; --gpus N --cpus N --batch N --batch-wait 5ms say what each of
+        them gets, and have it compute requests together. Afterwards ``_deployment`` is the
+        deployment: ``_deployment.url``, ``_deployment.predict(x)``, ``_deployment.scale(3)``,
         ``_deployment.canary(2)``, ``_deployment.logs()``.
         """
         parser = parser_for("%deploy")
@@ -79,6 +83,7 @@ class ServingMagics:
         add("--example", metavar="EXPR", help="what the network is called with; needed to export")
         add("--name", type=valid_name, metavar="N", help="of the deployment, and of a new model")
         add_autoscale(parser)
+        add_each(parser)
         add("--wait", action="store_true", help="wait until all of them answer")
         if asks_help(parser, words := _expressions(line, {"--example"})):
             return None
@@ -89,6 +94,7 @@ class ServingMagics:
             options.name,
             replicas_of(options),
             autoscale_of(options),
+            each_of(options),
         )
         # Not interactive: it stays out of %who.
         self._session.shell.push({_HANDLE: deployed}, interactive=False)
@@ -120,10 +126,11 @@ class ServingMagics:
 
         The rows are a list, an array, a tensor, a table, an image of PIL or a list of them; a dict
         that has rows for each input of a model with several. The answer is a numpy array, or a
-        dict of them, where numpy is there. With a version, that one answers.
+        dict of them, where numpy is there. With a version, that one answers. ``ada/digits`` is a
+        deployment of another person who lets you: see ``%endpoints``.
         """
         parser = parser_for("%predict")
-        parser.add_argument("name", metavar="NAME", help="of the deployment")
+        parser.add_argument("name", metavar="[OWNER/]NAME", help="of the deployment")
         parser.add_argument("rows", metavar="EXPR", help="rows to ask about")
         parser.add_argument("--version", type=whole(1), metavar="N", help="of those that serve")
         name, _, rows = line.strip().partition(" ")
@@ -134,8 +141,7 @@ class ServingMagics:
         options = parser.read([*version, "--", *(word for word in (name, rows) if word)])
         instances = self._value(options.rows)
         client = self._session.client()
-        deployed = Deployed(client, client.deployment(options.name))
-        return deployed.predict(instances, version=options.version)
+        return from_rows(client.predict(options.name, instances, version=options.version))
 
     def scale(self, line: str) -> DeploymentView | None:
         """Have more or fewer processes: ``%scale NAME N``."""
@@ -171,6 +177,7 @@ class ServingMagics:
         name: str | None,
         replicas: int,
         autoscale: Autoscale | None,
+        each: EachReplica,
     ) -> Deployed:
         client = self._session.client()
         value = self._meant(what, exported=example is not None)
@@ -179,8 +186,9 @@ class ServingMagics:
                 raise InvalidRequest("is for a network only.", field="example")
             if (stem := model_file(str(value))) is not None:
                 name = name or name_for(stem, "model")
-                return deploy_file(client, Path(value).expanduser(), name, replicas, autoscale)
-            return deploy_model(client, str(value), name, replicas, autoscale)
+                file = Path(value).expanduser()
+                return deploy_file(client, file, name, replicas, autoscale, **each)
+            return deploy_model(client, str(value), name, replicas, autoscale, **each)
         if example is None and kind_of(value) != "keras":  # It knows its own inputs.
             raise InvalidRequest(
                 f"exporting {what} needs one.", hint="Such as --example x[:1].", field="example"
@@ -197,6 +205,7 @@ class ServingMagics:
                 autoscale,
                 example=made.example,
                 source=ModelSource(kind="notebook"),
+                **each,
             )
 
     def _meant(self, what: str, *, exported: bool) -> Any:

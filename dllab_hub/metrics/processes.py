@@ -38,6 +38,8 @@ _DEPTH = 64
 _MACHINE = "pid:[4026531836]"
 _DEVICES = ("/dev/nvidia", "/dev/dxg")
 _WORD = re.compile(r"[a-z0-9-]{1,63}")
+#: Mark of a replica: the id of its deployment, and its name.
+_SERVER = re.compile(r"([0-9a-f]{16})-(replica-[0-9]{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class _Process:
         name: Of its program.
         parent: Process id.
         uid: Whose it is; None when that cannot be read.
-        mark: Id of the lab, job or replica it says it belongs to; or empty.
+        mark: Id of the lab, job or deployment it says it belongs to; or empty.
         replica: Such as ``worker-0``; or empty.
         pod: Uid of its pod; or empty.
         has_gpu: Whether it is one that has a GPU open here.
@@ -152,13 +154,18 @@ class Processes:
         said = dict(word.split(b"=", 1) for word in words if b"=" in word)
         role, number = (said.get(key, b"").decode(errors="replace") for key in (_ROLE, _REPLICA))
         pod = _POD.search(self._bytes(pid, "cgroup").decode(errors="replace"))
+        # A lab's is followed by where its hub is.
+        mark = said.get(_MARK, b"").decode(errors="replace").partition("@")[0]
+        replica = f"{role}-{number}" if _WORD.fullmatch(role) and number.isdigit() else ""
+        if server := _SERVER.fullmatch(mark):
+            mark, replica = server.groups()
         return _Process(
             ticks=ticks,
             name=name,
             parent=parent,
             uid=_uid(self._bytes(pid, "status")),
-            mark=said.get(_MARK, b"").decode(errors="replace"),
-            replica=f"{role}-{number}" if _WORD.fullmatch(role) and number.isdigit() else "",
+            mark=mark,
+            replica=replica,
             pod=pod[1].replace("_", "-") if pod else "",
             has_gpu=self._is_machine() or self._has_gpu(pid),
         )
@@ -202,8 +209,7 @@ def _holder(process: _Process, holders: Mapping[str, Holder]) -> Holder | None:
     """Whose it is by what it says, as far as it may say so."""
     if process.pod in holders:  # The kernel's word.
         return holders[process.pod]
-    # A lab's is followed by where its hub is.
-    holder = holders.get(process.mark.partition("@")[0])
+    holder = holders.get(process.mark)
     if holder is None or process.uid is None:
         return None
     if process.uid == os.getuid():

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from .samples import Sample
 
-__all__ = ("CONTENT_TYPE_LATEST", "HELP", "Exposed", "families", "render")
+__all__ = ("CONTENT_TYPE_LATEST", "HELP", "Exposed", "families", "family_of", "render")
 
-#: What each series is, by its name. Those whose name ends in ``_total`` only grow.
+#: What each series is, by its name. Those whose name ends in ``_total`` only grow; a histogram is
+#: three series, whose names go on with `_PARTS`.
 HELP = {
     "dllab_gpu_info": "What a GPU, or a MIG slice of one, is. Always 1.",
     "dllab_gpu_up": "Whether the GPU can be read.",
@@ -59,6 +65,14 @@ HELP = {
     "dllab_endpoint_failures_total": "Of these, with a 5xx.",
     "dllab_endpoint_inflight": "Requests to a deployment in a queue or with a replica now.",
     "dllab_endpoint_latency_seconds": "Mean over the last 1024 answers of a deployment.",
+    "dllab_endpoint_version_requests_total": (
+        "Requests that a version of a deployment has answered, as whoever asked has seen it."
+    ),
+    "dllab_endpoint_version_failures_total": "Of these, with a 5xx or not at all.",
+    "dllab_endpoint_version_latency_seconds": "Of answers of a version that did not fail.",
+    "dllab_endpoint_version_traffic_ratio": "Part of the requests that a version is to get.",
+    "dllab_endpoint_version_ready_replicas": "Processes of a version that answer.",
+    "dllab_endpoint_version_inflight": "Requests with the processes of a version now.",
     "dllab_endpoint_signal_inflight": "Requests in flight, or the last number that was known.",
     "dllab_endpoint_signal_queue": "Of these, those that wait, for each replica that answers.",
     "dllab_endpoint_signal_latency_seconds": "Mean latency, or the last one that was known.",
@@ -82,6 +96,28 @@ HELP = {
 }
 
 
+_PARTS = ("_bucket", "_sum", "_count")
+_KINDS: dict[str, Callable[[str, str], Metric]] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
+
+
+def family_of(name: str) -> tuple[str, str]:
+    """What a series is a part of, as `HELP` has it, and of which type that is.
+
+    >>> family_of("dllab_jobs"), family_of("dllab_endpoint_version_latency_seconds_sum")
+    (('dllab_jobs', 'gauge'), ('dllab_endpoint_version_latency_seconds', 'histogram'))
+    """
+    if name.endswith("_total"):
+        return name, "counter"
+    for part in _PARTS:
+        if (whole := name.removesuffix(part)) != name and whole in HELP:
+            return whole, "histogram"
+    return name, "gauge"
+
+
 def families(samples: Iterable[Sample]) -> Iterator[Metric]:
     """The samples, those of one name together, as Prometheus wants them.
 
@@ -90,13 +126,12 @@ def families(samples: Iterable[Sample]) -> Iterator[Metric]:
     """
     found: dict[str, Metric] = {}
     for sample in samples:
-        name = sample.name
+        name, kind = family_of(sample.name)
         metric = found.get(name)
         if metric is None:
-            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            metric = found[name] = kind(name, HELP[name])
+            metric = found[name] = _KINDS[kind](name, HELP[name])
         # Not `add_metric`, which wants the same labels everywhere in the same order.
-        metric.add_sample(name, dict(sample.labels), float(sample.value))
+        metric.add_sample(sample.name, dict(sample.labels), float(sample.value))
     yield from found.values()
 
 
@@ -109,11 +144,14 @@ def render(samples: Iterable[Sample]) -> bytes:
         KeyError: one has no entry in `HELP`.
     """
     found: dict[str, list[str]] = {}
+    known: dict[str, list[str]] = {}  # The lines that those of a name go to.
     for name, value, labels in samples:
-        lines = found.get(name)
+        lines = known.get(name)
         if lines is None:
-            kind = "counter" if name.endswith("_total") else "gauge"
-            lines = found[name] = [f"# HELP {name} {HELP[name]}\n# TYPE {name} {kind}\n"]
+            whole, kind = family_of(name)
+            lines = known[name] = found.setdefault(whole, [])
+            if not lines:
+                lines.append(f"# HELP {whole} {HELP[whole]}\n# TYPE {whole} {kind}\n")
         # An empty label is none for Prometheus.
         words = ",".join(f'{key}="{_escaped(word)}"' for key, word in labels.items() if word)
         said = f"{{{words}}}" if words else ""

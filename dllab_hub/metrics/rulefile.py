@@ -61,7 +61,11 @@ def _rule(rule: Rule) -> str:
 def _described(rule: Rule) -> str:
     """The message of a rule, with Prometheus' words for what is only known when it fires."""
     return rule.message.format(
-        subject=_SUBJECT[rule.kind], value=_VALUE[rule.unit], xid="{{ $labels.xid }}", about=""
+        subject=_SUBJECT[rule.kind],
+        value=_VALUE[rule.unit],
+        xid="{{ $labels.xid }}",
+        about="",
+        version="{{ $labels.version }}",
     )
 
 

@@ -57,7 +57,7 @@ class Rule:
         make: The condition with such a threshold; of a rule that has none the number is 0.
         unit: Of the value.
         summary: A few words without a subject or a value.
-        message: A sentence with ``{subject}`` and ``{value}`` in it.
+        message: A sentence with ``{subject}`` and ``{value}`` in it, or other words for labels.
         hint: What to do.
         off: Whether the administrator wants none of it.
     """
@@ -94,6 +94,9 @@ _LAST_STEP = Series("dllab_job_last_step_timestamp_seconds")
 _STEP_LIMIT = Series("dllab_job_step_limit_seconds")
 _REQUESTS = Series("dllab_endpoint_requests_total")
 _FAILURES = Series("dllab_endpoint_failures_total")
+_VERSION_REQUESTS = Series("dllab_endpoint_version_requests_total")
+_VERSION_FAILURES = Series("dllab_endpoint_version_failures_total")
+_PART = Series("dllab_endpoint_version_traffic_ratio")
 _SAMPLER, _WATCH = (
     Series("dllab_sampler_age_seconds"),
     Series("dllab_watch_last_event_timestamp_seconds"),
@@ -249,6 +252,25 @@ RULES: tuple[Rule, ...] = (
         "A deployment fails too many requests.",
         "{subject} has failed {value} of the requests of the last 5 minutes.",
         "Its logs say why.",
+    ),
+    Rule(
+        "VersionErrorRate",
+        "deployment",
+        "warning",
+        300,
+        0.05,
+        lambda limit: Both(
+            Compared(
+                Ratio(Growth(_VERSION_FAILURES, _NEWS), Growth(_VERSION_REQUESTS, _NEWS)),
+                ">",
+                limit,
+            ),
+            Compared(_PART, "<", 1),  # Else it is the deployment that fails.
+        ),
+        "ratio",
+        "One of the versions that share a deployment fails too many requests.",
+        "{subject}: version {version} failed {value} of its requests of the last 5 minutes.",
+        "The other version may do better: roll a canary back, or promote it.",
     ),
     Rule(
         "SamplerStale",

@@ -8,6 +8,7 @@ apart are there only where ``private`` says that nobody sees them who may not.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -23,7 +24,9 @@ from ..specs import (
     JobState,
     ReplicaState,
     TrainingJob,
+    VersionTraffic,
 )
+from ..specs.tally import LATENCIES
 
 __all__ = (
     "Sample", "deployment_samples", "gpu_samples", "host_samples", "job_samples", "owner_hash",
@@ -152,8 +155,31 @@ def deployment_samples(deployments: Iterable[Deployment], *, private: bool) -> I
             yield Sample("dllab_endpoint_inflight", traffic.waiting, at)
             if traffic.latency is not None:
                 yield Sample("dllab_endpoint_latency_seconds", traffic.latency, at)
+        for seen in each.versions:
+            yield from _version(each, seen, {**at, "version": str(seen.version)})
     for state, count in totals.items():
         yield Sample("dllab_replicas", count, {"state": state})
+
+
+def _version(deployment: Deployment, seen: VersionTraffic, at: dict[str, str]) -> Iterator[Sample]:
+    """One that serves now: of versions that were before there is no series."""
+    yield Sample("dllab_endpoint_version_traffic_ratio", seen.percent / 100, at)
+    yield Sample("dllab_endpoint_version_ready_replicas", seen.ready, at)
+    if (traffic := deployment.traffic) is not None:
+        own = (one.name for one in deployment.replicas if one.version == seen.version)
+        busy = sum(traffic.busy.get(name, 0) for name in own)
+        yield Sample("dllab_endpoint_version_inflight", busy, at)
+    if (tally := seen.tally) is None:
+        return
+    yield Sample("dllab_endpoint_version_requests_total", tally.requests, at)
+    yield Sample("dllab_endpoint_version_failures_total", tally.failed, at)
+    name, count = "dllab_endpoint_version_latency_seconds", tally.requests - tally.failed
+    for bound, within in (*zip(LATENCIES, tally.within, strict=True), (math.inf, count)):
+        yield Sample(
+            f"{name}_bucket", within, {**at, "le": "+Inf" if bound == math.inf else f"{bound}"}
+        )
+    yield Sample(f"{name}_sum", tally.seconds, at)
+    yield Sample(f"{name}_count", count, at)
 
 
 def host_samples(host: Host) -> Iterator[Sample]:

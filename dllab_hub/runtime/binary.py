@@ -112,8 +112,11 @@ def bytes_of(array: numpy.ndarray) -> bytes:
 
 
 def _texts(who: str, data: memoryview, count: int) -> list[Any]:
-    values, at = [], 0
+    values: list[Any] = []
+    at = 0
     while at < len(data):
+        if len(values) == count:
+            raise BadRequest(f"{who}: the shape has {count} values, the data more.")
         if at + _LENGTH.size > len(data):
             raise BadRequest(f"{who}: a text's length is cut short.")
         (length,) = _LENGTH.unpack_from(data, at)

@@ -169,8 +169,10 @@ class Front:
 
 
 def _header(scope: dict[str, Any]) -> str | None:
-    """What the header of the binary extension says."""
+    """What the header of the binary extension says; raises `BadRequest` when it is there twice."""
     found = [value for name, value in scope["headers"] if name == HEADER.encode()]
+    if len(found) > 1:
+        raise BadRequest(f"{HEADER}: is there {len(found)} times.")
     return found[0].decode("latin-1") if found else None
 
 

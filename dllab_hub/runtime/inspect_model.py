@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .example import rows_text
@@ -31,8 +32,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) == 2:
         given = sys.stdin.read() if argv[1] == "-" else Path(argv[1]).read_text()
     try:
-        # What a framework prints on its way is no part of the answer.
-        with contextlib.redirect_stdout(sys.stderr):
+        with _aside():
             model = load(Path(argv[0]), example=given)
             example = _checked(model, given) if given else _example(model)
     except Unservable as exc:
@@ -45,6 +45,20 @@ def main(argv: Sequence[str]) -> int:
     }
     print(json.dumps(answer))
     return 0
+
+
+@contextlib.contextmanager
+def _aside() -> Iterator[None]:
+    """What a framework, or the file itself, prints on its way is no part of the answer."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)  # Programs that it starts, and C, know nothing of Python's own names.
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _example(model: Model) -> str:

@@ -58,31 +58,34 @@ class Wish:
         threads: That compute one request.
         example: JSON text of a request, where its signature is to be found out by asking it.
         signature: Its signature, where that is known.
+        gpus: That it sees; 0: it computes on the CPU.
     """
 
     file: Path
     threads: int = 1
     example: str = ""
     signature: Signature | None = field(default=None)
+    gpus: int = 0
 
 
-def load(file: Path, threads: int = 1, example: str = "") -> Model:
+def load(file: Path, threads: int = 1, example: str = "", *, gpus: int = 0) -> Model:
     """Load a model.
 
     Args:
-        file: Ends in ``.onnx``, ``.pt2`` (torch.export) or ``.pt`` (TorchScript), or is the
-            directory of a SavedModel.
+        file: Ends in ``.onnx``, ``.pt2`` (torch.export), ``.pt`` (TorchScript), ``.pkl`` (an
+            estimator) or ``.pth`` (a module in a pickle), or is the directory of a SavedModel.
         threads: That compute one request.
         example: JSON text of a request, for a format that cannot say what it takes.
+        gpus: That it sees; 0: it computes on the CPU, else on the first one and never on the CPU.
 
     Raises:
         Unservable: it cannot be loaded, or has inputs or outputs that have no JSON; or the
-            framework that it needs is not here.
+            framework that it needs is not here, or cannot compute on a GPU.
     """
     kind = file.suffix if file.suffix in _LOADERS else "/" if file.is_dir() else ".onnx"
     package, loader = _LOADERS[kind]
     try:
-        return loader(Wish(file, threads, example, Signature.beside(file)))
+        return loader(Wish(file, threads, example, Signature.beside(file), gpus))
     except ModuleNotFoundError as exc:
         if exc.name != package:
             raise
@@ -92,31 +95,51 @@ def load(file: Path, threads: int = 1, example: str = "") -> Model:
 def _onnx(wish: Wish) -> Model:
     from .onnx_model import OnnxModel
 
-    return OnnxModel(wish.file, wish.threads)
+    return OnnxModel(wish.file, wish.threads, gpus=wish.gpus)
 
 
 def _exported(wish: Wish) -> Model:
     from .torch_export import ExportedModel
 
-    return ExportedModel(wish.file, wish.threads)
+    return ExportedModel(wish.file, wish.threads, gpus=wish.gpus)
 
 
 def _script(wish: Wish) -> Model:
     from .torch_script import ScriptModel
 
     found = wish.signature or Signature()
-    return ScriptModel(wish.file, wish.threads, wish.example, found.inputs, found.outputs)
+    known = found.inputs, found.outputs
+    return ScriptModel(wish.file, wish.threads, wish.example, *known, gpus=wish.gpus)
+
+
+def _module(wish: Wish) -> Model:
+    from .torch_module import PickledModule
+
+    found = wish.signature or Signature()
+    known = found.inputs, found.outputs
+    return PickledModule(wish.file, wish.threads, wish.example, *known, gpus=wish.gpus)
+
+
+def _estimator(wish: Wish) -> Model:
+    if wish.gpus:
+        raise Unservable("scikit-learn computes on CPUs only: deploy it without GPUs.")
+    from .estimator_model import EstimatorModel
+
+    found = wish.signature or Signature()
+    return EstimatorModel(wish.file, wish.threads, wish.example, found.inputs, found.outputs)
 
 
 def _saved(wish: Wish) -> Model:
     from .saved_model import SavedModel
 
-    return SavedModel(wish.file, wish.threads)
+    return SavedModel(wish.file, wish.threads, gpus=wish.gpus)
 
 
 _LOADERS: Mapping[str, tuple[str, Callable[[Wish], Model]]] = {
     ".onnx": ("onnxruntime", _onnx),
     ".pt2": ("torch", _exported),
     ".pt": ("torch", _script),
+    ".pth": ("torch", _module),
+    ".pkl": ("sklearn", _estimator),
     "/": ("tensorflow", _saved),
 }

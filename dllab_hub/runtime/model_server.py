@@ -3,7 +3,8 @@
 Configured by the environment:
 
 - ``DLLAB_MODEL_NAME``: part of its paths, ``v1/models/<name>:predict``, ``v2/models/<name>/infer``
-- ``DLLAB_MODEL_FILE``: an ``.onnx``, ``.pt2`` or ``.pt`` file, or the directory of a SavedModel
+- ``DLLAB_MODEL_FILE``: an ``.onnx``, ``.pt2``, ``.pt``, ``.pkl`` or ``.pth`` file, or the directory
+  of a SavedModel
 - ``DLLAB_MODEL_VERSION``: the ``x-model-version`` of answers
 - ``DLLAB_SOCKET``: unix socket it listens on, and nothing else
 - ``DLLAB_MAX_BODY``: most bytes of a request, 8 MiB by default
@@ -11,6 +12,8 @@ Configured by the environment:
   one by default
 - ``DLLAB_BATCH_MAX``: most rows of requests that are computed together; 0, the default: each alone
 - ``DLLAB_BATCH_WAIT_MS``: milliseconds that a request waits for others, 2 by default
+- ``DLLAB_GPUS``: how many it sees; 0, the default: it computes on the CPU, else on the first of
+  them, or it ends and says why it cannot
 
 It is ready when ``v2/models/<name>/ready`` answers 200. SIGTERM ends it within ten seconds, after
 the requests that are under way. Needs an image that serves the
@@ -76,6 +79,7 @@ class Settings:
     threads: int = 1
     batch_max: int = 0
     batch_wait: float = 0.002
+    gpus: int = 0
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -95,6 +99,7 @@ class Settings:
             threads=max(1, int(_number(environ, "DLLAB_CPUS", 1))),
             batch_max=int(_number(environ, "DLLAB_BATCH_MAX", 0)),
             batch_wait=_number(environ, "DLLAB_BATCH_WAIT_MS", 2) / 1000,
+            gpus=int(_number(environ, "DLLAB_GPUS", 0)),
         )
 
 
@@ -111,7 +116,7 @@ def main() -> int:
     try:
         settings = Settings.read(os.environ)
         os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # Before a framework is loaded.
-        model = load(settings.file, settings.threads)
+        model = load(settings.file, settings.threads, gpus=settings.gpus)
     except (ValueError, Unservable) as exc:
         _log.error("the model cannot be served: %s", exc)
         return 1

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ("OnnxModel",)
 
+#: What computes on a GPU.
+_CUDA = "CUDAExecutionProvider"
 #: ONNX -> Open Inference Protocol, where the words differ.
 _ONNX_TYPES = {"double": "FP64", "float": "FP32", "float16": "FP16", "string": "BYTES"}
 
@@ -28,12 +30,14 @@ class OnnxModel:
     Args:
         file: One ``.onnx`` file that has its weights inside.
         threads: That compute one request.
+        gpus: That it sees.
 
     Raises:
-        Unservable: it cannot be loaded, or has inputs or outputs that have no JSON.
+        Unservable: it cannot be loaded, or has inputs or outputs that have no JSON, or there are
+            GPUs that it cannot use.
     """
 
-    def __init__(self, file: Path, threads: int = 1) -> None:
+    def __init__(self, file: Path, threads: int = 1, *, gpus: int = 0) -> None:
         # Else it reports its use to its maker, under an id that it keeps in the home directory.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
@@ -47,8 +51,14 @@ class OnnxModel:
             if not file.is_file():
                 raise Unservable("there is no such file.")
             self._session = onnxruntime.InferenceSession(
-                str(file), options, providers=["CPUExecutionProvider"]
+                str(file), options, providers=_providers(gpus)
             )
+            # It would compute on the CPU and say so in a log, where CUDA's libraries are missing.
+            if gpus and _CUDA not in self._session.get_providers():
+                raise Unservable(
+                    "ONNX Runtime cannot use the GPU that was asked for: CUDA or cuDNN of its "
+                    "version is missing in this image, or newer than the driver."
+                )
         except OSError as exc:
             raise Unservable(f"the file cannot be read: {exc.strerror}.") from exc
         except Unservable:
@@ -75,6 +85,22 @@ class OnnxModel:
                 raise BadRequest(f"the model cannot compute this: {_sentence(str(exc))}") from exc
             raise
         return dict(zip(outputs, found, strict=True))
+
+
+def _providers(gpus: int) -> list[str]:
+    """What computes: with GPUs those, and the CPU for the operators that they have not."""
+    import onnxruntime
+
+    if not gpus:
+        return ["CPUExecutionProvider"]
+    if _CUDA not in onnxruntime.get_available_providers():
+        raise Unservable(
+            "this image's ONNX Runtime has no CUDA build, and a GPU was asked for: put "
+            "onnxruntime-gpu in the place of onnxruntime into the image's requirements, or deploy "
+            "it without GPUs."
+        )
+    onnxruntime.preload_dlls()  # Of NVIDIA's packages, where those are installed.
+    return [_CUDA, "CPUExecutionProvider"]
 
 
 def _tensor(node: Any, what: str) -> Tensor:

@@ -29,12 +29,14 @@ class SavedModel:
     Args:
         folder: With ``saved_model.pb``.
         threads: That compute one request.
+        gpus: That it sees.
 
     Raises:
-        Unservable: it cannot be loaded, or has inputs or outputs that have no JSON.
+        Unservable: it cannot be loaded, or has inputs or outputs that have no JSON, or there are
+            GPUs that it cannot use.
     """
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
+    def __init__(self, folder: Path, threads: int = 1, *, gpus: int = 0) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # What goes wrong is raised as well.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # Else it says so on every start.
         import tensorflow as tf
@@ -42,6 +44,8 @@ class SavedModel:
         tf.get_logger().setLevel("ERROR")
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
+        if gpus:
+            _use_gpus(tf)
         try:
             self._loaded = tf.saved_model.load(str(folder))  # It goes when nobody holds it.
             signatures = self._loaded.signatures
@@ -78,6 +82,24 @@ class SavedModel:
             said = getattr(exc, "message", "") or str(exc)
             raise BadRequest(f"the model cannot compute this: {_reason(said)}") from exc
         return {name: _array(found[name].numpy()) for name in outputs}
+
+
+def _use_gpus(tf: Any) -> None:
+    """Have the GPUs compute, and take of their memory what that needs."""
+    found = tf.config.list_physical_devices("GPU")
+    if not found and not tf.test.is_built_with_cuda():
+        raise Unservable(
+            f"this image's TensorFlow {tf.__version__} has no CUDA build, and a GPU was asked for: "
+            "put tensorflow[and-cuda] in the place of tensorflow-cpu into the image's "
+            "requirements, or deploy it without GPUs."
+        )
+    if not found:
+        raise Unservable(
+            f"TensorFlow {tf.__version__} finds no GPU that it can use, and one was asked for: "
+            "CUDA or cuDNN of its version is missing in this image, or newer than the driver."
+        )
+    for gpu in found:
+        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def _tensor(name: str, spec: Any, what: str) -> Tensor:

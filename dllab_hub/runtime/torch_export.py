@@ -47,16 +47,20 @@ class ExportedModel:
     Args:
         file: A ``.pt2`` that ``torch.export.save`` has written.
         threads: That compute one request.
+        gpus: That it sees.
 
     Raises:
-        Unservable: it cannot be loaded, or has inputs or outputs that have no JSON.
+        Unservable: it cannot be loaded, or has inputs or outputs that have no JSON, or there are
+            GPUs that it cannot use.
     """
 
-    def __init__(self, file: Path, threads: int = 1) -> None:
-        prepare(threads)
+    def __init__(self, file: Path, threads: int = 1, *, gpus: int = 0) -> None:
+        self._device = prepare(threads, gpus)
         import torch.utils._pytree as pytree
 
         program = _program(file)
+        if self._device != "cpu":
+            program = _moved(program, self._device)
         names = list(program.graph_signature.user_inputs)
         nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
         self.inputs = tuple(_tensor(str(name), nodes.get(name), f"input {name}") for name in names)
@@ -79,7 +83,7 @@ class ExportedModel:
         self, arrays: Mapping[str, numpy.ndarray], outputs: Sequence[str]
     ) -> dict[str, numpy.ndarray]:
         """As `Model.run`."""
-        tensors = tensors_of(arrays)
+        tensors = tensors_of(arrays, self._device)
         flat = [tensors[tensor.name] for tensor in self.inputs]
         args, kwargs = self._unflatten(flat, self._spec)
         return arrays_of(answered(lambda: self._module(*args, **kwargs)), outputs)
@@ -123,6 +127,16 @@ def _program(file: Path) -> Any:
         raise Unservable(f"PyTorch cannot load the exported program: {_why(exc)}") from exc
     finally:
         deserializer._parse_sym_expr = parse  # type: ignore[method-assign, unused-ignore]
+
+
+def _moved(program: Any, device: str) -> Any:
+    """The program for another device: it has devices written down beside its weights."""
+    from torch.export.passes import move_to_device_pass
+
+    try:
+        return move_to_device_pass(program, device)
+    except Exception as exc:  # Whatever the parts of a strange program make it raise.
+        raise Unservable(f"PyTorch cannot move it to the GPU: {_why(exc)}") from exc
 
 
 class _NoPickle:

@@ -32,16 +32,23 @@ _EXTRA = "dllab.json"
 class ScriptModel:
     """A `Model` of a TorchScript module.
 
+    Attributes:
+        kind: What the file is, for people.
+
     Args:
         file: What ``torch.jit.save`` has written.
         threads: That compute one request.
         example: JSON text of a request; comes before the one in the file.
         inputs: What it takes, where that was found out before; nothing is asked then.
         outputs: What it gives, likewise.
+        gpus: That it sees.
 
     Raises:
-        Unservable: it cannot be loaded, or nothing says what it takes.
+        Unservable: it cannot be loaded, or nothing says what it takes, or there are GPUs that it
+            cannot use.
     """
+
+    kind = "a TorchScript file"
 
     def __init__(
         self,
@@ -50,9 +57,11 @@ class ScriptModel:
         example: str = "",
         inputs: tuple[Tensor, ...] = (),
         outputs: tuple[Tensor, ...] = (),
+        *,
+        gpus: int = 0,
     ) -> None:
-        prepare(threads)
-        self._module, inside = _loaded(file)
+        self._device = prepare(threads, gpus)
+        self._module, inside = self._load(file)
         self.example = example or inside
         self.inputs, self.outputs = inputs, outputs
         if not self.inputs:
@@ -65,14 +74,23 @@ class ScriptModel:
         return arrays_of(self._answer([arrays[tensor.name] for tensor in self.inputs]), outputs)
 
     def _answer(self, values: Sequence[numpy.ndarray]) -> dict[str, Any]:
-        given = tensors_of({str(number): value for number, value in enumerate(values)})
+        numbered = {str(number): value for number, value in enumerate(values)}
+        given = tensors_of(numbered, self._device)
         return answered(lambda: self._module(*given.values()))
 
+    def _load(self, file: Path) -> tuple[Any, str]:
+        """The module, and the example in the file or nothing."""
+        return _loaded(file, self._device)
+
+    def _arguments(self) -> tuple[list[str], list[str]]:
+        """Names of what ``forward`` takes, and of what it needs."""
+        return _arguments(self._module)
+
     def _found_out(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        names, needed = _arguments(self._module)
+        names, needed = self._arguments()
         if not self.example:
             raise Unservable(
-                "a TorchScript file does not say what it takes: publish it with an example, "
+                f"{self.kind} does not say what it takes: publish it with an example, "
                 'such as {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], '
                 '"data": [1, 2, 3, 4]}]}.'
             )
@@ -111,13 +129,13 @@ class ScriptModel:
             return False, {}
 
 
-def _loaded(file: Path) -> tuple[Any, str]:
+def _loaded(file: Path, device: str) -> tuple[Any, str]:
     """The module, and the example in the archive or nothing."""
     import torch
 
     extra = {_EXTRA: ""}
     try:
-        module = torch.jit.load(file, map_location="cpu", _extra_files=extra)
+        module = torch.jit.load(file, map_location=device, _extra_files=extra)
         module.eval()
     except Exception as exc:  # Whatever a damaged archive makes its reader raise.
         if not file.is_file():

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
 __all__ = ("answered", "arrays_of", "datatype_of", "named", "prepare", "tensors_of")
 
 
-def prepare(threads: int) -> None:
-    """Have PyTorch compute with so many threads; what it loads holds tensors and nothing else."""
+def prepare(threads: int, gpus: int = 0) -> str:
+    """Have PyTorch compute with so many threads; what it loads holds tensors and nothing else.
+
+    Args:
+        threads: How many.
+        gpus: That it sees.
+
+    Returns:
+        The device that it is to compute on: the CPU only where there are no GPUs.
+
+    Raises:
+        Unservable: there are, and this PyTorch cannot use them.
+    """
     import os
 
     import torch
@@ -22,6 +33,19 @@ def prepare(threads: int) -> None:
     # Whatever asks torch.load for more, the loader of exported programs among them.
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     torch.set_num_threads(threads)
+    if not gpus:
+        return "cpu"
+    if torch.version.cuda is None:
+        raise Unservable(
+            f"this image's PyTorch {torch.__version__} has no CUDA build, and a GPU was asked for: "
+            "put one that has into the image's requirements, or deploy it without GPUs."
+        )
+    if not torch.cuda.is_available():
+        raise Unservable(
+            f"PyTorch {torch.__version__} finds no GPU that it can use, and one was asked for: its "
+            f"CUDA {torch.version.cuda} may be newer than the driver."
+        )
+    return "cuda"
 
 
 def datatype_of(dtype: Any, what: str) -> str:
@@ -36,15 +60,15 @@ def datatype_of(dtype: Any, what: str) -> str:
     return DATATYPES[name]
 
 
-def tensors_of(arrays: Mapping[str, numpy.ndarray]) -> dict[str, Any]:
-    """The arrays as tensors, which may be written to."""
+def tensors_of(arrays: Mapping[str, numpy.ndarray], device: str = "cpu") -> dict[str, Any]:
+    """The arrays as tensors of a device, which may be written to."""
     import numpy
     import torch
 
     return {
         name: torch.from_numpy(
             array if array.flags.writeable and array.flags.c_contiguous else numpy.array(array)
-        )
+        ).to(device)
         for name, array in arrays.items()
     }
 

@@ -137,6 +137,7 @@ class World:
             value=_amount(standing.value, rule.unit),
             xid=labels.get("xid", ""),
             about=f": {what}" if what else "",
+            version=labels.get("version", ""),
         )
 
     def _idle(self, standing: Standing, labels: Mapping[str, str], name: str) -> str:

@@ -7,6 +7,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+from ..backends.admission import Asker
 from ..backends.calls import Call, Reply
 from ..errors import DLLabError, InvalidRequest, TooLarge, Unavailable
 from ..specs import Canary, DeploymentSpec
@@ -140,7 +141,7 @@ class Events(LabHandler):
 
 
 class Predict(LabHandler):
-    """``deployments/{name}/predict``.
+    """``deployments/{name}/predict``; ``owner`` says whose it is, if it is not one's own.
 
     For people: what the model server refuses comes back in the form of all our errors.
     """
@@ -150,11 +151,13 @@ class Predict(LabHandler):
     @allowed
     async def post(self, name: str) -> None:
         """Ask the model, or one version of it, in the words of the V1 or the V2 protocol."""
-        version = version_of(self.query("version"))
+        query = self.query("version", "owner")
+        version, owner = version_of(query), query.text("owner")
         body = self.body
         path = f"v2/models/{name}/infer" if await _is_v2(body) else f"v1/models/{name}:predict"
         call = Call("POST", path, body, {"content-type": "application/json"}, version)
-        reply = await self.serving.call(self.owner, name, call)
+        asker = Asker(self.owner, self.groups) if owner else None
+        reply = await self.serving.call(owner or self.owner, name, call, asker)
         if not 200 <= reply.status < 300:
             raise _refusal(reply)
         self.finish(reply.body)

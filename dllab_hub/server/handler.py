@@ -64,6 +64,8 @@ class LabHandler(APIHandler):  # type: ignore[misc]
     needs_backend: ClassVar[bool] = True
     #: Whether services of the hub may come in as well as people.
     for_services: ClassVar[bool] = False
+    #: Whether a key of the one thing that is asked has let this request in.
+    by_key = False
     _code = _made = ""  # Of the error; of what was made.
     _is_taken = False
     _arrived = 0  # Bytes of the body.
@@ -108,6 +110,7 @@ class LabHandler(APIHandler):  # type: ignore[misc]
         """Find out who asks, then whether there is anything to ask."""
         self._body = bytearray()
         self._let_kernel_in()
+        await self.recognise()
         await super().prepare()
         if self.request.method == "OPTIONS":  # A browser asks, before it signs in, whether it may.
             return
@@ -125,6 +128,9 @@ class LabHandler(APIHandler):  # type: ignore[misc]
                 raise
             self._refused = exc
         self._is_taken = True
+
+    async def recognise(self) -> None:
+        """Find out who asks where it is not a token that says so."""
 
     async def announced(self, length: int) -> None:
         """Decide on a body of so many bytes before it comes; 0 says nothing about its length.

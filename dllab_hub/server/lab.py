@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from .._version import __version__
@@ -20,7 +20,7 @@ from ..errors import DLLabError, Unavailable
 from ..metrics.host import HostReader
 from ..metrics.processes import Processes
 from ..runtime.data import volumes
-from ..specs import Deployment, GpuReport, Holder
+from ..specs import Deployment, Endpoint, GpuReport, Holder
 from .alerting import Alerting
 from .stream import Bell, Feed, GpuSource, Stream, as_seen
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ("Lab",)
 
 _LOG = logging.getLogger(__name__)
+_There = TypeVar("_There", Deployment, Endpoint)
 #: Seconds between two attempts to start the backend.
 _RETRY = 2.0
 #: Seconds for which it is remembered who holds which GPU: asking means to try every lock.
@@ -141,12 +142,12 @@ class Lab:
             self._scratch = tempfile.TemporaryDirectory(prefix="dllab-")
         return Path(self._scratch.name)
 
-    def located(self, deployment: Deployment) -> Deployment:
-        """The deployment with its URL, if it has none yet."""
-        if deployment.url or not self.serve_url:
-            return deployment
-        owner, name = quote(deployment.owner, safe=""), deployment.name
-        return deployment.model_copy(update={"url": f"{self.serve_url}{owner}/{name}/"})
+    def located(self, there: _There) -> _There:
+        """A deployment or an endpoint with its URL, if it has none yet."""
+        if there.url or not self.serve_url:
+            return there
+        owner = quote(there.owner, safe="")
+        return there.model_copy(update={"url": f"{self.serve_url}{owner}/{there.name}/"})
 
     def check(self) -> None:
         """Nothing when the backend has started.

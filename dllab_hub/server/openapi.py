@@ -17,10 +17,12 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from ..specs import (
+    Access,
     Alert,
     AlertFrame,
     AlertList,
     Annotation,
+    Callers,
     Capacity,
     Catalog,
     Checkpoint,
@@ -29,6 +31,8 @@ from ..specs import (
     Deployment,
     DeploymentPage,
     DeploymentSpec,
+    Endpoint,
+    EndpointPage,
     Event,
     GpuHistory,
     GpuReport,
@@ -38,12 +42,14 @@ from ..specs import (
     Imported,
     JobPage,
     JobRecord,
+    KeyWish,
     LabView,
     Lending,
     LogChunk,
     LogMatches,
     ModelPage,
     ModelVersion,
+    NewKey,
     NoticeSettings,
     NoticeWish,
     Preflight,
@@ -86,12 +92,12 @@ ROUTES = ((r"openapi\.yaml", Description),)
 def document() -> dict[str, Any]:
     """The description in OpenAPI 3.1's terms."""
     schemas = (
-        Alert, AlertFrame, AlertList, Annotation, Capacity, Catalog, Checkpoint, Comparison, Curves,
-        Deployment, DeploymentPage, DeploymentSpec, Event, GpuHistory, GpuReport, GpuTick, Host,
-        Idle, Imported, JobPage, JobRecord, LabView, Lending, LogChunk, LogMatches, ModelPage,
-        ModelVersion, NoticeSettings, NoticeWish, Preflight, Publication, Quote, RecordBatch,
-        RecordPage, Restart, RestartWish, Silence, Stack, TrainingJob, TrainingSpec, Upload,
-        Workspace,
+        Access, Alert, AlertFrame, AlertList, Annotation, Callers, Capacity, Catalog, Checkpoint,
+        Comparison, Curves, Deployment, DeploymentPage, DeploymentSpec, Endpoint, EndpointPage,
+        Event, GpuHistory, GpuReport, GpuTick, Host, Idle, Imported, JobPage, JobRecord, KeyWish,
+        LabView, Lending, LogChunk, LogMatches, ModelPage, ModelVersion, NewKey, NoticeSettings,
+        NoticeWish, Preflight, Publication, Quote, RecordBatch, RecordPage, Restart, RestartWish,
+        Silence, Stack, TrainingJob, TrainingSpec, Upload, Workspace,
     )  # fmt: skip
     _, made = models_json_schema(
         [(kind, "validation") for kind in schemas], ref_template="#/components/schemas/{model}"

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from ..specs import MAX_GPUS
 from .operation import TEXT, Operation, array, object_of, query, ref, whole
+from .operations_admission import ADMISSION
 from .operations_history import HISTORY
 from .operations_jobs import JOBS
 from .operations_models import MODELS
@@ -66,6 +67,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
     **HISTORY,
     **MODELS,
     **SERVING,
+    **ADMISSION,
     "lab": {
         "get": Operation(
             "What this lab is made of; the lab service is none",

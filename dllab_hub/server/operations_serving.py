@@ -83,6 +83,7 @@ SERVING: dict[str, dict[str, Operation]] = {
                     "Of those that serve; whichever gets the request without it.",
                     **whole(1),
                 ),
+                query("owner", "Whose deployment it is; your own without it.", **TEXT),
             ),
             body={
                 "application/json": {

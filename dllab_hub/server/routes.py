@@ -7,6 +7,7 @@ import re
 from jupyter_server.utils import url_path_join
 
 from . import (
+    admission,
     alerts,
     catalog,
     deployments,
@@ -46,6 +47,7 @@ _ALL: tuple[tuple[str, type[LabHandler]], ...] = (
     *workspaces.ROUTES,
     *models.ROUTES,
     *deployments.ROUTES,
+    *admission.ROUTES,
     *lab_view.ROUTES,
     *tensorboards.ROUTES,
     *idle.ROUTES,

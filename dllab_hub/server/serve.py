@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from jupyter_server.auth.identity import User
+
+from ..backends.admission import Asker
 from ..backends.calls import Call
 from ..errors import InvalidRequest, NotFound
 from ..specs import Deployment, ModelVersion
@@ -15,6 +18,9 @@ from .deployments import version_of
 from .handler import LabHandler, Nowhere, allowed
 
 __all__ = ("ROUTES",)
+
+#: Of a request: a key to the deployment, of a program that has no token of the hub.
+_KEY = "X-DLLab-Key"
 
 #: Addresses of the two protocols; no other page of a model server is shown under the hub's name.
 _PATH = re.compile(r"v[12](/[A-Za-z0-9._:-]+)*")
@@ -27,9 +33,22 @@ _KINDS = {"application/json", "application/octet-stream", "text/plain"}
 
 
 class Serve(LabHandler):
-    """``serve/<owner>/<name>/<path>``."""
+    """``serve/<owner>/<name>/<path>``, for the owner and whom the deployment is open to."""
 
     changes = False
+
+    async def recognise(self) -> None:
+        """A key says who asks; a token beside it is not looked at."""
+        key = self.request.headers.get(_KEY)
+        if key is None:
+            return
+        self.lab.check()
+        owner, name = self.path_args[:2]
+        await self.serving.admit(owner, name, Asker(key=key))
+        self.by_key = True
+        self._jupyter_current_user = User(f"key {key[:12]}")  # Its id, not the secret.
+        # A browser never sends it by itself, as it would a cookie.
+        self._token_authenticated = True
 
     @allowed
     async def get(self, owner: str, name: str, path: str = "") -> None:
@@ -38,10 +57,12 @@ class Serve(LabHandler):
             await self._call("GET", owner, name, path)
             return
         self.query()
-        self._check_owner(owner)
-        there = self.lab.located(await self.serving.get(self.owner, name))
-        versions = await self.serving.versions(self.owner, there.spec.model)
+        await self._check(owner, name)
+        there = self.lab.located(await self.serving.get(owner, name))
+        versions = await self.serving.versions(owner, there.spec.model)
         model = next((each for each in versions if each.version == there.version), None)
+        if self.by_key or self.owner != owner:  # It may name labs and jobs of the owner.
+            there = there.model_copy(update={"reason": ""})
         self.reply(_about(there, model))
 
     @allowed
@@ -51,14 +72,14 @@ class Serve(LabHandler):
 
     async def _call(self, method: str, owner: str, name: str, path: str) -> None:
         asked = version_of(self.query("version"))
-        self._check_owner(owner)
+        await self._check(owner, name)
         if not _PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
             raise NotFound("there is nothing at this address of the model.")
         given = self.request.headers
         headers = {key.lower(): given[key] for key in _PASSED_ON if key in given}
         path, version = _split(path, asked)
         call = Call(method, path, self.body, headers, version)
-        reply = await self.serving.call(self.owner, name, call)
+        reply = await self.serving.call(owner, name, call)
         found = {key.lower(): value for key, value in reply.headers.items()}
         for key in _PASSED_BACK:
             if key in found:
@@ -68,9 +89,10 @@ class Serve(LabHandler):
         self.set_status(reply.status)
         self.finish(reply.body, set_content_type=kind if known else "application/octet-stream")
 
-    def _check_owner(self, owner: str) -> None:
-        if owner != self.owner:
-            raise NotFound("there is no such deployment.")
+    async def _check(self, owner: str, name: str) -> None:
+        """`NotFound` unless it may be asked by this person; a key was looked at before."""
+        if not self.by_key:
+            await self.serving.admit(owner, name, Asker(self.owner, self.groups))
 
 
 def _split(path: str, asked: int | None) -> tuple[str, int | None]:

@@ -10,10 +10,11 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ParamSpec
 
 from ..errors import InvalidRequest, StorageFull, TooLarge, Unavailable
 from ..runtime.data import Volume
@@ -27,6 +28,7 @@ MAX_MODEL_BYTES = 4 * 1024 * 1024 * 1024
 _PIECE = 1024 * 1024
 #: Bytes of the disk that uploads leave alone: the lab itself needs some to go on.
 _LEFT = 64 * 1024 * 1024
+_P = ParamSpec("_P")
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _dropped: set[asyncio.Task[None]] = set()  # A loop keeps no tasks by itself.
 
@@ -66,6 +68,7 @@ class Upload:
         self._file: int | None = None
         self._path: Path | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._busy = threading.Lock()  # A thread goes on when whoever waited for it has gone.
         self._is_over = False
 
     async def expect(self, size: int) -> None:
@@ -76,7 +79,7 @@ class Upload:
         """
         self._check(size)
         async with self._one_at_a_time:
-            await asyncio.to_thread(self._make, size)
+            await self._thread(self._make, size)
 
     async def add(self, piece: bytes) -> None:
         """Append; of what comes after `discard` nothing is kept.
@@ -103,7 +106,7 @@ class Upload:
             TooLarge: it is larger than the limit.
         """
         async with self._one_at_a_time:
-            await asyncio.to_thread(self._copy, root, path, follow)
+            await self._thread(self._copy, root, path, follow)
 
     async def fetch(self, volume: Volume, path: str) -> None:
         """Append a file of a volume behind a URL, or a directory of it as a tar archive.
@@ -114,7 +117,7 @@ class Upload:
             Unavailable: the volume cannot be opened, or does not answer.
         """
         async with self._one_at_a_time:
-            await asyncio.to_thread(self._fetch, volume, path)
+            await self._thread(self._fetch, volume, path)
 
     async def finish(self) -> Path:
         """The whole file. It may be moved away.
@@ -126,7 +129,7 @@ class Upload:
         if not self._size or self._path is None:
             raise InvalidRequest("the file is empty.", field=self._field)
         async with self._one_at_a_time:
-            await asyncio.to_thread(self._close)
+            await self._thread(self._close)
         return self._path
 
     async def discard(self) -> None:
@@ -134,8 +137,8 @@ class Upload:
         self._is_over = True
         self._gathered.clear()
         async with self._one_at_a_time:
-            if self._path is not None:
-                await asyncio.to_thread(self._remove)
+            if self._path is not None or self._busy.locked():
+                await self._thread(self._remove)
 
     def drop(self) -> None:
         """`discard`, for those who cannot wait."""
@@ -147,7 +150,16 @@ class Upload:
         async with self._one_at_a_time:
             if not self._is_over:
                 piece, self._gathered = self._gathered, bytearray()
-                await asyncio.to_thread(self._write, piece)
+                await self._thread(self._write, piece)
+
+    async def _thread(self, do: Callable[_P, Any], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """In a thread, once the one before has ended, which may go on after a cancellation."""
+
+        def work() -> None:
+            with self._busy:
+                do(*args, **kwargs)
+
+        await asyncio.to_thread(work)
 
     def _check(self, size: int) -> None:
         if size > self._limit:
@@ -222,6 +234,8 @@ class Upload:
             raise
 
     def _append(self, piece: bytes) -> int:
+        if self._is_over:
+            raise Unavailable(f"nobody waits for the {self._field} any more.")
         self._check(self._size + len(piece))
         self._write(piece)
         return len(piece)

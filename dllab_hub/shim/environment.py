@@ -69,7 +69,7 @@ def environment(
     env["PATH"] = f"{Path(program).parent}{os.pathsep}{path}"
     env |= {MARKER: plan["id"], "PYTHONUNBUFFERED": "1"}
     if "command" in plan:
-        return env | {"CUDA_VISIBLE_DEVICES": ""}
+        return env | {"CUDA_VISIBLE_DEVICES": ",".join(replica.gpus)}
     _size_threads(env, _role(plan, replica).get("cpus"), replica, len(gang))
     if len(gang) > 1:
         # Gloo listens on the address of the host's name, which other machines may reach, and goes

@@ -30,7 +30,9 @@ _HELD = "{free}; held by {holders}"
 _AND = "{first} and {last}"
 _MY_LAB = "your lab '{name}'"
 _MY_JOB = "your job '{name}'"
+_MY_DEPLOYMENT = "your deployment '{name}'"
 _MY_LENT = "your lab '{name}' (lent to your job '{job}')"
+_MY_LENT_SERVING = "your lab '{name}' (lent to your deployment '{deployment}')"
 _OTHER = "{number} other person"
 _OTHERS = "{number} other people"
 _PROGRAMS = "other programs"
@@ -38,8 +40,8 @@ _HOW_MANY = "{who} ({number})"
 
 #: Every sentence of `shortage`, for translators.
 SHORTAGES = (
-    _FREE_ONE, _FREE_MANY, _FREE_NONE, _HELD, _AND, _MY_LAB, _MY_JOB, _MY_LENT, _OTHER, _OTHERS,
-    _PROGRAMS, _HOW_MANY,
+    _FREE_ONE, _FREE_MANY, _FREE_NONE, _HELD, _AND, _MY_LAB, _MY_JOB, _MY_DEPLOYMENT, _MY_LENT,
+    _MY_LENT_SERVING, _OTHER, _OTHERS, _PROGRAMS, _HOW_MANY,
 )  # fmt: skip
 
 
@@ -187,9 +189,12 @@ def _shortage(owner: str, total: float, held: Iterable[tuple[Holder, float]]) ->
 
 
 def _thing(holder: Holder) -> str:
-    if holder.lent_to is not None:
-        return _MY_LENT.format(name=holder.name, job=holder.lent_to.name)
-    return (_MY_LAB if holder.kind == "lab" else _MY_JOB).format(name=holder.name)
+    if (to := holder.lent_to) is not None:
+        if to.kind == "deployment":
+            return _MY_LENT_SERVING.format(name=holder.name, deployment=to.name)
+        return _MY_LENT.format(name=holder.name, job=to.name)
+    words = {"lab": _MY_LAB, "job": _MY_JOB, "deployment": _MY_DEPLOYMENT}
+    return words[holder.kind].format(name=holder.name)
 
 
 def _forecast(

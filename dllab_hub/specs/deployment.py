@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from ..errors import InvalidRequest
+from .tally import Tally
 from .wire import Name, Value
 
 __all__ = (
     "MAX_REPLICAS",
+    "MAX_REPLICA_CPUS",
+    "MAX_REPLICA_GPUS",
     "Autoscale",
+    "Batch",
     "Canary",
     "Deployment",
     "DeploymentPage",
     "DeploymentReplica",
     "DeploymentSpec",
     "DeploymentState",
+    "EachReplica",
     "ReplicaState",
     "Traffic",
     "VersionTraffic",
@@ -26,6 +32,8 @@ __all__ = (
 
 #: More replicas of one deployment than one machine has had a use for.
 MAX_REPLICAS = 32
+#: Of one replica: no model that is served here spreads over more.
+MAX_REPLICA_GPUS, MAX_REPLICA_CPUS = 8, 64
 
 
 class Autoscale(Value):
@@ -54,6 +62,18 @@ class Autoscale(Value):
         if self.signal == "gpu" and self.target > 1:
             raise InvalidRequest("is a share of a GPU's time: at most 1.", field="target")
         return self
+
+
+class Batch(Value):
+    """Requests that come at the same time are computed as one, as long as their rows fit together.
+
+    Attributes:
+        size: Most rows that are computed at a time.
+        wait: Seconds that a request waits for others at most.
+    """
+
+    size: int = Field(ge=2, le=1024)
+    wait: float = Field(default=0.005, ge=0, le=1)
 
 
 class Canary(Value):
@@ -90,6 +110,9 @@ class DeploymentSpec(Value):
         version: Which version; None for the newest at the time of the wish.
         replicas: How many processes serve it; with ``autoscale``, at first.
         autoscale: Has their number follow the load; None: it is as wished for.
+        gpus: GPUs of each replica. While too few are free it waits; it never starts without.
+        cpus: Threads that compute one request, in each replica; None: as its server has it.
+        batch: Has requests computed together; None: each by itself.
     """
 
     name: Name
@@ -97,6 +120,27 @@ class DeploymentSpec(Value):
     version: int | None = Field(default=None, ge=1)
     replicas: int = Field(default=1, ge=1, le=MAX_REPLICAS)
     autoscale: Autoscale | None = None
+    gpus: int = Field(default=0, ge=0, le=MAX_REPLICA_GPUS)
+    cpus: int | None = Field(default=None, ge=1, le=MAX_REPLICA_CPUS)
+    batch: Batch | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_scales_by(self) -> Self:
+        if self.autoscale is not None and self.autoscale.signal == "gpu" and not self.gpus:
+            raise InvalidRequest(
+                "the replicas have no GPUs whose time could be measured.",
+                hint="Give each of them one with gpus, or use inflight.",
+                field="autoscale.signal",
+            )
+        return self
+
+
+class EachReplica(TypedDict, total=False):
+    """Fields of a `DeploymentSpec` that say what each replica gets."""
+
+    gpus: int
+    cpus: int | None
+    batch: Batch | None
 
 
 class DeploymentState(StrEnum):
@@ -166,6 +210,8 @@ class Traffic(Value):
     rate: float = 0.0
     latency: float | None = None
     waiting: int = 0
+    #: Of these, how many are with each replica, by its name. It does not travel: for who measures.
+    busy: SkipJsonSchema[dict[str, int]] = Field(default_factory=dict, exclude=True)
 
 
 class VersionTraffic(Value):
@@ -190,6 +236,8 @@ class VersionTraffic(Value):
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
+    #: All that it has answered. It does not travel: for who measures.
+    tally: SkipJsonSchema[Tally | None] = Field(default=None, exclude=True)
 
 
 class Deployment(Value):
@@ -207,6 +255,7 @@ class Deployment(Value):
         versions: What each version does that gets requests; the canary's comes last.
         url: Path of the deployment at the address of whoever answered, with a slash at its end:
             ``v1/models/<name>:predict`` and ``v2/models/<name>/infer`` lie below it.
+        warning: What is to be known of what it serves; empty where nothing is.
         created: Seconds since the epoch.
         updated: Of the last wish.
     """
@@ -225,6 +274,7 @@ class Deployment(Value):
     traffic: Traffic | None = None
     versions: tuple[VersionTraffic, ...] = ()
     url: str = ""
+    warning: str = ""
     created: float
     updated: float
 

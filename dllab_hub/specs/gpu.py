@@ -49,9 +49,9 @@ class Holder(Value):
         kind: ``lab``, ``job`` or ``deployment``.
         owner: Person.
         name: Name of the lab, job or deployment.
-        id: Lab id or job id; of a deployment its name.
-        lend: Whether a lab lends its GPUs to jobs of the same person.
-        lent_to: The job that uses this GPU of the lab now, or None.
+        id: Lab id or job id; of a deployment one that no other has had.
+        lend: Whether a lab lends its GPUs to jobs and deployments of the same person.
+        lent_to: The job or deployment that uses this GPU of the lab now, or None.
     """
 
     kind: Literal["lab", "job", "deployment"]

@@ -22,7 +22,7 @@ __all__ = (
 #: Most numbers that are kept of one version.
 MAX_METRICS = 50
 #: How a model is written down.
-ModelFormat = Literal["onnx", "torch-export", "torchscript", "savedmodel"]
+ModelFormat = Literal["onnx", "torch-export", "torchscript", "savedmodel", "pickle", "torch-pickle"]
 
 
 class Tensor(Value):
@@ -84,7 +84,8 @@ class ModelVersion(Value):
         model: Name of the model.
         version: From 1, without gaps.
         format: Of its file or directory: ``onnx``, ``torch-export`` (a ``.pt2``), ``torchscript``
-            or ``savedmodel``.
+            or ``savedmodel``; ``pickle`` (a scikit-learn estimator) or ``torch-pickle`` (a whole
+            module) where the administrator allows them.
         inputs: What it takes.
         outputs: What it gives.
         size: Bytes.
@@ -94,6 +95,7 @@ class ModelVersion(Value):
         publisher: Who published it; empty where that was not noted yet.
         source: What it was made from, or None when only its file came.
         metrics: What its maker measured of it, by name.
+        warning: What is to be known before it is served; empty where nothing is.
     """
 
     model: Name
@@ -108,6 +110,7 @@ class ModelVersion(Value):
     publisher: str = ""
     source: ModelSource | None = None
     metrics: dict[str, float] = Field(default_factory=dict, max_length=MAX_METRICS)
+    warning: str = ""
 
 
 class Model(Value):

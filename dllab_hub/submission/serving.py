@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 
 from ..errors import InvalidRequest
-from ..specs import MAX_REPLICAS, Autoscale, Canary
+from ..specs import (
+    MAX_REPLICA_CPUS,
+    MAX_REPLICA_GPUS,
+    MAX_REPLICAS,
+    Autoscale,
+    Batch,
+    Canary,
+    EachReplica,
+)
 from .words import amount, seconds, whole
 
-__all__ = ("add_autoscale", "add_canary", "autoscale_of", "canary_of", "replicas_of")
+__all__ = (
+    "add_autoscale",
+    "add_canary",
+    "add_each",
+    "autoscale_of",
+    "canary_of",
+    "each_of",
+    "replicas_of",
+)
 
 _BOUNDS = ("min", "max", "signal", "target", "idle")
 _CANARY = ("version", "percent", "replicas", "max_errors", "max_slowdown")
@@ -50,6 +67,29 @@ def replicas_of(options: argparse.Namespace) -> int:
     return options.replicas or max(1, options.min or 1)
 
 
+def add_each(parser: argparse.ArgumentParser) -> None:
+    """What each replica gets, and whether it computes requests together."""
+    add = parser.add_argument
+    gpus, cpus = whole(0, MAX_REPLICA_GPUS), whole(1, MAX_REPLICA_CPUS)
+    add("--gpus", type=gpus, default=0, metavar="N", help="GPUs of each process (default 0)")
+    add("--cpus", type=cpus, metavar="N", help="threads that compute one request (default 1)")
+    add("--batch", type=whole(2, 1024), metavar="N", help="compute requests together, up to N rows")
+    add("--batch-wait", type=_moment, metavar="5ms", help="that a request waits for others at most")
+
+
+def each_of(options: argparse.Namespace) -> EachReplica:
+    """What the options say, as fields of a `DeploymentSpec`.
+
+    Raises:
+        InvalidRequest: ``--batch-wait`` is there without ``--batch``.
+    """
+    wait: dict[str, float] = {} if options.batch_wait is None else {"wait": options.batch_wait}
+    if wait and options.batch is None:
+        raise InvalidRequest("is needed with --batch-wait.", field="--batch")
+    batch = None if options.batch is None else Batch(size=options.batch, **wait)
+    return EachReplica(gpus=options.gpus, cpus=options.cpus, batch=batch)
+
+
 def add_canary(parser: argparse.ArgumentParser) -> None:
     """The version and the options of a `Canary`; those that are not typed are not there."""
     parser.argument_default = argparse.SUPPRESS
@@ -74,6 +114,15 @@ def add_canary(parser: argparse.ArgumentParser) -> None:
 def canary_of(options: argparse.Namespace) -> Canary:
     """What the options say."""
     return Canary(**{name: getattr(options, name) for name in _CANARY if name in options})
+
+
+def _moment(text: str) -> float:
+    """Reads a short time as seconds."""
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(ms|s)", text, re.ASCII)
+    number = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else 2.0
+    if number > 1:
+        raise argparse.ArgumentTypeError("must be a time such as 5ms or 0.1s, at most 1s")
+    return number
 
 
 def _number(low: float, high: float, what: str) -> Callable[[str], float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .access import access_text, callers_text, endpoints_text, new_key_text
 from .alerts import alerts_text
 from .amounts import age, columns, cut, duration, size, speed
 from .deployments import (
@@ -42,12 +43,15 @@ from .jobs import (
     why,
 )
 from .losing import loss
+from .models import model_text, models_text
 
 __all__ = (
+    "access_text",
     "age",
     "alerts_text",
     "answers",
     "attempt",
+    "callers_text",
     "cause",
     "columns",
     "comparison_text",
@@ -57,6 +61,7 @@ __all__ = (
     "deployment_text",
     "deployments_text",
     "duration",
+    "endpoints_text",
     "gpu_heat",
     "gpu_holder",
     "gpu_memory",
@@ -69,6 +74,9 @@ __all__ = (
     "jobs_text",
     "loss",
     "matches_text",
+    "model_text",
+    "models_text",
+    "new_key_text",
     "notices_text",
     "pace",
     "place",

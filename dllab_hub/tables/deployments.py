@@ -61,6 +61,18 @@ def scaling(deployment: Deployment) -> str:
     return "" if bounds is None else f"scales from {bounds.min} to {bounds.max}"
 
 
+def _each_gets(deployment: Deployment) -> str:
+    """``each with 2 GPUs, 4 threads, batches of 32``, or an empty string."""
+    spec = deployment.spec
+    facts = [
+        f"{spec.gpus} GPU{'' if spec.gpus == 1 else 's'}" if spec.gpus else "",
+        f"{spec.cpus} thread{'' if spec.cpus == 1 else 's'}" if spec.cpus is not None else "",
+        f"batches of {spec.batch.size}" if spec.batch is not None else "",
+    ]
+    said = ", ".join(filter(None, facts))
+    return f"each with {said}" if said else ""
+
+
 def version_name(deployment: Deployment, version: int) -> str:
     """``version 2 (canary)``."""
     canary = deployment.canary
@@ -90,6 +102,7 @@ def deployment_text(deployment: Deployment, now: float | None = None) -> str:
         f"version {deployment.version} of {deployment.spec.model}",
         f"{deployment.ready} of {wanted(deployment)} ready",
         scaling(deployment),
+        _each_gets(deployment),
         age(now - deployment.created),
     ]
     lines = [
@@ -100,6 +113,8 @@ def deployment_text(deployment: Deployment, now: float | None = None) -> str:
         lines.append(f"  {seen}")
     if deployment.url:
         lines.append(f"  at {deployment.url}")
+    if deployment.warning:
+        lines.append(f"  warning: {deployment.warning}")
     lines += _versions(deployment)
     if deployment.canary is None and deployment.previous is not None:
         lines.append(f"  version {deployment.previous} was before; a rollback brings it back")

@@ -62,7 +62,7 @@ def held_by(holder: Holder | None, person: str = "") -> str:
     if person and holder.owner and holder.owner != person:
         said += f" of {holder.owner}"
     if holder.lent_to is not None:
-        return f"{said}, lent to job {holder.lent_to.name}"
+        return f"{said}, lent to {holder.lent_to.kind} {holder.lent_to.name}"
     return f"{said}, which lends it" if holder.lend else said
 
 

@@ -17,6 +17,7 @@ from ..specs import (
     Traffic,
     VersionTraffic,
 )
+from ..specs.tally import LATENCIES, Tally
 
 __all__ = ("DeploymentRecord",)
 
@@ -32,6 +33,7 @@ class _Answers:
 
     requests: int = 0
     failed: int = 0
+    well: list[float] = field(default_factory=list)  # Seconds of those that did not fail.
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def percentiles(self) -> dict[str, float | None]:
@@ -39,6 +41,14 @@ class _Answers:
             return {"p50": None, "p95": None, "p99": None}
         cuts = quantiles([*self.seconds, self.seconds[-1]], n=100, method="inclusive")
         return {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98]}
+
+    def tally(self) -> Tally:
+        return Tally(
+            requests=self.requests,
+            failed=self.failed,
+            seconds=sum(self.well),
+            within=tuple(sum(one <= most for one in self.well) for most in LATENCIES),
+        )
 
 
 @dataclass
@@ -102,6 +112,8 @@ class DeploymentRecord:
         seen.requests += 1
         seen.failed += status >= 500
         seen.seconds.append(seconds)
+        if status < 500:
+            seen.well.append(seconds)
         traffic = self.deployment.traffic or Traffic()
         everybody = [each for one in self._answers.values() for each in one.seconds]
         told = {
@@ -156,6 +168,7 @@ class DeploymentRecord:
             ready=ready,
             requests=seen.requests,
             failed=seen.failed,
+            tally=seen.tally(),
             **seen.percentiles(),
         )
 

@@ -23,14 +23,15 @@ from ..specs import (
 )
 from .memory_answers import answer, reply
 from .memory_deployment import DeploymentRecord
-from .memory_models import MemoryModels, page
+from .memory_models import page
+from .memory_opening import MemoryOpening
 
 __all__ = ("MemoryServing",)
 
 _IDLE = "no replica: the next request starts one."
 
 
-class MemoryServing(MemoryModels):
+class MemoryServing(MemoryOpening):
     """Keeps models and deployments in memory. Replicas are ready at once; a model gives back what
     it was given.
 
@@ -59,7 +60,6 @@ class MemoryServing(MemoryModels):
     ) -> None:
         super().__init__(inputs, outputs, example, clock)
         self._draw = draw
-        self._records: dict[tuple[str, str], DeploymentRecord] = {}
 
     # What a test does to deployments.
 
@@ -216,6 +216,7 @@ class MemoryServing(MemoryModels):
     async def _delete(self, owner: str, name: str) -> None:
         self._record(owner, name)
         del self._records[owner, name]
+        self._forget(owner, name)
 
     async def _logs(
         self, owner: str, name: str, replica: str | None, offset: int, limit: int
@@ -256,12 +257,6 @@ class MemoryServing(MemoryModels):
         return Reply(said.status, said.body, {**said.headers, "x-model-version": str(version)})
 
     # Inside.
-
-    def _record(self, owner: str, name: str) -> DeploymentRecord:
-        record = self._records.get((owner, name))
-        if record is None:
-            raise NotFound("there is no such deployment.")
-        return record
 
     def _known(self, owner: str, model: str, version: int) -> int:
         count = len(self._published[owner, model])

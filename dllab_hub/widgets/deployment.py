@@ -30,7 +30,7 @@ from ..tables import (
 )
 from .live import Live
 from .log import Tail
-from .markup import link, log, note, state, state_cell, table
+from .markup import alert, link, log, note, state, state_cell, table
 
 __all__ = ("DeploymentView",)
 
@@ -127,7 +127,8 @@ class DeploymentView(Live):
             scaling(info),
             traffic(info.traffic),
         ]
-        self._facts.value = note(" · ".join(fact for fact in facts if fact))
+        warning = alert([info.warning] if info.warning else [])
+        self._facts.value = note(" · ".join(fact for fact in facts if fact)) + warning
         self._where.value = link(info.url, info.url) or note(info.url)
         self._versions.value = _versions(info)
         head = ("replica", "state", "version", "restarts", "age", "")

@@ -65,6 +65,8 @@ def torch(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         ("%deploy x.onnx --replicas 33", ["--replicas", "from 1 to 32"]),
         ("%deploy x.onnx --replica 2", ["no option --replica", "Did you mean --replicas?"]),
         ("%deploy x.onnx --name Big_Net", ["--name", "lower-case"]),
+        ("%deploy x.onnx --gpus 9", ["--gpus", "from 0 to 8"]),
+        ("%deploy x.onnx --batch-wait 5ms", ["--batch", "is needed with --batch-wait"]),
         ("%deploy x.onnx y.onnx", ["y.onnx is one word too many"]),
         ("%deploy x.onnx --example 3", ["--example", "for a network only"]),
         ("%deploy 7+1", ["7+1 is of type int", "torch.nn.Module", "ONNX file"]),

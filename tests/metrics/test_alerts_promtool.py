@@ -41,6 +41,7 @@ _VALUES: Mapping[str, tuple[float, ...]] = {
     "dllab_gpu_memory_used_bytes": (0, 95e9, 95.1e9, 100e9),
     "dllab_gpu_memory_total_bytes": (100e9, 0),
     "dllab_job_step_limit_seconds": (30, 60),
+    "dllab_endpoint_version_traffic_ratio": (0.1, 0.9, 1),
     "dllab_sampler_age_seconds": (1, 60, 61),
 }
 _COUNTERS = {
@@ -48,6 +49,8 @@ _COUNTERS = {
     "dllab_gpu_xid_errors_total",
     "dllab_endpoint_requests_total",
     "dllab_endpoint_failures_total",
+    "dllab_endpoint_version_requests_total",
+    "dllab_endpoint_version_failures_total",
 }
 _MOMENTS = {"dllab_job_last_step_timestamp_seconds", "dllab_watch_last_event_timestamp_seconds"}
 
@@ -68,6 +71,10 @@ def series_of(number: int) -> list[tuple[str, dict[str, str]]]:
     job, endpoint = {"job_id": f"job-{number}"}, {"endpoint": f"e-{number}"}
     found += [(f"dllab_job_{name}_seconds", job) for name in ("last_step_timestamp", "step_limit")]
     found += [(f"dllab_endpoint_{name}_total", endpoint) for name in ("requests", "failures")]
+    for version in ("1", "2"):
+        names = ("requests_total", "failures_total", "traffic_ratio")
+        at = {**endpoint, "version": version}
+        found += [(f"dllab_endpoint_version_{name}", at) for name in names]
     found += [("dllab_sampler_age_seconds", {"instance": f"i-{number}"})]
     found += [("dllab_watch_last_event_timestamp_seconds", {"instance": f"i-{number}"})]
     return found

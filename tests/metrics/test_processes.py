@@ -89,6 +89,17 @@ def test_a_lab_is_known_by_its_mark(start: Start) -> None:
     assert (LAB.model_copy(update={"lent_to": None}), "") == (found.holder, found.replica)
 
 
+def test_a_deployments_replica_is_known_by_its_mark(start: Start) -> None:
+    """The mark begins with the id of the deployment, which holds the GPU, and names the replica."""
+    served = Holder(kind="deployment", owner="ada", name="digits", id="0123456789abcdef")
+    replica = start({"DLLAB_LEASE": f"{served.id}-replica-2"})
+    found = _found(replica.pid, {UUIDS[0]: served})
+
+    assert (served, "replica-2") == (found.holder, found.replica)
+    balancer = start({"DLLAB_LEASE": f"{served.id}-balancer"})
+    assert _found(balancer.pid, {UUIDS[0]: served}).holder is None
+
+
 def test_a_job_on_a_lent_gpu(start: Start) -> None:
     """It is the borrower's, not the lab's that has lent it."""
     assert _found(start(AS_JOB).pid, {UUIDS[0]: LAB}).holder == JOB

@@ -17,6 +17,7 @@ from dllab_hub.metrics.samples import (
     owner_hash,
 )
 from dllab_hub.specs import (
+    DeploymentReplica,
     Disk,
     Gpu,
     GpuCondition,
@@ -24,8 +25,12 @@ from dllab_hub.specs import (
     Host,
     JobState,
     Progress,
+    ReplicaState,
     ReplicaStatus,
+    Traffic,
+    VersionTraffic,
 )
+from dllab_hub.specs.tally import Tally
 
 
 def values(samples: Iterable[Sample], name: str) -> list[float]:
@@ -157,9 +162,56 @@ def test_of_a_deployment() -> None:
     assert f"{owner_hash('ada')}/digits" in words(samples)
 
 
+def test_of_a_version() -> None:
+    """Each version that serves has counters, a histogram, its part, its replicas and what is with
+    them; there is a label for it and for the deployment, and no other.
+    """
+    tally = Tally(requests=10, failed=4, seconds=0.75, within=(0,) * 5 + (2,) * 3 + (6,) * 7)
+    versions = (
+        VersionTraffic(version=1, percent=90, ready=1, tally=tally),
+        VersionTraffic(version=12, percent=10, tally=Tally()),
+    )
+    replicas = tuple(
+        DeploymentReplica(name=f"replica-{n}", version=version, state=ReplicaState.READY)
+        for n, version in enumerate((1, 1, 12, 7))
+    )
+    busy = {"replica-0": 3, "replica-1": 2, "replica-3": 9}
+    seen = deployment(versions=versions, replicas=replicas, traffic=Traffic(busy=busy))
+    samples = [one for one in deployment_samples([seen], private=True) if "version" in one.labels]
+    own = [one for one in samples if one.labels["version"] == "1"]
+    buckets = {one.labels["le"]: one.value for one in own if one.name.endswith("_bucket")}
+
+    assert {"1", "12"} == {one.labels["version"] for one in samples}
+    assert {f"{owner_hash('ada')}/digits"} == {one.labels["endpoint"] for one in samples}
+    assert {"endpoint", "version", "le"} == {label for one in samples for label in one.labels}
+    assert {
+        "traffic_ratio": 0.9, "ready_replicas": 1, "inflight": 5, "requests_total": 10,
+        "failures_total": 4, "latency_seconds_sum": 0.75, "latency_seconds_count": 6,
+    } == {
+        one.name.removeprefix("dllab_endpoint_version_"): one.value
+        for one in own
+        if "le" not in one.labels
+    }  # fmt: skip
+    assert (16, 0, 2, 6, 6) == (
+        len(buckets),
+        *(buckets[le] for le in ("0.001", "0.05", "60.0", "+Inf")),
+    )
+    assert 23 == len(own)
+
+
+def test_a_version_that_is_not_measured() -> None:
+    """Whoever knows no counts shows none; without a balancer nothing is said to be in flight."""
+    versions = (VersionTraffic(version=1, percent=100, ready=1),)
+    samples = deployment_samples([deployment(versions=versions, traffic=None)], private=True)
+
+    assert {"dllab_endpoint_version_traffic_ratio", "dllab_endpoint_version_ready_replicas"} == {
+        one.name for one in samples if "version" in one.labels
+    }
+
+
 def test_the_balancer_is_not_there() -> None:
     """Without a balancer there are no numbers of requests: 0 would say that they were lost."""
-    samples = deployment_samples([deployment(traffic=None)], private=True)
+    samples = deployment_samples([deployment(traffic=None, versions=())], private=True)
 
     assert {"dllab_endpoint_replicas", "dllab_replicas"} == {sample.name for sample in samples}
 

@@ -170,6 +170,7 @@ def test_threads_follow_the_cpus(given: dict[str, str], threads: int) -> None:
     "given",
     [
         *({"DLLAB_CPUS": text} for text in ("two", "-1", "nan", "1e9", "٣")),
+        *({"DLLAB_GPUS": text} for text in ("one", "-1")),
         *({"DLLAB_BATCH_MAX": "x"}, {"DLLAB_BATCH_WAIT_MS": "-2"}, {"DLLAB_MAX_BODY": "0"}),
     ],
 )

@@ -45,7 +45,7 @@ def test_it_has_every_parameter(host: Host, a_job: str, a_deployment: str) -> No
     for path, verbs in document()["paths"].items():
         for verb, operation in verbs.items():
             queries = [p for p in operation.get("parameters", ()) if p["in"] == "query"]
-            at = path[1:].format(id=a_job, name=a_deployment, version=1)
+            at = path[1:].format(id=a_job, name=a_deployment, version=1, owner="ada")
             kind = next(iter(operation.get("requestBody", {}).get("content", ())), "")
             headers = {"Content-Type": kind} if kind else {}
             answer = host.ask(verb.upper(), f"{at}?bogus=1", headers=headers)

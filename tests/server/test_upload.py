@@ -118,3 +118,38 @@ async def test_discarded_while_it_is_written(folder: Path, monkeypatch: pytest.M
     await upload.discard()
 
     assert (1, []) == (len(there), list(folder.iterdir()))
+
+
+@pytest.mark.parametrize("folded", [False, True])
+async def test_cancelled_while_it_is_copied(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, folded: bool
+) -> None:
+    """A thread that copies for nobody writes into nobody else's file, stops, and leaves nothing,
+    also when it has not begun to write.
+    """
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    make = Upload._make
+
+    def slowly(upload: Upload, size: int) -> int:
+        begun.set()
+        assert go_on.wait(10)
+        try:
+            return make(upload, size)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Upload, "_make", slowly)
+    source = folder.with_name("files")
+    source.mkdir()
+    (source / "model").write_bytes(b"x" * 3_000_000)
+    upload = Upload(folder)
+    copying = asyncio.create_task(upload.copy(folder.parent, "files" if folded else "files/model"))
+    await asyncio.to_thread(begun.wait, 10)
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    asyncio.get_running_loop().call_later(0.2, go_on.set)
+    await upload.discard()
+
+    assert ended.is_set()
+    assert [] == list(folder.iterdir())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from memory_group import memory_group
 
 MakeJob = Callable[..., Any]
 MIB = 2**20
@@ -26,24 +26,8 @@ HUNGRY = """
 @pytest.fixture
 def small_memory() -> Iterator[Path]:
     """A control group of 256 MiB; whose processes are gone at the end."""
-    for root, most in (
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-        (Path("/sys/fs/cgroup"), "memory.max"),
-    ):
-        path = root / f"dllab-test-{os.getpid()}"
-        with suppress(OSError):
-            path.mkdir()
-            (path / most).write_text(str(256 * MIB))
-            for swap in ("memory.memsw.limit_in_bytes", "memory.swap.max"):
-                with suppress(OSError):
-                    (path / swap).write_text(str(256 * MIB if "memsw" in swap else 0))
-            break
-        with suppress(OSError):
-            path.rmdir()
-    else:
-        pytest.skip("making a control group with a limit of memory needs root")
-    yield path
-    path.rmdir()
+    with memory_group(256 * MIB) as path:
+        yield path
 
 
 def test_who_memory_ran_out_for_is_told(job: MakeJob, small_memory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dllab_hub.errors import InvalidRequest
-from dllab_hub.specs import Autoscale, Canary, DeploymentSpec
+from dllab_hub.specs import Autoscale, Batch, Canary, DeploymentSpec
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,59 @@ def test_bounds() -> None:
         {"min": 0, "max": 1, "signal": "gpu", "target": 0.8}
     )
     assert None is DeploymentSpec(name="x", model="x").autoscale
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"gpus": -1}, "gpus"),
+        ({"gpus": 9}, "gpus"),
+        ({"gpus": 0.5}, "gpus"),
+        ({"cpus": 0}, "cpus"),
+        ({"cpus": 65}, "cpus"),
+        ({"cpus": 1.5}, "cpus"),
+        ({"batch": {}}, "batch.size"),
+        ({"batch": {"size": 1}}, "batch.size"),
+        ({"batch": {"size": 1025}}, "batch.size"),
+        ({"batch": {"size": 2, "wait": -0.1}}, "batch.wait"),
+        ({"batch": {"size": 2, "wait": 1.1}}, "batch.wait"),
+        ({"batch": 16}, "batch"),
+        (
+            {"autoscale": {"max": 2, "signal": "gpu", "target": 0.5}},
+            "autoscale.signal",
+        ),
+        (
+            {"gpus": 0, "autoscale": {"max": 2, "signal": "gpu", "target": 0.5}},
+            "autoscale.signal",
+        ),
+    ],
+    ids=str,
+)
+def test_what_no_replica_can_get(wish: dict, field: str) -> None:
+    """The error names the field; what follows the GPUs needs some."""
+    with pytest.raises(InvalidRequest) as caught:
+        DeploymentSpec.from_wire({"name": "x", "model": "x", **wish})
+    assert field == caught.value.field
+
+
+def test_what_a_replica_gets() -> None:
+    """Nothing, unless it is said; what came before any of it was known reads as that."""
+    plain = DeploymentSpec(name="x", model="x")
+    full = DeploymentSpec(
+        name="x",
+        model="x",
+        gpus=2,
+        cpus=4,
+        batch=Batch(size=32),
+        autoscale=Autoscale(max=2, signal="gpu", target=0.5),
+    )
+
+    assert (0, None, None) == (plain.gpus, plain.cpus, plain.batch)
+    old = {"name": "x", "model": "x", "version": None, "replicas": 1, "autoscale": None}
+    assert plain == DeploymentSpec.from_wire(old)
+    assert full == DeploymentSpec.from_wire(full.to_wire())
+    assert full.batch is not None
+    assert 0.005 == full.batch.wait
 
 
 @pytest.mark.parametrize(

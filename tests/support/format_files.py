@@ -1,6 +1,6 @@
 """Small models of other formats than ONNX, written by the Python of the image that serves them.
 
-Those images are large, and `make test` builds neither: what needs one is skipped without it. It is
+Those images are large, and `make test` builds none: what needs one is skipped without it. It is
 the environment of `dllab env build`, or the Python that a variable names.
 """
 
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ("TENSORFLOW", "TORCH", "needs", "write")
+__all__ = ("SKLEARN", "TENSORFLOW", "TORCH", "needs", "write")
 
 #: Image -> the variable that names another Python; read now, as each test clears the environment.
 _VARIABLES = {
     "serving-torch": "DLLAB_TEST_TORCH_SERVER",
     "serving-tensorflow": "DLLAB_TEST_TENSORFLOW_SERVER",
+    "serving-sklearn": "DLLAB_TEST_SKLEARN_SERVER",
     "tensorflow": "DLLAB_TEST_KERAS",
     "skl2onnx": "DLLAB_TEST_SKL2ONNX",
 }
@@ -42,6 +43,7 @@ def _python(image: str) -> str:
 
 PYTHONS = {image: _python(image) for image in _VARIABLES} if __name__ != "__main__" else {}
 TORCH, TENSORFLOW = PYTHONS.get("serving-torch", ""), PYTHONS.get("serving-tensorflow", "")
+SKLEARN = PYTHONS.get("serving-sklearn", "")
 
 
 def needs(image: str) -> pytest.MarkDecorator:
@@ -122,6 +124,16 @@ def _torch_models(folder: Path) -> None:
     extra = {"dllab.json": json.dumps({"example": json.loads(_EXAMPLE)})}
     torch.jit.save(torch.jit.trace(net, x), folder / "net.pt", _extra_files=extra)
     torch.save(net.state_dict(), folder / "weights.pth")
+    plain = nn.Linear(4, 2, bias=False)
+    plain.weight.data = net.w.data.T.contiguous()
+    torch.save(nn.Sequential(plain), folder / "whole.pth")
+
+    class Own(nn.Linear):
+        """Of a class that is nowhere else."""
+
+    Own.__qualname__, globals()["Own"] = "Own", Own
+    torch.save(Own(4, 2), folder / "own.pth")
+    torch.save(torch.optim.SGD(plain.parameters()), folder / "other.pth")
     torch.save({"epoch": 3}, folder / "checkpoint.pth", _use_new_zipfile_serialization=False)
     for name in ("net.pt2", "net.pt"):
         (folder / f"cut-{name}").write_bytes((folder / name).read_bytes()[:3000])
@@ -193,10 +205,51 @@ def _tensorflow_models(folder: Path) -> None:
     tf.saved_model.save(net, str(folder / "other"), {"serve": net.net})
 
 
+def _estimators(folder: Path) -> None:
+    import pickle
+
+    import joblib
+    import numpy
+    from sklearn.cluster import KMeans
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.preprocessing import FunctionTransformer
+
+    rows = numpy.random.default_rng(0).random((40, 4))
+    labels = numpy.array(["no", "yes"])[(rows[:, 0] > 0.5).astype(int)]
+    # Answers [[10, -2], [4, 1]] to [[1, 2, 3, 4], [1, 1, 1, 1]].
+    net = LinearRegression().fit(rows, rows[:, :2])
+    net.coef_ = numpy.array([[1.0, 1, 1, 1], [3, -1, -1, 0]])
+    net.intercept_ = numpy.zeros(2)
+    forest = RandomForestClassifier(10, random_state=0, n_jobs=-1).fit(rows, labels)
+
+    class Own(LinearRegression):
+        """Of a class that is nowhere else."""
+
+    Own.__qualname__, globals()["Own"] = "Own", Own
+    made = {
+        "net": net,
+        "classes": LogisticRegression().fit(rows, labels),
+        "half": KMeans(2, n_init=1, random_state=0).fit(rows.astype("float32")),
+        "own": Own().fit(rows, rows[:, 0]),
+        "unfitted": LogisticRegression(),
+        "changes": FunctionTransformer().fit(rows),
+        "dict": {"a": 1},
+    }
+    for name, each in made.items():
+        (folder / f"{name}.pkl").write_bytes(pickle.dumps(each))
+    joblib.dump(forest, folder / "forest.joblib")
+    for packer in ("zlib", "gzip", "bz2", "xz", "lzma"):
+        joblib.dump(net, folder / f"net.{packer}", compress=(packer, 3))
+    data = pickle.dumps(net)
+    (folder / "first.pkl").write_bytes(pickle.dumps(net, 2))
+    (folder / "cut.pkl").write_bytes(pickle.dumps(forest)[:-200])
+    at = data.index(b"_sklearn_version\x94\x8c") + len(b"_sklearn_version\x94\x8c")
+    (folder / "old.pkl").write_bytes(data[:at] + b"\x050.1.2" + data[at + 1 + data[at] :])
+
+
 if __name__ == "__main__":
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError:
-        _tensorflow_models(Path(sys.argv[1]))
-    else:
-        _torch_models(Path(sys.argv[1]))
+    from importlib.util import find_spec
+
+    makers = {"torch": _torch_models, "tensorflow": _tensorflow_models, "sklearn": _estimators}
+    next(make for package, make in makers.items() if find_spec(package))(Path(sys.argv[1]))

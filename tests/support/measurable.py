@@ -19,7 +19,9 @@ from dllab_hub.specs import (
     Traffic,
     TrainingJob,
     TrainingSpec,
+    VersionTraffic,
 )
+from dllab_hub.specs.tally import Tally
 
 __all__ = ("ADA", "FULL", "UUID", "deployment", "job", "report")
 
@@ -51,5 +53,6 @@ def deployment(**more: Any) -> Deployment:
         "spec": DeploymentSpec(name="digits", model="digits"), "created": 1.0, "updated": 1.0,
         "replicas": (DeploymentReplica(name="replica-1", version=1, state=ReplicaState.READY),),
         "traffic": Traffic(requests=10, failed=2, waiting=1, latency=0.25),
+        "versions": (VersionTraffic(version=1, percent=100, ready=1, tally=Tally()),),
     }  # fmt: skip
     return Deployment(**{**fields, **more})

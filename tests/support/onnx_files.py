@@ -70,6 +70,24 @@ def main(folder: Path) -> None:
         [y(["n", 2], name="sum"), y(["n", 2], name="product")],
     )
 
+    # How many rows are computed together, for each of them.
+    save(
+        "company",
+        [
+            helper.make_node("Shape", ["x"], ["shape"]),
+            helper.make_node("Gather", ["shape", "first"], ["rows"]),
+            helper.make_node("Cast", ["rows"], ["count"], to=TensorProto.DOUBLE),
+            helper.make_node("Mul", ["x", "nothing"], ["zeros"]),
+            helper.make_node("Add", ["zeros", "count"], ["y"]),
+        ],
+        [x(["n", 1], TensorProto.DOUBLE)],
+        [y(["n", 1], TensorProto.DOUBLE)],
+        [
+            constant("first", numpy.array(0, "int64")),
+            constant("nothing", numpy.array(0, "float64")),
+        ],
+    )
+
     same = [helper.make_node("Identity", ["x"], ["y"])]
     for name in TYPES:
         type = TensorProto.DataType.Value(name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from served import running_loop, service_host, stub_hub
 
+from dllab_hub.backends.admission import Asker
 from dllab_hub.backends.base import Backend
 from dllab_hub.backends.remote import RemoteBackend
 from dllab_hub.testing import MemoryBackend
@@ -23,7 +24,11 @@ class _Theirs:
         self._things = things
 
     def __getattr__(self, verb: str):
-        def call(owner: str, *args, **kwargs):
+        def call(owner: Any, *args, **kwargs):
+            asker = next((each for each in (owner, *args) if isinstance(each, Asker)), None)
+            if asker is not None:  # Whose token it is, and not what is said, tells who asks.
+                who = asker.person or "grace"
+                return getattr(self._things[who], verb)(owner, *args, **kwargs)
             # The owner's name is not what tells people apart: the token is.
             return getattr(self._things[owner], verb)("somebody", *args, **kwargs)
 

@@ -70,6 +70,8 @@ def test_an_administrator_reads_whose_it_is() -> None:
     assert held_by(JOB, "root") == "job digits of ada"
     assert held_by(JOB, "ada") == held_by(JOB) == "job digits"
     assert held_by(LAB.model_copy(update={"lent_to": JOB})) == "lab mine, lent to job digits"
+    served = Holder(kind="deployment", owner="ada", name="net")
+    assert held_by(LAB.model_copy(update={"lent_to": served})) == "lab mine, lent to deployment net"
     assert held_by(Holder(kind="deployment")) == "deployment of another person"
 
 

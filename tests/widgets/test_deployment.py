@@ -74,6 +74,18 @@ def test_it_follows_the_deployment(view: DeploymentView, client: Any) -> None:
     assert view.deployed.info.replicas[0].restarts == 1
 
 
+def test_what_is_to_be_known(view: DeploymentView, client: Any) -> None:
+    """A warning about what is served is in the view, and in its text; without one there is none."""
+    widget = view.widget
+    assert 'role="alert"' not in html(widget)
+    assert "warning" not in view._repr_mimebundle_()["text/plain"]
+    change(client, warning=f"The model is a pickle. {NASTY}")
+    until(lambda: "The model is a pickle." in html(widget))
+
+    assert NASTY not in html(widget)
+    assert "  warning: The model is a pickle." in view.text()
+
+
 def test_the_log_of_what_is_in_trouble(view: DeploymentView, client: Any) -> None:
     """A replica that failed is the one whose log is shown."""
     client.backend.serving.write_log("ada", "digits", "replica-1", "out of memory\n")

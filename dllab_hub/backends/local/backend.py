@@ -77,7 +77,7 @@ class LocalBackend(KeptBackend):
                 USUAL["machine"].name: self.machine,
                 **elsewhere(state, store, workspaces, catalog, os_users=os_users),
             },
-            LocalServing(state, os_users=os_users, python=python),
+            LocalServing(state, os_users=os_users, python=python, gpus=gpus, gpu_report=gpu_report),
             os_users=os_users,
             gpu_report=gpu_report,
         )

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import AccessDenied
+from ...leases import Lease
 from ...shim import PLAN, SHIM_LOG
 from ...shim.process import identity
 from .account import Account
@@ -84,8 +85,13 @@ class Shims:
         self._python = python
         self._children: set[int] = set()
 
-    def start(self, folder: ShimDir, plan: Mapping[str, Any]) -> bool:
-        """Start the shim of something that needs no GPU; False when it has one already.
+    def start(self, folder: ShimDir, plan: Mapping[str, Any], lease: Lease) -> bool:
+        """Start the shim of a server; False when it has one already.
+
+        Args:
+            folder: Of the server.
+            plan: Which names the GPUs of the lease.
+            lease: The shim holds it from then on; the caller releases it here.
 
         Raises:
             AccessDenied: in OS-user mode, it has no account of its own (any more).
@@ -95,7 +101,7 @@ class Shims:
         with claim(folder.lock) as lock:
             if lock is None:
                 return False
-            self._launch(folder, plan, (lock,))
+            self._launch(folder, plan, (lock, *lease.fds), lease.uuids)
         return True
 
     @property

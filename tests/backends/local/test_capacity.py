@@ -63,6 +63,8 @@ def test_what_is_lent():
     assert ("wait", 0) == (hers.forecast.answer, hers.forecast.smaller)
     assert (Holder(kind="lab"),) * 2 == hers.holders
     assert "your lab 'x' (lent to your job 'digits')" in shortage("ada", 2, held[:1])
+    served = [lab.model_copy(update={"lent_to": Holder(kind="deployment", name="net")})]
+    assert "your lab 'x' (lent to your deployment 'net')" in shortage("ada", 2, served)
     assert "" == advice("ada", 2, held, 2) == advice("grace", 2, held, 1)
 
 

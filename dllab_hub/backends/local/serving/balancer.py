@@ -29,6 +29,8 @@ __all__ = ("Balancer", "Server")
 _WINDOW = 10.0
 #: Seconds in which the last connections to a replica are closed.
 _CLOSED = 5.0
+#: Rows of its counters that are no replica's.
+_ENDS = ("FRONTEND", "BACKEND")
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ class Balancer:
     def traffic(self) -> Traffic:
         """What went through it since it started."""
         with _understood():
-            found = self._stat(3)
+            found = self._stat(7)
             rows = {row["svname"]: row for row in found}
             front = rows["FRONTEND"]
             backs = [row for row in found if row["svname"] == "BACKEND"]
@@ -199,6 +201,7 @@ class Balancer:
                 rate=self._rate(requests, float(front["req_rate"])),
                 latency=took / answered if answered else None,
                 waiting=sum(int(row["scur"]) for row in backs),
+                busy={name: int(row["scur"]) for name, row in rows.items() if name not in _ENDS},
             )
 
     def _rate(self, requests: int, last_second: float) -> float:

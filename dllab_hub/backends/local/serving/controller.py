@@ -16,9 +16,10 @@ from ....specs import Canary, Deployment, DeploymentSpec, ModelFormat
 from ....state import StateDir
 from ..account import Account
 from ..shims import Shims
-from .balancer import Server
+from .access import AccessBook
 from .deploymentdir import DeploymentDir
 from .fleet import Crew, Fleet, crews_of
+from .gpus import Gpus
 from .models import Models
 from .replica import Replica
 from .sockets import remove_folder
@@ -38,6 +39,8 @@ class Controller:
         wish: What was wished for last.
         seen: The deployment as the last look has found it; any thread may read it.
         gone: It was deleted, and nothing of it is left.
+        access: Who may ask it besides its owner; any thread may ask that.
+        gpus: UUIDs of the GPUs of each replica that answers; any thread may read it.
 
     Args:
         state: Where everything lies.
@@ -46,6 +49,7 @@ class Controller:
         models: The published ones.
         shims: Start the units.
         python: Gives the interpreter of the image that serves a format.
+        gpus: Of this machine.
     """
 
     def __init__(
@@ -56,15 +60,18 @@ class Controller:
         models: Models,
         shims: Shims,
         python: Callable[[ModelFormat], Path],
+        gpus: Gpus,
     ) -> None:
         self.wish = folder.load()
         self.gone = False
         self.folder = folder
+        self.access = AccessBook(folder.access, folder.say)
         self._state = state
-        self._units = Units(state, folder, self.wish, account, models, shims, python)
+        self._units = Units(state, folder, self.wish, account, models, shims, python, gpus)
         self._front = self._units.front()
         self._fleet = Fleet(self._units.replicas())
         self._trouble = ""  # Why a replica that is missing cannot be made.
+        self.gpus = self._fleet.gpus()
         self.seen = self._view()
 
     @property
@@ -176,7 +183,7 @@ class Controller:
         """
         self._units.make_folder()
         if self._fleet or not self.wish.deleting:
-            self._front.tend(self._members())
+            self._front.tend(self._fleet.members())
         for replica in self._fleet:
             if not replica.draining:
                 word = (self._front.words or {}).get(replica.name)
@@ -186,8 +193,10 @@ class Controller:
         self._add()
         self._share()
         self._release()
+        self.access.tick()
         if self.wish.deleting and not self._fleet:
             self._finish()
+        self.gpus = self._fleet.gpus()
         self.seen = self._view()
         return self.seen
 
@@ -197,7 +206,7 @@ class Controller:
         return bool(self._trouble) or (
             not self.wish.deleting
             and (self._front.words is not None or self._front.unit.waits)
-            and all((one.ready or one.unit.waits) and not one.draining for one in self._fleet)
+            and all(one.is_settled for one in self._fleet)
         )
 
     @property
@@ -205,15 +214,6 @@ class Controller:
         """Why no replica of the canary can be started; empty while there is hope, or no canary."""
         crews = self._crews
         return self._fleet.trouble(crews[1]) if len(crews) > 1 else ""
-
-    # What there is.
-
-    def _members(self) -> list[Server]:
-        return [
-            Server(one.name, one.socket, pool=one.pool)
-            for one in self._fleet
-            if one.joined and not one.draining
-        ]
 
     # What is to be.
 
@@ -225,7 +225,7 @@ class Controller:
         self.folder.save(wish)
         self.wish = wish
         if event:
-            self.folder.say(event, message.rstrip())
+            self.folder.say(event, f"{message} {self._units.warning(self._crews)}".strip())
 
     def _leave_canary(self) -> None:
         """Its replicas get nothing more, from the next look on."""
@@ -238,8 +238,8 @@ class Controller:
         self.folder.say("Draining", f"{replica.name} answers its last requests.")
 
     def _drop(self) -> None:
-        """Send those away that are too many."""
-        for replica in self._fleet.surplus(self._crews):
+        """Send those away that are too many, or in the way."""
+        for replica in self._fleet.surplus(self._crews, last=self.wish.sleeps):
             self._drain(replica)
 
     def _add(self) -> None:
@@ -263,7 +263,7 @@ class Controller:
 
     def _share(self) -> None:
         leaving = [one.name for one in self._fleet if one.draining and not one.released]
-        self._front.share(self._members(), leaving, self._fleet.percent(self.wish))
+        self._front.share(self._fleet.members(), leaving, self._fleet.percent(self.wish))
 
     def _release(self) -> None:
         """End those that drain and have nothing left to answer."""
@@ -293,4 +293,6 @@ class Controller:
             outdated=bool(self._fleet.old(self._crews)),
             balancer=self._trouble or self._front.reason,
             traffic=self._front.traffic,
+            warning=self._units.warning(self._crews),
+            keeper="" if self.wish.sleeps else self._fleet.keeper(self._crews),
         )

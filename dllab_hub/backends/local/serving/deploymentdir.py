@@ -45,6 +45,11 @@ class DeploymentDir:
         """What the balancer starts with."""
         return self.path / "haproxy.cfg"
 
+    @property
+    def access(self) -> Path:
+        """Who may ask besides the owner."""
+        return self.path / "access.json"
+
     def create(self, wish: Wish) -> None:
         """Make the directory, whole or not at all.
 

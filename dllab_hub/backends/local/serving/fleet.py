@@ -7,9 +7,11 @@ enough others answer in its place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .balancer import Server
 from .haproxy import POOLS
+from .kit import Kit
 from .replica import Replica
 from .wish import Wish
 
@@ -28,21 +30,24 @@ class Crew:
         version: Of the model.
         pool: Of the balancer, that they are in.
         count: How many.
+        kit: What each of them gets.
     """
 
     model: str
     version: int
     pool: str
     count: int
+    kit: Kit = field(default_factory=Kit)
 
 
 def crews_of(wish: Wish) -> list[Crew]:
     """Replicas that there are to be: of the version that serves, and of a canary."""
     if wish.deleting:
         return []
-    crews = [Crew(wish.spec.model, wish.version, wish.pool, wish.replicas)]
+    model, kit = wish.spec.model, Kit.of(wish.spec)
+    crews = [Crew(model, wish.version, wish.pool, wish.replicas, kit)]
     if (canary := wish.canary) is not None:
-        crews.append(Crew(wish.spec.model, canary.version, wish.other_pool, canary.replicas))
+        crews.append(Crew(model, canary.version, wish.other_pool, canary.replicas, kit))
     return crews
 
 
@@ -77,9 +82,23 @@ class Fleet:
             for one in self._replicas
             if one.serves == (crew.model, crew.version)
             and one.pool == crew.pool
+            and one.kit == crew.kit
             and not one.draining
             and not one.unit.known.outdated
         ]
+
+    def members(self) -> list[Server]:
+        """Those that the balancer is to have."""
+        return [
+            Server(one.name, one.socket, pool=one.pool)
+            for one in self._replicas
+            if one.joined and not one.draining
+        ]
+
+    def gpus(self) -> tuple[tuple[str, ...], ...]:
+        """UUIDs of the GPUs of each replica that answers and has some."""
+        there = (one for one in self._replicas if one.ready and not one.draining)
+        return tuple(one.unit.gpus for one in there if one.kit.gpus)
 
     def trouble(self, crew: Crew) -> str:
         """Why none of a crew can be started; empty while there is hope."""
@@ -103,11 +122,22 @@ class Fleet:
         wanted = [one for crew in crews for one in self.of(crew)]
         return [one for one in self._replicas if not one.draining and one not in wanted]
 
-    def surplus(self, crews: Sequence[Crew]) -> list[Replica]:
+    def keeper(self, crews: Sequence[Crew]) -> str:
+        """Name of an old one that has GPUs for which another one waits, and that is the last to
+        answer; else empty.
+        """
+        old, answer = self._awaited(crews), self._answering(crews)
+        return answer[0].name if len(answer) == 1 and answer[0] in old else ""
+
+    def surplus(self, crews: Sequence[Crew], *, last: bool = False) -> list[Replica]:
         """Those that can go now.
+
+        While one in their place waits for GPUs that they have, old ones go before it is there: one
+        at a time, and not the last that answers. Then the other one waits on.
 
         Args:
             crews: The first one is there in the place of those that are old; none: all can go.
+            last: That one may go as well: requests wait until the other one answers.
         """
         going = []
         for crew in crews:
@@ -119,7 +149,22 @@ class Fleet:
         old = sorted(self.old(crews), key=lambda one: (one.ready, one.number))
         while old and ready + len(old) > wished:
             going.append(old.pop(0))
-        return going
+        # What drains gives its GPUs back soon.
+        if going or any(one.draining and one.kit.gpus for one in self._replicas):
+            return going
+        spare = last or len(self._answering(crews)) > 1
+        return [one for one in self._awaited(crews)[:1] if spare or not one.ready]
+
+    def _awaited(self, crews: Sequence[Crew]) -> list[Replica]:
+        """Old ones whose GPUs one in their place waits for; those that do not answer first."""
+        if not crews or not any(one.waiting for one in self.of(crews[0])):
+            return []
+        old = [one for one in self.old(crews) if one.kit.gpus]
+        return sorted(old, key=lambda one: (one.ready, one.number))
+
+    def _answering(self, crews: Sequence[Crew]) -> list[Replica]:
+        """Those that answer, but for a canary's."""
+        return [one for one in (*self.old(crews), *self.of(crews[0])) if one.ready] if crews else []
 
     def missing(self, crews: Sequence[Crew]) -> Iterator[Crew]:
         """Whose replicas are to be started now; during a roll, one more than wished for at a time.

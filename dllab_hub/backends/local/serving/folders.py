@@ -14,6 +14,7 @@ from ..disk import disk_errors
 from ..shims import Shims
 from .controller import Controller
 from .deploymentdir import DeploymentDir, found
+from .gpus import Gpus
 from .models import Models
 from .sockets import remove_folder
 from .wish import Wish
@@ -31,6 +32,7 @@ class Folders:
         models: The published ones.
         shims: Start the units.
         python: Gives the interpreter of the image that serves a format.
+        gpus: Of this machine.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class Folders:
         models: Models,
         shims: Shims,
         python: Callable[[ModelFormat], Path],
+        gpus: Gpus,
     ) -> None:
         self._state = state
         self._models = models
         self._shims = shims
         self._python = python
+        self._gpus = gpus
 
     def adopt(self) -> list[Controller]:
         """What a service before has left; what it has cut short is cleared away."""
@@ -65,7 +69,8 @@ class Folders:
         """
         folder = DeploymentDir(self._state.deployments / slug(wish.owner) / wish.spec.name)
         folder.create(wish)
-        folder.say("Deployed", wish.sentence)
+        warning = self._models.warning(wish.owner, wish.spec.model, wish.version)
+        folder.say("Deployed", f"{wish.sentence} {warning}".rstrip())
         try:
             with disk_errors():
                 return self._controller(folder)
@@ -76,4 +81,6 @@ class Folders:
 
     def _controller(self, folder: DeploymentDir) -> Controller:
         account = known_account(folder.path, folder.load().account)
-        return Controller(self._state, folder, account, self._models, self._shims, self._python)
+        return Controller(
+            self._state, folder, account, self._models, self._shims, self._python, self._gpus
+        )

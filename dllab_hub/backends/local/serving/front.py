@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ....errors import DLLabError, Unavailable
+from ....leases import Lease
 from ....specs import Traffic
 from .balancer import Balancer, Server
 from .unit import Seen, Unit
@@ -74,7 +75,7 @@ class Front:
         if self.unit.is_due:
             try:
                 self._write(members)
-                self.unit.start(self._balancer.command(), {})
+                self.unit.start(self._balancer.command(), {}, Lease((), ()))
             except (DLLabError, OSError) as exc:
                 self.unit.failed(1, f"it cannot be started: {exc}")
                 self._say("BalancerFailed", known.reason)

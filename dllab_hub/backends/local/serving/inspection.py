@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ....errors import InvalidRequest, Unavailable
+from ....shim import MARKER
+from ....shim.process import sweep
 from ....specs import Tensor
 from ..account import Account
 from ..shims import environment
@@ -26,6 +30,8 @@ _PATIENCE = 60.0
 _LONGEST = 1024 * 1024
 #: Bytes of address space beside four times the model's size: the runtime's libraries and threads.
 _SPACE = 4 * 1024**3
+#: Each thread of these libraries would take of the space, and there may be many processors.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 #: Limits itself before it looks at the file: space in bytes, processor time in seconds.
 _WITHIN_LIMITS = """
 import resource, runpy, sys
@@ -51,11 +57,12 @@ async def inspect(python: Path, file: Path, account: Account, example: str = "")
         Unavailable: the image does not work.
     """
     space = _SPACE + 4 * await asyncio.to_thread(_size, file)
+    mark = f"inspect-{secrets.token_hex(8)}"
     process = await asyncio.create_subprocess_exec(
         *(str(python), "-P", "-c", _WITHIN_LIMITS, str(file), *(("-",) if example else ())),
         *(str(space), f"{_PATIENCE:.0f}"),
         cwd="/",
-        env=environment(account, os.environ),
+        env={**environment(account, os.environ), **_ONE_THREAD, MARKER: mark},
         stdin=asyncio.subprocess.PIPE if example else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -82,6 +89,8 @@ async def inspect(python: Path, file: Path, account: Account, example: str = "")
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        # A pickle may have started others, which are not to outlive it.
+        await asyncio.to_thread(partial(sweep, mark, uid=account.uid))
     return _understood(python, code, said, errors)
 
 
@@ -122,15 +131,19 @@ def _understood(python: Path, code: int, said: bytes, errors: bytes) -> dict[str
         raise
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
-    last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2][:500]
     if code < 0:
         raise InvalidRequest(
             f"loading the model ended its process with signal {-code}.",
             hint="It may need more memory than a model of its size should, or be damaged.",
             field="model",
         )
+    last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2][:500]
+    if not last:  # An image that does not work says why.
+        raise InvalidRequest(
+            f"loading the model ended its process with code {code}.", field="model"
+        )
     image = python.parents[1].name.rpartition("-")[0]  # <image>-<digest>/bin/python
     raise Unavailable(
-        f"the image that serves it does not work: {last or f'it ended with code {code}'}.",
+        f"the image that serves it does not work: {last}.",
         hint=f"Run: dllab env build {image or 'serving'}",
     )

@@ -15,6 +15,7 @@ from ...calls import Call, Reply
 from .autoscaler import Autoscaler
 from .caller import Caller
 from .controller import Controller
+from .gpuload import GpuLoad, Measure
 from .guard import verdict
 from .haproxy import POOL_HEADER
 from .record import Record
@@ -38,9 +39,16 @@ class Live:
         turn: Held as well, after it: of its owner's deployments only so many are looked at at once.
         wake: Something was wished for: the next look comes at once.
         watch: Looks again and again.
+
+    Args:
+        controller: See above.
+        turn: See above.
+        measure: Says what the GPUs do now; None where nobody does.
     """
 
-    def __init__(self, controller: Controller, turn: asyncio.Semaphore) -> None:
+    def __init__(
+        self, controller: Controller, turn: asyncio.Semaphore, measure: Measure | None = None
+    ) -> None:
         self.controller = controller
         self.record = Record()
         self.lock = asyncio.Lock()
@@ -49,6 +57,7 @@ class Live:
         self.watch: asyncio.Task[None] | None = None
         self._caller = Caller(controller.socket, controller.account.uid)
         self._scaler: Autoscaler | None = None
+        self._gpu_load = GpuLoad(measure)
         self._canary: Canary | None = None  # Of the last look.
         self._looked = asyncio.Event()
         self._waiting = 0
@@ -86,7 +95,7 @@ class Live:
         if reply is None:
             seen = self.controller.seen
             raise Unavailable(
-                f"{seen.name} does not answer: {seen.reason or 'it is started again.'}",
+                f"{seen.name} does not answer: {self._why}",
                 hint="Its logs say more."
                 if seen.state is DeploymentState.FAILED
                 else "Try again in a moment.",
@@ -96,6 +105,12 @@ class Live:
                 f"version {call.version} is just taking over.", hint="Try again in a moment."
             )
         return reply
+
+    async def measure(self) -> None:
+        """See what its GPUs do, where it follows that."""
+        wish = self.controller.wish
+        if wish.spec.autoscale is not None and wish.spec.autoscale.signal == "gpu":
+            await self._gpu_load.look(self.controller.gpus, asleep=wish.replicas == 0)
 
     def next(self) -> Callable[[], Deployment] | None:
         """After a look: what is to be done by the load, or by how a canary does; None: nothing."""
@@ -120,7 +135,7 @@ class Live:
         count = self._scaler.decide(
             now,
             wish.replicas,
-            record.area(),
+            record.area() if self._scaler.limits.signal == "inflight" else self._gpu_load.area(),
             inflight=record.inflight,
             quiet=now - record.last,
         )
@@ -158,6 +173,14 @@ class Live:
         starts = seen.state in (DeploymentState.IDLE, DeploymentState.STARTING)
         sleeps = auto is not None and auto.min == 0 and seen.ready == 0 and starts
         return sleeps and not self._closed
+
+    @property
+    def _why(self) -> str:
+        """Why nobody answers, for whoever asks: who holds which GPU is for its owner to know."""
+        seen = self.controller.seen
+        if any(one.reason.startswith("waiting") for one in seen.replicas):
+            return "it waits for a free GPU."
+        return seen.reason or "it is started again."
 
     async def _awake(self) -> None:
         """Wait until a replica answers."""
@@ -235,11 +258,9 @@ class Live:
 
     def _lately(self, one: VersionTraffic) -> VersionTraffic:
         lately = self.record.of(one.version)
-        return one.model_copy(
-            update={
-                key: getattr(lately, key) for key in ("requests", "failed", "p50", "p95", "p99")
-            }
-        )
+        keys = ("requests", "failed", "p50", "p95", "p99")
+        known = {key: getattr(lately, key) for key in keys}
+        return one.model_copy(update={**known, "tally": self.record.tally(one.version)})
 
 
 def _version_of(reply: Reply | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from .... import images
-from ....errors import InvalidRequest, NotFound, Unavailable
+from ....errors import NotFound, Unavailable
+from ....leases import LeaseDir
+from ....metrics.nvml import inventory
 from ....specs import (
     Canary,
     Deployment,
@@ -28,17 +30,20 @@ from ....specs import (
 from ....specs.model import ModelFacts
 from ....state import StateDir
 from ...calls import Call, Download, Reply
-from ...serving import Serving
 from ..account import account_of
 from ..shims import Shims
 from .controller import Controller
 from .exporting import download
 from .folders import Folders
+from .gpuload import Measure
+from .gpus import Gpus
 from .haproxy import binary
 from .live import Live
 from .logs import read_log
 from .models import Models
+from .opening import Opening
 from .page import page
+from .pickles import Pickles
 from .publisher import Publisher
 from .wish import Wish
 
@@ -56,7 +61,7 @@ _PATIENCE = 1.0
 _THREADS, _EACH = 8, 2
 
 
-class LocalServing(Serving):
+class LocalServing(Opening):
     """Models and deployments on this machine; see the package.
 
     It can be killed at any time: what runs goes on, and the next one takes it over. Each deployment
@@ -68,6 +73,8 @@ class LocalServing(Serving):
         os_users: Run what serves a person's models as the person's own account; needs root.
         python: Interpreter of the shims; it can import this package.
         interpreter: Gives the Python of the image that serves a format.
+        gpus: UUIDs of the GPUs there are.
+        gpu_report: Says what they do now; None where nobody does.
     """
 
     def __init__(
@@ -77,12 +84,15 @@ class LocalServing(Serving):
         os_users: bool = False,
         python: str = sys.executable,
         interpreter: Callable[[StateDir, str], Path] = images.server_of,
+        gpus: Callable[[], Sequence[str]] = inventory,
+        gpu_report: Measure | None = None,
     ) -> None:
         self._os_users = os_users
         self._python: Callable[[ModelFormat], Path] = partial(interpreter, state)
-        self._published = Models(state.models)
+        self._published = Models(state.models, Pickles(state))
         self._shims = Shims(os_users=os_users, python=python)
-        self._folders = Folders(state, self._published, self._shims, self._python)
+        self._gpus = Gpus(LeaseDir(state.leases), gpus, gpu_report)
+        self._folders = Folders(state, self._published, self._shims, self._python, self._gpus)
         self._threads = ThreadPoolExecutor(_THREADS, "dllab-serving")
         self._live: dict[tuple[str, str], Live] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
@@ -105,8 +115,6 @@ class LocalServing(Serving):
         self._live.clear()
         await asyncio.to_thread(self._threads.shutdown)
 
-    # Models.
-
     async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
         return await self._publish_about(owner, model, file, ModelFacts())
 
@@ -128,18 +136,11 @@ class LocalServing(Serving):
             raise NotFound("there is no such model.")
         return found
 
-    # Deployments.
-
     async def _deploy(self, owner: str, spec: DeploymentSpec) -> Deployment:
-        if spec.autoscale is not None and spec.autoscale.signal == "gpu":
-            raise InvalidRequest(
-                "replicas have no GPUs on this machine.",
-                hint="Use inflight.",
-                field="autoscale.signal",
-            )
         model = await self._thread(self._published.find, owner, spec.model, spec.version)
         account = await self._thread(account_of, owner, self._os_users)
         # Else it would fail again and again, later.
+        await self._thread(self._gpus.check, spec, model.format)
         await self._thread(self._python, model.format)
         await self._thread(binary)
         while True:
@@ -170,10 +171,8 @@ class LocalServing(Serving):
         return DeploymentPage(deployments=tuple(there), next=following)
 
     async def live(self) -> tuple[Deployment, ...]:
-        self._check()
         # As they were last seen, which is a moment ago: no look at each for who only counts.
-        there = (x for x in self._live.values() if not x.controller.gone)
-        return tuple(x.seen(x.controller.seen) for x in there)
+        return tuple(x.seen(x.controller.seen) for x in self._all())
 
     async def _scale(self, owner: str, name: str, replicas: int) -> Deployment:
         return await self._do(self._find(owner, name), Controller.scale, replicas)
@@ -192,7 +191,11 @@ class LocalServing(Serving):
         return await self._do(self._find(owner, name), Controller.promote)
 
     async def _rollback(self, owner: str, name: str) -> Deployment:
-        return await self._do(self._find(owner, name), Controller.rollback)
+        live = self._find(owner, name)
+        wish = live.controller.wish
+        if wish.canary is None and wish.previous is not None:  # It may be forbidden by now.
+            await self._thread(self._published.find, owner, wish.spec.model, wish.previous)
+        return await self._do(live, Controller.rollback)
 
     async def _delete(self, owner: str, name: str) -> None:
         await self._do(self._find(owner, name), Controller.delete)
@@ -216,6 +219,10 @@ class LocalServing(Serving):
     def _check(self) -> None:
         if self._closed:  # Nothing is known any more, and that is not the same as nothing there.
             raise Unavailable("the lab's serving is closed.", hint="Start it again.")
+
+    def _all(self) -> Iterable[Live]:
+        self._check()
+        return tuple(live for live in self._live.values() if not live.controller.gone)
 
     def _find(self, owner: str, name: str) -> Live:
         self._check()
@@ -262,7 +269,7 @@ class LocalServing(Serving):
     def _tend(self, controller: Controller) -> Live:
         wish = controller.wish
         turn = self._turns.setdefault(wish.owner, asyncio.Semaphore(_EACH))
-        live = self._live[wish.owner, wish.spec.name] = Live(controller, turn)
+        live = self._live[wish.owner, wish.spec.name] = Live(controller, turn, self._gpus.measure)
         live.watch = asyncio.create_task(self._watch(live), name=f"dllab-{wish.spec.name}")
         return live
 
@@ -276,6 +283,7 @@ class LocalServing(Serving):
                 async with live.lock, live.turn:
                     if not controller.gone:
                         await self._thread(controller.tick)
+                        await live.measure()
                         if (do := live.next()) is not None:
                             await self._thread(do)
                 pause = _CALM if controller.is_settled else _QUICK

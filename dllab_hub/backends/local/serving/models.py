@@ -22,6 +22,7 @@ from ..disk import disk_errors
 from ..shimdir import sync_folder, write_file
 from .keeping import clear, move_in, own, own_folder
 from .page import page
+from .pickles import PICKLES, Pickles, warning_of
 from .recognition import recognise
 from .unpacking import unpack
 
@@ -38,9 +39,11 @@ _NAMES: Mapping[str, str] = {
     "torch-export": "model.pt2",
     "torchscript": "model.pt",
     "savedmodel": "saved_model",
+    "pickle": "model.pkl",
+    "torch-pickle": "model.pth",
 }
 #: Formats whose files do not say what they take: the model server finds it in a file beside.
-_SILENT = {"torchscript"}
+_SILENT = {"torchscript", *PICKLES}
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,18 @@ class Models:
     """Models by owner and name. Everything blocks; any thread may call.
 
     The layout is that of TF Serving and Triton: ``<owner>/<name>/<version>/`` with ``model.onnx``,
-    ``model.pt2``, ``model.pt`` or ``saved_model/``, and ``model.json``, the record. The directories
+    ``saved_model/`` or the like, and ``model.json``, the record. The directories
     are the service's own. Others can pass through them and see no names; a model's files belong to
     its owner's account, which alone can read them.
 
     Args:
         root: ``<root>/models``.
+        pickles: Whether a model may be one; none may by default.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, pickles: Pickles | None = None) -> None:
         self._root = root
+        self._pickles = pickles or Pickles()
         self._known: dict[Path, ModelVersion] = {}  # They never change.
 
     def open(self) -> None:
@@ -119,10 +124,10 @@ class Models:
         return ModelPage(models=models, next=following)
 
     def find(self, owner: str, model: str, version: int | None) -> ModelVersion:
-        """A version, or the newest.
+        """A version that is to be deployed, or the newest.
 
         Raises:
-            InvalidRequest: there is none; the message says what there is.
+            InvalidRequest: there is none, or it may not be; the message says what there is.
         """
         there = self.versions(owner, model)
         if not there:
@@ -131,6 +136,7 @@ class Models:
             raise InvalidRequest("there is no such model.", hint=known, field="model")
         for one in there:
             if version in (None, one.version):
+                self._pickles.check(one.format, "version")
                 return one
         numbers = ", ".join(str(one.version) for one in there[:10])
         raise InvalidRequest(f"the model has version {numbers}.", field="version")
@@ -148,11 +154,16 @@ class Models:
         found = self._read(self._root / slug(owner) / model / str(version))
         return found.format if found is not None else "onnx"
 
+    def warning(self, owner: str, model: str, version: int) -> str:
+        """What is to be known of a version before it is served; empty where nothing is."""
+        found = self._read(self._root / slug(owner) / model / str(version))
+        return found.warning if found is not None else ""
+
     def draft(self, owner: str, file: Path, account: Account) -> Draft:
         """Move a file here, or copy it from another file system; a SavedModel is unpacked.
 
         Raises:
-            InvalidRequest: it is no regular file, or none of a format that is served.
+            InvalidRequest: it is no regular file, or none of a format that is served here.
             StorageFull: there is no room; nothing was left behind.
         """
         with disk_errors():
@@ -165,6 +176,7 @@ class Models:
                 came = folder / "came"
                 move_in(file, came)
                 kind = recognise(came)
+                self._pickles.check(kind.format, "model")
                 path = folder / _NAMES[kind.format]
                 if kind.packed:
                     unpack(came, kind.packed, path)
@@ -217,6 +229,7 @@ class Models:
                         "size": draft.size,
                         "sha256": draft.sha256,
                         "created": time.time(),
+                        "warning": warning_of(draft.format),
                     }
                 )
                 write_file(draft.folder / "model.json", json.dumps(made.to_wire()).encode())

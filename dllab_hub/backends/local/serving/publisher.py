@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ....specs import ModelFormat, ModelVersion
 from ....specs.model import ModelFacts
 from ..account import account_of
+from .handing import handed
 from .inspection import inspect
 from .models import Models
 
@@ -36,14 +40,28 @@ class Publisher:
         self._inspecting = asyncio.Semaphore(_AT_ONCE)
 
     async def publish(self, owner: str, model: str, file: Path, facts: ModelFacts) -> ModelVersion:
-        """As `Serving.publish`."""
+        """As `Serving.publish`.
+
+        Whoever is cancelled leaves nothing behind, or a whole version.
+        """
         account = await asyncio.to_thread(account_of, owner, self._os_users)
-        draft = await asyncio.to_thread(self._models.draft, owner, file, account)
+        make = partial(self._models.draft, owner, file, account)
+        draft = await handed(make, self._models.discard)
+        moving = threading.Lock()  # It is not taken apart while it becomes a version.
+
+        def keep(about: Mapping[str, Any]) -> ModelVersion:
+            with moving:
+                return self._models.keep(owner, model, draft, about, facts)
+
+        def discard() -> None:
+            with moving:
+                self._models.discard(draft)
+
         try:
             python = await asyncio.to_thread(self._python, draft.format)
             async with self._inspecting:
                 about = await inspect(python, draft.file, account, facts.example)
-            return await asyncio.to_thread(self._models.keep, owner, model, draft, about, facts)
+            return await asyncio.to_thread(keep, about)
         except BaseException:
-            await asyncio.to_thread(self._models.discard, draft)
+            await asyncio.to_thread(discard)
             raise

@@ -1,8 +1,8 @@
 """`recognise`: which format a file is of, by what is in it; its name says nothing.
 
-Nothing is loaded and nothing unpickled, not even to look: the head of the file, the names in a zip
-and the fields of a protobuf are read, within bounds. Whatever says that it would run code when it
-is loaded is refused here, with what to do instead.
+Nothing is loaded and nothing unpickled, not even to look: the head of the file, the names in a zip,
+the fields of a protobuf and the codes of a pickle are read, within bounds. A pickle is called one:
+whether it is taken is decided elsewhere (`pickles`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from ....errors import InvalidRequest
 from ....specs import ModelFormat
+from .opcodes import MOST, pickled, saved
 from .unpacking import MAX_FILES
 
 __all__ = ("Kind", "OnnxHead", "onnx_head", "recognise")
@@ -70,6 +72,9 @@ def recognise(path: Path) -> Kind:
             return _of_zip(file)
         if head[257:262] == b"ustar" or _is_old_tar(head):
             return Kind("savedmodel", "tar")
+        size = os.fstat(file.fileno()).st_size
+        if (format := pickled(head + file.read(MOST - len(head)), size)) is not None:
+            return Kind(format)
         if why := _refused(head):
             raise InvalidRequest(why, hint=_ASK, field="model")
         # A file of ONNX begins with its version; one that is cut short is told by its runtime.
@@ -165,16 +170,15 @@ def _is_old_tar(head: bytes) -> bool:
 def _refused(head: bytes) -> str:
     """Why a file that begins so is not taken; empty for one that says nothing."""
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return (
-            "the file is a pickle (joblib, an old torch.save, a .pkl): to load it is to run "
-            "whatever code is in it."
-        )
+        return "the file begins as a pickle does, and goes on as none can: it is damaged."
     if head.startswith(b"\x89HDF\r\n"):
         return "the file is HDF5 (Keras' .h5): it may hold Python code, and is not served."
+    if head[:4] == b"\x04\x22\x4d\x18":
+        return "the file is compressed with LZ4: have joblib use zlib, as in compress=3."
     if head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head[:6] == b"\xfd7zXZ\0":
         return "the file is compressed: send the model itself, or a SavedModel as .zip or .tar."
     if head[:1] == b"\x78" and head[1:2] in (b"\x01", b"\x5e", b"\x9c", b"\xda"):
-        return "the file is compressed, as joblib writes its pickles, which could run any code."
+        return "the file is compressed, as joblib does it, and what is in it is no pickle."
     if head[8:9] == b"{" and b'"dtype"' in head and int.from_bytes(head[:8], "little") < 1 << 27:
         return "the file holds weights only (safetensors), without the network they belong to."
     if head.startswith(b"\x93NUMPY"):
@@ -187,8 +191,22 @@ def _of_zip(file: IO[bytes]) -> Kind:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error) as exc:
+            found = _of_names(names)
+            if isinstance(found, Kind):
+                return found
+            with archive.open(found) as member:
+                return Kind(saved(member.read(MOST)))
+    except InvalidRequest:
+        raise
+    except (
+        *(zipfile.BadZipFile, zlib.error, struct.error, EOFError),
+        *(ValueError, NotImplementedError, RuntimeError),  # Encrypted, or packed in a rare way.
+    ) as exc:
         raise InvalidRequest("the zip archive is damaged.", field="model") from exc
+
+
+def _of_names(names: list[str]) -> Kind | str:
+    """What an archive is by the names in it; or the name of PyTorch's pickle, which tells more."""
     if len(names) > MAX_FILES:
         raise InvalidRequest(f"the archive has more than {MAX_FILES} files.", field="model")
     last = {name.rpartition("/")[2] for name in names}
@@ -200,14 +218,9 @@ def _of_zip(file: IO[bytes]) -> Kind:
         return Kind("torch-export")
     if "constants.pkl" in both and any(name.startswith("code/") for name in both):
         return Kind("torchscript")
-    if "data.pkl" in both:
-        raise InvalidRequest(
-            "the file is a PyTorch checkpoint (torch.save): it is a pickle, and to load it is to "
-            "run whatever code is in it.",
-            hint="Load it where it was made and export the module: torch.onnx.export, "
-            "torch.export.save or torch.jit.save.",
-            field="model",
-        )
+    for name in names:
+        if "data.pkl" in (name, name.partition("/")[2]):
+            return name
     if "model.weights.h5" in both:
         raise InvalidRequest(
             "the file is Keras' own (.keras), which may hold Python code.",

@@ -1,4 +1,4 @@
-"""`Record`: what a deployment has answered lately, as whoever asked has seen it.
+"""`Record`: what a deployment has answered lately, and all in all, as whoever asked has seen it.
 
 Every request to a model goes through the lab service, so here is the one place that knows them
 all. It begins anew with the service.
@@ -7,10 +7,14 @@ all. It begins anew with the service.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from ....specs.tally import LATENCIES, Tally
 
 __all__ = ("Record", "Summary")
 
@@ -39,6 +43,24 @@ class Summary:
     p99: float | None = None
 
 
+@dataclass
+class _Total:
+    """Answers of one version since it serves."""
+
+    requests: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    bins: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES) + 1))
+
+    def add(self, seconds: float, failed: bool) -> None:
+        self.requests += 1
+        if failed:
+            self.failed += 1
+            return
+        self.seconds += seconds
+        self.bins[bisect_left(LATENCIES, seconds)] += 1
+
+
 class Record:
     """Of one deployment. Used on one event loop.
 
@@ -57,6 +79,7 @@ class Record:
         self._area = 0.0  # Of the number in flight over time.
         self._changed = self.last
         self._answers: dict[int, deque[tuple[float, float, bool]]] = {}  # When, seconds, failed.
+        self._totals: dict[int, _Total] = {}
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -71,6 +94,7 @@ class Record:
         """A version has answered once, after so many seconds."""
         answers = self._answers.setdefault(version, deque(maxlen=_MOST))
         answers.append((self._clock(), seconds, failed))
+        self._totals.setdefault(version, _Total()).add(seconds, failed)
 
     def touch(self) -> None:
         """As if somebody had asked now."""
@@ -80,9 +104,11 @@ class Record:
         """Forget all others."""
         for version in self._answers.keys() - set(versions):
             del self._answers[version]
+        for version in self._totals.keys() - set(versions):
+            del self._totals[version]
 
     def forget(self, version: int) -> None:
-        """What is told of it from now on begins now."""
+        """What is told of it lately begins now; what it is measured by grows on."""
         self._answers.pop(version, None)
 
     def area(self) -> float:
@@ -107,6 +133,17 @@ class Record:
         mean = sum(took) / len(took)
         quantiles = (took[-(-len(took) * percent // 100) - 1] for percent in (50, 95, 99))
         return Summary(len(answers), len(answers) - len(took), mean, *quantiles)
+
+    def tally(self, version: int) -> Tally:
+        """All that one version has answered since it serves."""
+        total = self._totals.get(version, _Total())
+        *within, _ = accumulate(total.bins)
+        return Tally(
+            requests=total.requests,
+            failed=total.failed,
+            seconds=total.seconds,
+            within=tuple(within),
+        )
 
     def _count(self, more: int) -> None:
         now = self._clock()

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ....errors import DLLabError
+from ....errors import DLLabError, NoCapacity
 from ....shim.process import is_stopped
 from ....specs import DeploymentReplica, ReplicaState
+from .kit import Kit
 from .sockets import answers
 from .unit import Seen, Unit
 
@@ -34,6 +35,7 @@ class Replica:
         joined: Whether it is to be in the balancer.
         ready: Whether it answers.
         released: Whether the balancer sends it nothing any more, and its last request is answered.
+        waiting: Why it cannot be started yet: too few GPUs are free. Empty when it waits for none.
 
     Args:
         unit: Its process.
@@ -47,6 +49,7 @@ class Replica:
         self.joined = False
         self.ready = False
         self.released = False
+        self.waiting = ""
         self._probe = probe
         self._seen = Seen(alive=False)
         self._proved: Seen | None = None  # The process that has answered.
@@ -79,9 +82,19 @@ class Replica:
         return self.unit.known.pool
 
     @property
+    def kit(self) -> Kit:
+        """What it was made with."""
+        return self.unit.known.kit
+
+    @property
     def draining(self) -> bool:
         """Whether it is on its way out."""
         return self.unit.known.draining
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is expected to change with it soon."""
+        return (self.ready or self.unit.waits or bool(self.waiting)) and not self.draining
 
     @property
     def failing(self) -> bool:
@@ -111,14 +124,9 @@ class Replica:
                 what = "ReplicaEnded" if seen.told else "ReplicaFailed"
                 say(what, f"{self.name}: {self.unit.known.reason}")
             if self.unit.is_due:
-                self._ours = True
-                try:
-                    start(self.unit)
-                except (DLLabError, OSError) as exc:
-                    self.unit.failed(1, f"it cannot be started: {exc}")
-                    say("ReplicaFailed", f"{self.name}: {self.unit.known.reason}")
-                self._launched = now
+                self._start(start, say)
             return
+        self.waiting = ""
         if before.alive and seen.attempt > before.attempt:
             say("ReplicaRestarted", f"{self.name}: {seen.reason or 'it ended by itself.'}")
         if not is_stopped(seen.pid):
@@ -173,6 +181,9 @@ class Replica:
             state, reason = ReplicaState.DRAINING, "it answers its last requests."
         elif self.ready:
             state, reason = ReplicaState.READY, ""
+        elif self.waiting:
+            state = ReplicaState.RESTARTING if known.launched else ReplicaState.STARTING
+            reason = self.waiting
         elif not seen.alive and known.due is not None:
             pause = max(known.due - time.time(), 0)
             state = ReplicaState.FAILED if known.failures else ReplicaState.RESTARTING
@@ -193,6 +204,21 @@ class Replica:
             reason=reason,
             started=seen.started if seen.alive else None,
         )
+
+    def _start(self, start: Callable[[Unit], None], say: Callable[[str, str], None]) -> None:
+        self._ours = True
+        try:
+            start(self.unit)
+        except NoCapacity as exc:  # No failure: the next look tries again, and the one after it.
+            if not self.waiting:
+                say("ReplicaWaits", f"{self.name}: {exc.message}")
+            self.waiting = exc.message
+            return
+        except (DLLabError, OSError) as exc:
+            self.unit.failed(1, f"it cannot be started: {exc}")
+            say("ReplicaFailed", f"{self.name}: {self.unit.known.reason}")
+        self.waiting = ""
+        self._launched = time.monotonic()
 
     def _ask(self, seen: Seen, say: Callable[[str, str], None]) -> None:
         self.ready = False

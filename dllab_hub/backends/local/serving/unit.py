@@ -12,10 +12,11 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ....leases import Lease
 from ....shim import EVENTS, EXIT_RECORD, SHIM, STATE, WORKSPACE
 from ....shim.process import identity, send, sweep
 from ....specs import JobState
@@ -26,8 +27,10 @@ from ..readings import Status
 from ..shimdir import ShimDir, sync_folder, write_file
 from ..shims import Shims
 from .haproxy import POOLS
+from .kit import Kit
+from .known import Known
 
-__all__ = ("Known", "Seen", "Unit")
+__all__ = ("Seen", "Unit")
 
 _LOG = logging.getLogger(__name__)
 #: How often the shim starts it again by itself.
@@ -38,35 +41,6 @@ _GRACE = 10.0
 _PATIENCE = 5.0
 #: Longest pause in seconds before it is started again; the first is one second.
 _LONGEST_PAUSE = 60.0
-
-
-@dataclass
-class Known:
-    """``unit.json``.
-
-    Attributes:
-        model: Name of the model it serves; empty for a balancer.
-        version: Of the model.
-        pool: Which of the balancer's pools it is in.
-        launched: Whether it was ever started.
-        restarts: How often it was started again before its shim of now.
-        failures: How often its shims gave up since it last worked.
-        due: When it is started next, seconds since the epoch; None while it is meant to run.
-        reason: Why it failed last.
-        draining: Whether it is on its way out.
-        outdated: Whether another one takes its place, whatever it serves.
-    """
-
-    model: str = ""
-    version: int = 0
-    pool: str = POOLS[0]
-    launched: bool = False
-    restarts: int = 0
-    failures: int = 0
-    due: float | None = None
-    reason: str = ""
-    draining: bool = False
-    outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +67,9 @@ class Seen:
 class Unit:
     """One process. One thread at a time.
 
+    Attributes:
+        gpus: UUIDs of those that it was last started with.
+
     Args:
         path: ``units/<name>/``.
         id: Marks its processes; differs from that of every other unit of this machine.
@@ -103,6 +80,7 @@ class Unit:
     def __init__(self, path: Path, id: str, account: Account, shims: Shims) -> None:
         self.name = path.name
         self.known = Known()
+        self.gpus: tuple[str, ...] = ()
         self._folder = ShimDir(path, account)
         self._id = id
         self._shims = shims
@@ -114,9 +92,11 @@ class Unit:
         """Its directory."""
         return self._folder
 
-    def create(self, model: str = "", version: int = 0, pool: str = POOLS[0]) -> None:
+    def create(
+        self, model: str = "", version: int = 0, pool: str = POOLS[0], kit: Kit | None = None
+    ) -> None:
         """Make the directory, whole or not at all."""
-        self.known = Known(model, version, pool)
+        self.known = Known(model, version, pool, kit=kit or Kit())
         path = self._folder.path
         new = path.with_name(f".new-{path.name}")
         shutil.rmtree(new, ignore_errors=True)
@@ -136,8 +116,8 @@ class Unit:
     def load(self) -> None:
         """Take over what a service before has known."""
         noted = self._folder.noted("unit.json") or {}
-        names = {field.name for field in fields(Known)}
-        self.known = Known(**{key: value for key, value in noted.items() if key in names})
+        self.known = Known.read(noted)
+        self.gpus = tuple((self._folder.noted("launch.json") or {}).get("gpus", ()))
         if shim := shim_of(self._folder):
             self._shims.adopt(shim["pid"])
 
@@ -187,8 +167,13 @@ class Unit:
         if self.known.due is not None:
             self.keep(due=time.time())
 
-    def start(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def start(self, command: Sequence[str], env: Mapping[str, str], lease: Lease) -> None:
         """Start it; nothing when it runs.
+
+        Args:
+            command: What runs.
+            env: What its environment has besides.
+            lease: Its GPUs; the caller releases it here.
 
         Raises:
             DLLabError: it cannot be.
@@ -203,8 +188,8 @@ class Unit:
             "name": self.name,
             "command": list(command),
             "env": dict(env),
-            "roles": [{"name": "server", "replicas": 1, "gpus": 0}],
-            "gpus": [],
+            "roles": [{"name": "server", "replicas": 1, "gpus": len(lease.uuids)}],
+            "gpus": list(lease.uuids),
             "max_restarts": _RESTARTS,
             "workspace": str(run.path / WORKSPACE),
             "grace": _GRACE,
@@ -212,7 +197,8 @@ class Unit:
         self._ending, self._why = None, ""
         again = self.known.restarts + self.known.launched
         self.keep(launched=True, due=None, restarts=again)
-        self._shims.start(self._folder, plan)
+        if self._shims.start(self._folder, plan, lease):
+            self.gpus = lease.uuids
 
     def failed(self, attempts: int, reason: str, *, told: bool = False) -> None:
         """It has ended, or could not be started: note when it is tried again.

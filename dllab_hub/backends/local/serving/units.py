@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ....specs import ModelFormat
@@ -14,6 +14,7 @@ from .balancer import Balancer
 from .deploymentdir import BALANCER, DeploymentDir
 from .fleet import Crew
 from .front import Front
+from .gpus import Gpus
 from .models import Models
 from .replica import Replica
 from .sockets import make_folder
@@ -34,6 +35,7 @@ class Units:
         models: The published ones.
         shims: Start them.
         python: Gives the interpreter of the image that serves a format.
+        gpus: Of this machine.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Units:
         models: Models,
         shims: Shims,
         python: Callable[[ModelFormat], Path],
+        gpus: Gpus,
     ) -> None:
         self.account = account
         self._state = state
@@ -53,6 +56,8 @@ class Units:
         self._models = models
         self._shims = shims
         self._python = python
+        self._gpus = gpus
+        self._warnings: dict[tuple[str, int], str] = {}  # By model and version.
         self._sockets = make_folder(state, wish.id, account)
         self.balancer = Balancer(wish.spec.name, self._sockets, folder.config, MAX_CALL_BYTES)
 
@@ -86,26 +91,40 @@ class Units:
             OSError: its directory cannot be made.
         """
         unit = self._unit(f"replica-{number}")
-        unit.create(crew.model, crew.version, crew.pool)
+        unit.create(crew.model, crew.version, crew.pool, crew.kit)
         return self._replica(unit)
+
+    def warning(self, crews: Sequence[Crew]) -> str:
+        """What is to be known of what they serve; empty where nothing is."""
+        for one in crews:
+            if (one.model, one.version) not in self._warnings:  # A version never changes.
+                said = self._models.warning(self._wish.owner, one.model, one.version)
+                self._warnings[one.model, one.version] = said
+        told = (self._warnings[one.model, one.version] for one in crews)
+        return " ".join(dict.fromkeys(text for text in told if text))
 
     def start(self, unit: Unit) -> None:
         """Start a replica.
 
         Raises:
+            NoCapacity: too few GPUs are free; the message says who holds them.
             DLLabError: it cannot be.
             OSError: it cannot be.
         """
         model, version, owner = unit.known.model, unit.known.version, self._wish.owner
-        env = {
-            "DLLAB_MODEL_NAME": self._wish.spec.name,
-            "DLLAB_MODEL_FILE": str(self._models.file(owner, model, version)),
-            "DLLAB_MODEL_VERSION": str(version),
-            "DLLAB_SOCKET": str(self._sockets / f"{unit.name}.sock"),
-            "DLLAB_MAX_BODY": str(MAX_CALL_BYTES),
-        }
-        python = self._python(self._models.format(owner, model, version))
-        unit.start([str(python), "-P", "-m", "dllab_hub.runtime.model_server"], env)
+        name, kit = self._wish.spec.name, unit.known.kit
+        with self._gpus.take(kit.gpus, owner, name, self._wish.id) as lease:
+            env = {
+                "DLLAB_MODEL_NAME": name,
+                "DLLAB_MODEL_FILE": str(self._models.file(owner, model, version)),
+                "DLLAB_MODEL_VERSION": str(version),
+                "DLLAB_SOCKET": str(self._sockets / f"{unit.name}.sock"),
+                "DLLAB_MAX_BODY": str(MAX_CALL_BYTES),
+                **kit.environment(),
+            }
+            python = self._python(self._models.format(owner, model, version))
+            command = [str(python), "-P", "-m", "dllab_hub.runtime.model_server"]
+            unit.start(command, env, lease)
 
     def _unit(self, name: str) -> Unit:
         id = f"{self._wish.id}-{name}"

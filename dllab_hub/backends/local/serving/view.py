@@ -26,6 +26,8 @@ def view(
     outdated: bool,
     balancer: str,
     traffic: Traffic | None,
+    warning: str = "",
+    keeper: str = "",
 ) -> Deployment:
     """The deployment now.
 
@@ -36,9 +38,13 @@ def view(
         outdated: Whether one serves another version and takes new requests.
         balancer: Why it does not answer, or empty.
         traffic: What went through it.
+        warning: What is to be known of what it serves.
+        keeper: Name of the last replica that answers, whose GPUs another one waits for; or empty.
     """
     answer = [one for one in replicas if one.state is ReplicaState.READY]
     state, reason = _state(wish, replicas, answer, failing, outdated, balancer)
+    if keeper:
+        reason = f"{reason} {_KEEPS.format(name=keeper)}"
     return Deployment(
         name=wish.spec.name,
         owner=wish.owner,
@@ -53,6 +59,7 @@ def view(
         previous=wish.previous,
         traffic=traffic,
         versions=_versions(wish, answer),
+        warning=warning,
         created=wish.created,
         updated=wish.updated,
     )
@@ -128,4 +135,8 @@ def _trouble(replica: DeploymentReplica) -> str:
     return replica.reason if named else f"{replica.name}: {replica.reason}"
 
 
+_KEEPS = (
+    "{name} is the last that answers, and keeps its GPUs until others are free. "
+    "With fewest replicas 0 it would go first, and requests wait for the new one."
+)
 _TROUBLED = {ReplicaState.FAILED: 0, ReplicaState.RESTARTING: 1, ReplicaState.STARTING: 2}

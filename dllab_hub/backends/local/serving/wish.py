@@ -83,6 +83,12 @@ class Wish:
         return self.spec.replicas if self.scaled is None else self.scaled
 
     @property
+    def sleeps(self) -> bool:
+        """Whether requests wait for a replica where there is none, not even a canary's."""
+        auto = self.spec.autoscale
+        return auto is not None and auto.min == 0 and self.canary is None
+
+    @property
     def other_pool(self) -> str:
         """The pool of a canary."""
         return next(pool for pool in POOLS if pool != self.pool)

@@ -220,8 +220,10 @@ def test_traffic(farm) -> None:
     thread = threading.Thread(target=lambda: farm.ask(headers={"x-delay": "0.5"}))
     thread.start()
     until(lambda: farm.balancer.traffic().waiting == 1)
+    assert {"a": 1} == farm.balancer.traffic().busy
     thread.join()
     until(lambda: farm.balancer.traffic().waiting == 0)
+    assert {"a": 0} == farm.balancer.traffic().busy
 
     after = farm.balancer.traffic()
 

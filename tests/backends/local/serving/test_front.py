@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from dllab_hub.backends.local.serving.front import Front
-from dllab_hub.backends.local.serving.unit import Known, Seen
+from dllab_hub.backends.local.serving.known import Known
+from dllab_hub.backends.local.serving.unit import Seen
 
 
 @pytest.mark.parametrize("current", [True, False])

@@ -124,6 +124,7 @@ async def test_a_balancer_that_hangs_harms_its_owner_only(local, a_state, monkey
 async def test_a_replica_that_hangs(local, a_state, monkeypatch):
     """A replica that does not answer is not asked, then ended and started again."""
     monkeypatch.setattr(replica, "_SILENCE", 1.0)
+    monkeypatch.setattr(replica, "_STOPPED", 1e9)  # As if only its computing hung.
     before = await local.served(2)
     async with Load(local) as load:
         os.kill(before.replicas[0].pid, signal.SIGSTOP)

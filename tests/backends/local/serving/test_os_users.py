@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import pwd
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from format_files import SKLEARN, needs
 from serving_place import Load, ServingPlace, end_all, local_serving
 
 import dllab_hub
@@ -45,31 +47,47 @@ def ground():
 
 
 @pytest.fixture
-def python(ida, ground, monkeypatch):
-    """A Python with KServe that the account may run.
+def runnable(ida, ground, monkeypatch):
+    """Finds a Python with the packages of an image that the account may run.
 
     The image's own may lie in root's home; another one of the machine can take its packages.
     """
-    server = Path(os.environ["DLLAB_TEST_SERVER"])
-    packages = next(server.parents[1].glob("lib/python*/site-packages"))
-    monkeypatch.setenv("PYTHONPATH", f"{ground / 'lib'}:{packages}")
-    for path in (server, Path("/usr/bin/python3"), Path("/usr/local/bin/python3")):
-        check = [path, "-P", "-c", "import kserve, onnxruntime"]
-        try:
-            if not subprocess.run(check, user=ida.pw_uid, cwd="/", capture_output=True).returncode:
+
+    def runnable(server: Path, packages: str) -> Path:
+        found = next(server.parents[1].glob("lib/python*/site-packages"))
+        monkeypatch.setenv("PYTHONPATH", f"{ground / 'lib'}:{found}")
+        for path in (server, Path("/usr/bin/python3"), Path("/usr/local/bin/python3")):
+            check = [path, "-P", "-c", f"import {packages}"]
+            try:
+                done = subprocess.run(check, user=ida.pw_uid, cwd="/", capture_output=True)
+            except OSError:
+                continue
+            if not done.returncode:
                 return path
-        except OSError:
-            continue
-    pytest.skip("no Python with the packages of the serving image that another account may run")
+        pytest.skip("no Python with the packages of the serving image that another account may run")
+
+    return runnable
 
 
 @pytest.fixture
-async def place(python, ground, onnx_models):
-    """A place in OS-user mode, of the account."""
+def python(runnable):
+    """A Python with KServe that the account may run."""
+    return runnable(Path(os.environ["DLLAB_TEST_SERVER"]), "kserve, onnxruntime")
+
+
+@pytest.fixture
+def state(ground):
+    """Where everything lies."""
     state = StateDir(ground / "state", ground / "envs")
     for path in (state.root, state.models, state.deployments):  # As `LocalBackend` does.
         path.mkdir()
         path.chmod(0o711)
+    return state
+
+
+@pytest.fixture
+async def place(python, state, onnx_models):
+    """A place in OS-user mode, of the account."""
     options = {"python": str(python), "interpreter": lambda *_: python}
     try:
         async with local_serving(state, os_users=True, **options) as serving:
@@ -170,6 +188,48 @@ while True:
         open(sys.argv[2], "w").close()
     peer.close()
 """
+
+
+class Asking:
+    """Writes down, when it is loaded, whom it runs as, and whether it could end its parent."""
+
+    def __init__(self, told: Path) -> None:
+        self.told = told
+
+    def __reduce__(self):
+        return exec, (f"told = {str(self.told)!r}\n{_ASKING}",)
+
+
+_ASKING = """
+import json, os
+try:
+    os.kill(os.getppid(), 0)
+except PermissionError:
+    could = False
+else:
+    could = True
+with open(told, "w") as file:
+    json.dump([os.getresuid(), os.getresgid(), os.getgroups(), could], file)
+"""
+
+
+@needs("serving-sklearn")
+async def test_whose_process_loads_a_pickle(runnable, state, ida, ground):
+    """The account's, as soon as it is published; and that process has no power over the service."""
+    python = runnable(Path(SKLEARN), "kserve, sklearn, joblib")
+    (state.root / "catalog.toml").write_text("[serving]\npickles = true\n")
+    (ground / "open").mkdir()
+    (ground / "open").chmod(0o777)
+    told, file = ground / "open" / "told", ground / "evil.pkl"
+    file.write_bytes(pickle.dumps(Asking(told)))
+    options = {"python": str(python), "interpreter": lambda *_: python}
+    async with local_serving(state, os_users=True, **options) as serving:
+        with pytest.raises(InvalidRequest, match="no predict"):
+            await serving.publish(NAME, "digits", file)
+    uids, gids, groups, could = json.loads(told.read_text())
+
+    assert ([ida.pw_uid] * 3, [ida.pw_gid] * 3, False) == (uids, gids, could)
+    assert {ida.pw_gid} == set(groups)
 
 
 @pytest.mark.parametrize("owner", ["no-such-account", "root"])

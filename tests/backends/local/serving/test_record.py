@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dllab_hub.backends.local.serving.record import Record, Summary
+from dllab_hub.specs.tally import LATENCIES, Tally
 
 
 @pytest.fixture
@@ -62,6 +63,26 @@ def test_what_is_long_ago_is_forgotten(record, clock) -> None:
     record.forget(1)
 
     assert Summary() == record.of(1)
+
+
+def test_what_grows(record, clock) -> None:
+    """Counts outlive the minutes and a canary that begins anew; those of versions that serve no
+    more go. A bound of the histogram holds what is as long as itself, and no error.
+    """
+    for seconds in (0.0005, 0.001, 0.0011, 59.0, 3600.0):
+        record.answered(1, seconds, failed=False)
+    record.answered(1, 0.002, failed=True)
+    clock[0] += 1000
+    record.forget(1)
+    seen = record.tally(1)
+    assert Summary() == record.of(1)
+    assert (6, 1, pytest.approx(3659.0026)) == (seen.requests, seen.failed, seen.seconds)
+    assert dict(zip(LATENCIES, seen.within, strict=True)) == {
+        bound: 2 if bound == 0.001 else 3 if bound < 60 else 4 for bound in LATENCIES
+    }
+    record.keep({2})
+
+    assert Tally() == record.tally(1) == record.tally(2)
 
 
 def test_only_what_serves_is_kept(record, clock) -> None:

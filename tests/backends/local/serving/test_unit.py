@@ -8,6 +8,7 @@ import time
 import pytest
 
 from dllab_hub.backends.local.account import Account
+from dllab_hub.backends.local.serving.kit import Kit
 from dllab_hub.backends.local.serving.unit import Unit
 from dllab_hub.backends.local.shims import Shims
 
@@ -52,6 +53,21 @@ def test_a_pause_can_be_ended(unit):
 
     assert hurried
     assert unit.is_due
+
+
+def test_what_it_was_made_for(unit, tmp_path):
+    """It is known again with what it gets; one of an older release gets nothing of its own."""
+    made = Unit(tmp_path / "replica-2", "test-replica-2", ME, Shims())
+    made.create("digits", 3, kit=Kit(gpus=2, cpus=4, batch=32, wait=0.005))
+    again = Unit(tmp_path / "replica-2", "test-replica-2", ME, Shims())
+    again.load()
+    old = tmp_path / "replica-1" / "unit.json"
+    old.write_text('{"model": "digits", "version": 3, "pool": "replicas"}')
+    unit.load()
+
+    assert made.known == again.known
+    assert Kit(gpus=2, cpus=4, batch=32, wait=0.005) == again.known.kit
+    assert Kit() == unit.known.kit
 
 
 def test_the_next_service_knows_the_same(unit, tmp_path):

@@ -55,6 +55,15 @@ def test_a_canary_is_not_alone(wish) -> None:
     assert 1 == asleep.with_canary(Canary(version=2)).replicas
 
 
+def test_requests_wait_where_nobody_answers(wish) -> None:
+    """Only where there may be no replica, and no canary answers in its place."""
+    asleep = wish.again(AUTO, 1)
+
+    assert asleep.sleeps
+    assert not wish.sleeps
+    assert not asleep.with_canary(Canary(version=2)).sleeps
+
+
 def test_promoted_and_back(wish) -> None:
     """A promoted canary serves from its own pool; going back and forth keeps the way back."""
     made = wish.with_canary(Canary(version=2)).promoted()
