@@ -1,3 +1,4 @@
+import { AccessApi } from './access';
 import type { IAlertList } from './alertspecs';
 import type { IGpuReport, IHost } from './gpuspecs';
 import { HistoryApi } from './historyapi';
@@ -31,10 +32,14 @@ export interface ILogQuery {
 export class LabApi {
   constructor(private readonly _send: Send) {
     this.history = new HistoryApi(_send);
+    this.access = new AccessApi(_send);
   }
 
   /** What is kept and known of jobs. */
   readonly history: HistoryApi;
+
+  /** Who may ask which deployment. */
+  readonly access: AccessApi;
 
   catalog(): Promise<ICatalog> {
     return this._send('catalog');
@@ -217,9 +222,17 @@ export class LabApi {
     return (await this._send<{ events: IEvent[] }>(at('deployments', name, 'events'))).events;
   }
 
-  /** The answer of the model, or of one version of it, to a V1 or V2 request; both are JSON text. */
-  predict(name: string, text: string, version: number | null = null): Promise<string> {
+  /**
+   * The answer of the model, or of one version of it, to a V1 or V2 request; both are JSON text.
+   * The owner is null where it is one's own.
+   */
+  predict(
+    name: string,
+    text: string,
+    version: number | null = null,
+    owner: string | null = null
+  ): Promise<string> {
     const path = at('deployments', name, 'predict');
-    return this._send(path, { method: 'POST', body: text, query: { version }, as: 'text' });
+    return this._send(path, { method: 'POST', body: text, query: { version, owner }, as: 'text' });
   }
 }

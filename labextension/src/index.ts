@@ -1,5 +1,6 @@
 /** The front end of dllab-hub: the plugins that JupyterLab loads. */
 import { deploymentsPlugin } from './deployments';
+import { endpointsPlugin } from './endpoints';
 import { idlePlugin } from './idle';
 import { jobsPlugin } from './jobs';
 import { labPlugin } from './lab';
@@ -21,6 +22,7 @@ export default [
   historyPlugin,
   cellsPlugin,
   deploymentsPlugin,
+  endpointsPlugin,
   notificationsPlugin,
   statusPlugin,
   launcherPlugin,

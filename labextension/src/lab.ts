@@ -6,6 +6,7 @@ import { insist } from './insist';
 import { AlertsModel } from './model/alerts';
 import { BoardsModel } from './model/boards';
 import { DeploymentsModel } from './model/deployments';
+import { EndpointsModel } from './model/endpoints';
 import { GpusModel } from './model/gpus';
 import { HostModel } from './model/host';
 import { JobsModel } from './model/jobs';
@@ -26,6 +27,8 @@ export interface ILab {
   readonly boards: BoardsModel;
   readonly models: ModelsModel;
   readonly deployments: DeploymentsModel;
+  /** What others have opened to this person. */
+  readonly endpoints: EndpointsModel;
   /** The logs of jobs as they are written. */
   readonly logs: LogStream;
   readonly address: Address;
@@ -60,11 +63,13 @@ export const labPlugin: JupyterFrontEndPlugin<ILab> = {
       gpus.user = found?.user ?? '';
       return gpus.user;
     });
+    const endpoints = new EndpointsModel(api.access, user);
     const servesNothing = new Promise<void>(resolve => {
       void status.then(found => {
         if (found?.mode === 'cluster') {
           models.dispose();
           deployments.dispose();
+          endpoints.dispose();
           resolve();
         }
       });
@@ -81,6 +86,7 @@ export const labPlugin: JupyterFrontEndPlugin<ILab> = {
       boards: new BoardsModel(api),
       models,
       deployments,
+      endpoints,
       logs: new LogStream(new Stream(opener(serverSettings), 'logs/stream', document, null)),
       address: addresser(serverSettings),
       user,

@@ -71,6 +71,14 @@ export interface ICanary {
   max_slowdown: number | null;
 }
 
+/** Requests that come at the same time are computed as one. */
+export interface IBatch {
+  /** Most rows that are computed at a time. */
+  size: number;
+  /** Seconds that a request waits for others at most. */
+  wait: number;
+}
+
 /** A wish to serve a model; version null is the newest, autoscale null as many as wished for. */
 export interface IDeploymentSpec {
   name: string;
@@ -78,6 +86,12 @@ export interface IDeploymentSpec {
   version: number | null;
   replicas: number;
   autoscale?: IAutoscale | null;
+  /** Of each replica. */
+  gpus?: number;
+  /** Threads of each replica; null as its server has it. */
+  cpus?: number | null;
+  /** Null for each request by itself. */
+  batch?: IBatch | null;
 }
 
 export type DeploymentState = 'STARTING' | 'READY' | 'DEGRADED' | 'FAILED' | 'IDLE' | 'DELETING';
@@ -136,6 +150,8 @@ export interface IDeployment {
   /** Those that get requests; the canary's comes last. */
   versions?: IVersionTraffic[];
   url: string;
+  /** What is to be known of what it serves; an older server does not tell. */
+  warning?: string;
   created: number;
   updated: number;
 }

@@ -46,9 +46,16 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Refresh GPUs, Training Jobs and Models'),
       describedBy: { args: { type: 'object', properties: {} } },
       execute: () =>
-        [lab.gpus, lab.alerts, lab.host, lab.jobs, lab.boards, lab.models, lab.deployments].forEach(
-          model => model.refresh()
-        )
+        [
+          lab.gpus,
+          lab.alerts,
+          lab.host,
+          lab.jobs,
+          lab.boards,
+          lab.models,
+          lab.deployments,
+          lab.endpoints
+        ].forEach(model => model.refresh())
     });
     for (const command of [CommandIDs.open, CommandIDs.refresh]) {
       palette?.addItem({ command, category: trans.__('DL Lab') });

@@ -6,6 +6,12 @@ const MOST = 2000;
 /** Stands where a token of the person's goes. */
 export const PLACEHOLDER = 'YOUR_TOKEN';
 
+/** Stands where a key to the deployment goes. */
+export const KEY_PLACEHOLDER = 'YOUR_KEY';
+
+/** How a program says who asks. */
+export type Proof = 'token' | 'key';
+
 /** File that a request that is too long for a program lies in. */
 export const FILE = 'request.json';
 
@@ -38,27 +44,39 @@ export function isLong(request: string): boolean {
  *
  * @param addresses Of the deployment.
  * @param request JSON text; what is none is passed on as it is.
+ * @param proof With what they may ask.
  */
-export function snippetsFor({ v1, v2 }: IAddresses, request: string): ISnippet[] {
+export function snippetsFor(
+  { v1, v2 }: IAddresses,
+  request: string,
+  proof: Proof = 'token'
+): ISnippet[] {
   const url = isV2(request) ? v2 : v1;
   const body = isLong(request) ? null : (parsed(request) ?? { instances: [] });
   return [
-    { id: 'curl', label: 'curl', text: curl(url, body) },
-    { id: 'python', label: 'Python', text: python(url, body) },
-    { id: 'javascript', label: 'JavaScript', text: javascript(url, body) }
+    { id: 'curl', label: 'curl', text: curl(url, body, HEADERS[proof]) },
+    { id: 'python', label: 'Python', text: python(url, body, HEADERS[proof]) },
+    { id: 'javascript', label: 'JavaScript', text: javascript(url, body, HEADERS[proof]) }
   ];
 }
 
-function curl(url: string, body: object | null): string {
+type Header = readonly [name: string, value: string];
+
+const HEADERS: Record<Proof, Header> = {
+  token: ['Authorization', `token ${PLACEHOLDER}`],
+  key: ['X-DLLab-Key', KEY_PLACEHOLDER]
+};
+
+function curl(url: string, body: object | null, [name, value]: Header): string {
   return [
     `curl ${quoted(url)} \\`,
-    `  -H 'Authorization: token ${PLACEHOLDER}' \\`,
+    `  -H '${name}: ${value}' \\`,
     `  -H 'Content-Type: application/json' \\`,
     `  --data ${body === null ? `@${FILE}` : quoted(pretty(body))}`
   ].join('\n');
 }
 
-function python(url: string, body: object | null): string {
+function python(url: string, body: object | null, [name, value]: Header): string {
   const long = body === null;
   return [
     ...(long ? ['import json'] : []),
@@ -68,7 +86,7 @@ function python(url: string, body: object | null): string {
     ...(long ? [] : [`request = ${pythonic(pretty(body))}`]),
     'answer = requests.post(',
     `    ${JSON.stringify(url)},`,
-    `    headers={"Authorization": "token ${PLACEHOLDER}"},`,
+    `    headers={"${name}": "${value}"},`,
     '    json=request,',
     '    timeout=60,',
     ')',
@@ -77,7 +95,7 @@ function python(url: string, body: object | null): string {
   ].join('\n');
 }
 
-function javascript(url: string, body: object | null): string {
+function javascript(url: string, body: object | null, [name, value]: Header): string {
   const long = body === null;
   return [
     ...(long ? ["import { readFile } from 'node:fs/promises';", ''] : []),
@@ -87,7 +105,7 @@ function javascript(url: string, body: object | null): string {
     `const answer = await fetch(${JSON.stringify(url)}, {`,
     "  method: 'POST',",
     '  headers: {',
-    `    Authorization: 'token ${PLACEHOLDER}',`,
+    `    ${name.includes('-') ? `'${name}'` : name}: '${value}',`,
     "    'Content-Type': 'application/json'",
     '  },',
     '  body: JSON.stringify(request)',

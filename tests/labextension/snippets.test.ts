@@ -21,6 +21,19 @@ test('each program has the address, the placeholder of the token and the request
   }
 });
 
+test('a program can ask with a key instead of a token', () => {
+  for (const [id, header] of [
+    ['curl', "-H 'X-DLLab-Key: YOUR_KEY'"],
+    ['python', 'headers={"X-DLLab-Key": "YOUR_KEY"}'],
+    ['javascript', "'X-DLLab-Key': 'YOUR_KEY',"]
+  ]) {
+    const programs = snippetsFor(addresses, '{"instances": [[1]]}', 'key');
+    const program = programs.find(snippet => snippet.id === id)?.text ?? '';
+    assert.ok(program.includes(header), program);
+    assert.ok(!program.includes('Authorization'));
+  }
+});
+
 test('a request with tensors goes to the address of the V2 protocol', () => {
   assert.ok(text('{"inputs": []}', 'curl').includes(addresses.v2));
   assert.ok(text('{"instances": [], "inputs": 1}', 'curl').includes(addresses.v1));

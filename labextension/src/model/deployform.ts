@@ -10,21 +10,24 @@ import {
   scaleFlaw,
   scaleWish
 } from './autoscale';
+import { type DeployField, type DeployStep, fieldOf } from './deployfields';
 import { Form } from './form';
+import {
+  type IReplicaDraft,
+  REPLICA,
+  REPLICA_FIELDS,
+  type ReplicaField,
+  replicaDraft,
+  replicaFlaw,
+  replicaWish
+} from './replica';
 import { Suggestions } from './suggest';
 
 /** As `dllab_hub/names.py` has it. */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
-/** The fields of the form that an error can belong to. */
-export type DeployField =
-  'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas' | ScaleField;
-
 /** Where the model comes from. */
 export type DeploySource = 'model' | 'file';
-
-/** What the form has to do: publish a file first, or serve what is there. */
-export type DeployStep = 'publishing' | 'deploying';
 
 /** A deployment that a person is describing. */
 export class DeployForm extends Form {
@@ -56,6 +59,8 @@ export class DeployForm extends Form {
   follow = false;
   /** How it does. */
   scale: IScaleDraft = SCALE;
+  /** What each replica gets. */
+  each: IReplicaDraft = REPLICA;
 
   /** Directories and ONNX files that the path may go on with. */
   get paths(): readonly string[] {
@@ -92,7 +97,8 @@ export class DeployForm extends Form {
     const { model, replicas, autoscale } = spec;
     this.begun = this._name = name;
     const scale = autoscale ? scaleDraft(autoscale) : SCALE;
-    this.set({ source: 'model', model, version, replicas, follow: Boolean(autoscale), scale });
+    const [follow, each] = [Boolean(autoscale), replicaDraft(spec)];
+    this.set({ source: 'model', model, version, replicas, follow, scale, each });
   }
 
   /** Take a change of how it follows the load. */
@@ -100,11 +106,34 @@ export class DeployForm extends Form {
     this.set({ scale: { ...this.scale, [field]: value } });
   }
 
+  /** Whether there are GPUs whose load could be followed. */
+  get hasGpus(): boolean {
+    return Number(this.each.gpus) > 0;
+  }
+
+  /** Follow that; a target of one is none of the other. */
+  setSignal(signal: IScaleDraft['signal']): void {
+    const target = signal === 'gpu' ? '0.7' : SCALE.target;
+    this.set({ scale: { ...this.scale, signal, target } });
+  }
+
+  /** Take a change of what each replica gets. */
+  setEach(field: ReplicaField, value: string): void {
+    this.set({ each: { ...this.each, [field]: value } });
+    if (!this.hasGpus && this.scale.signal === 'gpu') {
+      this.setSignal('inflight');
+    }
+  }
+
   /** Take a change of the person's. */
   set(change: Partial<Pick<DeployForm, Editable>>): void {
     Object.assign(this, change);
-    const touched = 'scale' in change ? SCALE_FIELDS : [];
-    if (this.field !== null && [...Object.keys(change), ...touched].includes(this.field)) {
+    const touched = [
+      ...Object.keys(change),
+      ...('scale' in change ? SCALE_FIELDS : []),
+      ...('each' in change ? REPLICA_FIELDS : [])
+    ];
+    if (this.field !== null && touched.includes(this.field)) {
       this._fail(null);
     }
     this.announce();
@@ -135,8 +164,8 @@ export class DeployForm extends Form {
       }
       this._begin('deploying');
       const { name, model, version, replicas } = this;
-      const wish = { name, model, version, replicas };
-      // A server that does not know the key yet takes every wish that can do without it.
+      // A server that does not know a key yet takes every wish that can do without it.
+      const wish = { name, model, version, replicas, ...replicaWish(this.each) };
       return await this._deploy(this.follow ? { ...wish, autoscale: scaleWish(this.scale) } : wish);
     } catch (reason) {
       this._fail(LabError.from(reason));
@@ -176,7 +205,8 @@ export class DeployForm extends Form {
     if (!fits) {
       return 'replicas';
     }
-    return this.follow ? (scaleFlaw(this.scale)?.field ?? null) : null;
+    const flaw = replicaFlaw(this.each) ?? (this.follow ? scaleFlaw(this.scale) : null);
+    return flaw?.field ?? null;
   }
 
   private _begin(step: DeployStep): void {
@@ -195,20 +225,16 @@ export class DeployForm extends Form {
 }
 
 type Editable =
-  'source' | 'model' | 'version' | 'path' | 'publishAs' | 'name' | 'replicas' | 'follow' | 'scale';
-
-/** The field of the form that an error of the server is about. */
-function fieldOf({ field }: LabError, step: DeployStep | null): DeployField | null {
-  if (step === 'publishing') {
-    // The name was looked at before it was sent: `model` is what is wrong with the file.
-    return field === 'path' || field === 'model' ? 'path' : null;
-  }
-  const known: readonly string[] = ['model', 'version', 'name', 'replicas', ...SCALE_FIELDS];
-  const [own, scale] = field.split('.');
-  // What is wrong with the whole of it is said where it begins.
-  const which = own === 'autoscale' ? (scale ?? 'max') : own;
-  return known.includes(which) ? (which as DeployField) : null;
-}
+  | 'source'
+  | 'model'
+  | 'version'
+  | 'path'
+  | 'publishAs'
+  | 'name'
+  | 'replicas'
+  | 'follow'
+  | 'scale'
+  | 'each';
 
 /** A name such as the server takes, from a file's: `Net_v2.onnx` becomes `net-v2`. */
 export function nameOf(path: string): string {

@@ -20,6 +20,9 @@ export interface IAnswer {
   error: LabError | null;
 }
 
+/** What is told of a model for a request to it. */
+export type Asked = Pick<IModelVersion, 'inputs' | 'example'>;
+
 /** What one version said to a request that both were asked. */
 export interface IVersionAnswer extends IAnswer {
   version: number;
@@ -94,7 +97,7 @@ export class PredictForm extends Form {
   }
 
   /** Offer a request that fits the model, unless the person has written one. */
-  offer(version: IModelVersion): void {
+  offer(version: Asked): void {
     this.ways = waysFor(version.inputs);
     this.table.fit(version);
     this.picture.fit(version);
@@ -107,7 +110,7 @@ export class PredictForm extends Form {
   }
 
   /** Put the request that fits the model in place of what there is. */
-  reset(version: IModelVersion): void {
+  reset(version: Asked): void {
     this._typed = this.byTool = false;
     this._replace(startFor(version));
     if (this.way === 'table') {
@@ -206,7 +209,7 @@ export class PredictForm extends Form {
 }
 
 /** A request that fits a version: the example that came with it, else its inputs with zeros. */
-export function startFor({ example, inputs }: IModelVersion): string {
+export function startFor({ example, inputs }: Asked): string {
   if (example) {
     return indented(example);
   }

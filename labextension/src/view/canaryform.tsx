@@ -5,6 +5,7 @@ import { ago, quantity } from '../format';
 import type { CanaryField, CanaryForm } from '../model/canary';
 import { type ICanary, type IModelVersion, MAX_REPLICAS } from '../serving';
 import { Field, type IControl, useFocusOn } from './field';
+import { FormTrouble } from './notice';
 
 interface IProps {
   form: CanaryForm;
@@ -119,12 +120,7 @@ export function CanaryFields({ form, canary, others, trans }: IProps) {
           {number('replicas', { min: 1, max: MAX_REPLICAS, step: 1 })}
         </Field>
       </div>
-      {error === null || (field !== null && !error.hint) ? null : (
-        <div className="jp-dllab-Trouble" role="alert">
-          {field === null ? <p>{error.sentence}</p> : null}
-          {error.hint ? <p className="jp-dllab-dim">{error.hint}</p> : null}
-        </div>
-      )}
+      <FormTrouble form={form} />
       <button
         type="submit"
         className="jp-dllab-Button jp-dllab-mod-main"

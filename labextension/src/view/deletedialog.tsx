@@ -1,6 +1,7 @@
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import type { IKey } from '../access';
 import { lossOfDeployment } from '../serveformat';
 import type { IDeployment } from '../serving';
 import { promotion, rollbackLoss } from '../versiontext';
@@ -41,6 +42,16 @@ export function confirmRollback(
     rollbackLoss(deployment, trans),
     trans.__('Leave it so'),
     Dialog.warnButton({ label: trans.__('Roll back') })
+  );
+}
+
+/** Say what revoking a key does and ask; resolves to whether the person wants it. */
+export function confirmRevoke({ title }: IKey, trans: TranslationBundle): Promise<boolean> {
+  return confirm(
+    trans.__('Revoke the key “%1”?', title),
+    [trans.__('Programs that ask with it are refused from their next request on.')],
+    trans.__('Keep it'),
+    Dialog.warnButton({ label: trans.__('Revoke') })
   );
 }
 

@@ -9,6 +9,8 @@ import { CopyButton } from './copy';
 /** What the buttons of models and deployments do. */
 export interface IDeploymentActions {
   open(name: string): void;
+  /** Open what another person has opened to this one. */
+  openEndpoint(owner: string, name: string): void;
   predict(name: string): void;
   scale(name: string): void;
   remove(name: string): void;
@@ -22,6 +24,7 @@ export interface IDeploymentActions {
 export function deploymentActions(commands: CommandRegistry): IDeploymentActions {
   return {
     open: name => void commands.execute(CommandIDs.openDeployment, { name }),
+    openEndpoint: (owner, name) => void commands.execute(CommandIDs.openEndpoint, { owner, name }),
     predict: name => void commands.execute(CommandIDs.predict, { name }),
     scale: name => void commands.execute(CommandIDs.scale, { name }),
     remove: name => void commands.execute(CommandIDs.deleteDeployment, { name }),
@@ -88,8 +91,11 @@ export function DeleteButton({ deployment: { name, state }, actions, trans }: IP
   );
 }
 
+/** What has an address of its own. */
+export type IAddressed = Pick<IDeployment, 'name' | 'url'>;
+
 /** Where both protocols are spoken, as a program outside this page needs it. */
-export function addresses({ name, url }: IDeployment): { v1: string; v2: string } {
+export function addresses({ name, url }: IAddressed): { v1: string; v2: string } {
   const base = new URL(url, PageConfig.getBaseUrl());
   return {
     v1: new URL(`v1/models/${name}:predict`, base).href,

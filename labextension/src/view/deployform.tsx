@@ -1,14 +1,16 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import type { DeployField, DeployForm } from '../model/deployform';
+import type { DeployField } from '../model/deployfields';
+import type { DeployForm } from '../model/deployform';
 import type { DeploymentsModel } from '../model/deployments';
 import type { ModelsModel } from '../model/models';
 import { scaleFlaw } from '../model/autoscale';
+import { replicaFlaw } from '../model/replica';
 import { MAX_REPLICAS } from '../serving';
 import { DeployMore } from './deploymore';
 import { Published, Source } from './deploysource';
 import { Field, type IControl, useFocusOn } from './field';
-import { Trouble } from './notice';
+import { FormTrouble, Trouble } from './notice';
 
 interface IProps {
   form: DeployForm;
@@ -132,12 +134,7 @@ export function DeployFormView({ form, models, deployments, submit, trans }: IPr
         )}
       </Field>
       <DeployMore {...{ form, models, set, props, trans }} draw={draw} />
-      {error === null || (field !== null && !error.hint) ? null : (
-        <div className="jp-dllab-Trouble" role="alert">
-          {field === null ? <p>{error.sentence}</p> : null}
-          {error.hint ? <p className="jp-dllab-dim">{error.hint}</p> : null}
-        </div>
-      )}
+      <FormTrouble form={form} />
       <button
         type="submit"
         className="jp-dllab-Button jp-dllab-mod-main"
@@ -167,8 +164,13 @@ function flawLabel(field: DeployField, form: DeployForm, trans: TranslationBundl
     case 'min':
     case 'max':
     case 'target':
-    case 'idle': {
-      const { least = 0, most = 0, whole = false } = scaleFlaw(form.scale) ?? {};
+    case 'idle':
+    case 'gpus':
+    case 'cpus':
+    case 'size':
+    case 'wait': {
+      const flaw = replicaFlaw(form.each) ?? scaleFlaw(form.scale);
+      const { least = 0, most = 0, whole = false } = flaw ?? {};
       return whole
         ? trans.__('Give a whole number from %1 to %2.', least, most)
         : trans.__('Give a number from %1 to %2.', least, most);

@@ -6,7 +6,13 @@ import { autoscaleLabel, readyLabel, tensorLabel } from '../serveformat';
 import { type IDeployment, type IModelVersion, MAX_REPLICAS } from '../serving';
 import { loadFacts } from '../versiontext';
 import { CopyButton } from './copy';
-import { addresses, ChangeButton, DeleteButton, type IDeploymentActions } from './deployactions';
+import {
+  addresses,
+  ChangeButton,
+  DeleteButton,
+  type IAddressed,
+  type IDeploymentActions
+} from './deployactions';
 import { modelLabel } from './models';
 import { Facts, Notice, Trouble } from './notice';
 import { ServingChip } from './state';
@@ -61,6 +67,7 @@ export function DeploymentHeader({ model, actions, scale, trans }: IProps) {
         </div>
       </div>
       {deployment.reason ? <p className="jp-dllab-JobHeader-reason">{deployment.reason}</p> : null}
+      {deployment.warning ? <Notice message={deployment.warning} /> : null}
       <Facts
         facts={[
           modelLabel(deployment, trans),
@@ -86,7 +93,10 @@ export function DeploymentHeader({ model, actions, scale, trans }: IProps) {
 }
 
 /** What goes in and what comes out. */
-function signature({ inputs, outputs }: IModelVersion, trans: TranslationBundle): string[] {
+export function signature(
+  { inputs, outputs }: Pick<IModelVersion, 'inputs' | 'outputs'>,
+  trans: TranslationBundle
+): string[] {
   return [
     trans.__('takes %1', inputs.map(tensorLabel).join(', ')),
     trans.__('gives %1', outputs.map(tensorLabel).join(', '))
@@ -123,7 +133,8 @@ function Stepper({ model, scale, trans }: Omit<IProps, 'actions'>) {
   );
 }
 
-function Addresses(props: { deployment: IDeployment; trans: TranslationBundle }) {
+/** Where it is asked. */
+export function Addresses(props: { deployment: IAddressed; trans: TranslationBundle }) {
   const { deployment, trans } = props;
   if (!deployment.url) {
     return null;

@@ -1,9 +1,13 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import { type IScaleDraft, SCALE_FIELDS, type ScaleField } from '../model/autoscale';
-import type { DeployField, DeployForm } from '../model/deployform';
+import type { DeployField } from '../model/deployfields';
+import type { DeployForm } from '../model/deployform';
 import type { ModelsModel } from '../model/models';
+import { REPLICA, REPLICA_FIELDS } from '../model/replica';
 import { MAX_REPLICAS } from '../serving';
+import { EachReplica } from './deployreplica';
 import { Version } from './deploysource';
 import { Field } from './field';
 
@@ -21,8 +25,12 @@ interface IProps {
 export function DeployMore({ form, models, set, props, draw, trans }: IProps) {
   const id = React.useId();
   const { field, follow, source } = form;
-  const isWrong = field === 'version' || SCALE_FIELDS.some(each => each === field);
-  const isUnusual = follow || (source === 'model' && form.version !== null);
+  const isWrong =
+    field === 'version' || [...SCALE_FIELDS, ...REPLICA_FIELDS].some(each => each === field);
+  const isUnusual =
+    follow ||
+    REPLICA_FIELDS.some(each => form.each[each] !== REPLICA[each]) ||
+    (source === 'model' && form.version !== null);
   const [open, setOpen] = React.useState(isUnusual);
   React.useEffect(() => setOpen(open || isUnusual || isWrong), [isUnusual, isWrong]);
   return (
@@ -34,6 +42,7 @@ export function DeployMore({ form, models, set, props, draw, trans }: IProps) {
       <summary>{trans.__('More')}</summary>
       <div className="jp-dllab-Form-inner">
         {source === 'model' ? <Version {...{ form, models, set, props, trans }} /> : null}
+        <EachReplica {...{ form, props, draw, trans }} />
         <div>
           <label className="jp-dllab-Form-check" htmlFor={id}>
             <input
@@ -54,6 +63,11 @@ export function DeployMore({ form, models, set, props, draw, trans }: IProps) {
         {follow ? (
           <Scale
             draft={form.scale}
+            gpus={form.hasGpus}
+            signal={signal => {
+              form.setSignal(signal);
+              draw();
+            }}
             props={props}
             change={(name, value) => {
               form.setScale(name, value);
@@ -69,13 +83,17 @@ export function DeployMore({ form, models, set, props, draw, trans }: IProps) {
 
 interface IScaleProps {
   draft: IScaleDraft;
+  /** Whether there are GPUs whose load could be followed. */
+  gpus: boolean;
+  signal: (signal: IScaleDraft['signal']) => void;
   props: IProps['props'];
   change: (field: ScaleField, value: string) => void;
   trans: TranslationBundle;
 }
 
 /** Between how many replicas, and what one of them is there for. */
-function Scale({ draft, props, change, trans }: IScaleProps) {
+function Scale({ draft, gpus, signal, props, change, trans }: IScaleProps) {
+  const id = React.useId();
   const number = (name: ScaleField, label: string, hint: string, bounds: object) => (
     <Field {...props(name)} label={label} hint={hint}>
       {control => (
@@ -93,6 +111,20 @@ function Scale({ draft, props, change, trans }: IScaleProps) {
   const replicas = { max: MAX_REPLICAS, step: 1 };
   return (
     <div className="jp-dllab-Form-pair">
+      {gpus ? (
+        <Field id={id} label={trans.__('Replicas follow')}>
+          {control => (
+            <HTMLSelect
+              {...control}
+              value={draft.signal}
+              onChange={event => signal(event.target.value as IScaleDraft['signal'])}
+            >
+              <option value="inflight">{trans.__('the requests')}</option>
+              <option value="gpu">{trans.__('the load of their GPUs')}</option>
+            </HTMLSelect>
+          )}
+        </Field>
+      ) : null}
       {number('min', trans.__('Fewest replicas'), trans.__('With 0 none runs while nobody asks.'), {
         ...replicas,
         min: 0

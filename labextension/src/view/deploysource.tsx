@@ -1,7 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
-import type { DeployField, DeployForm } from '../model/deployform';
+import type { DeployField } from '../model/deployfields';
+import type { DeployForm } from '../model/deployform';
 import type { ModelsModel } from '../model/models';
 import { tensorLabel } from '../serveformat';
 import { Field } from './field';

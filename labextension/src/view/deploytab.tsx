@@ -1,14 +1,17 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Panel, type Widget } from '@lumino/widgets';
 import * as React from 'react';
+import type { IKey } from '../access';
 import type { LabApi } from '../api';
+import { AccessModel } from '../model/access';
 import { CanaryForm } from '../model/canary';
 import { DeploymentModel } from '../model/deployment';
 import type { DeploymentsModel } from '../model/deployments';
 import type { ModelsModel } from '../model/models';
 import { PredictForm } from '../model/predict';
+import { Access } from './access';
 import { showLabError } from './cancel';
-import { confirmPromote, confirmRollback } from './deletedialog';
+import { confirmPromote, confirmRevoke, confirmRollback } from './deletedialog';
 import type { IDeploymentActions } from './deployactions';
 import { DeploymentHeader } from './deployheader';
 import { DeploymentLog } from './deploylog';
@@ -19,7 +22,7 @@ import { Tabs } from './tabs';
 import { type IVersionActions, Versions } from './versions';
 
 /** The views of a deployment below its facts. */
-export type DeploymentView = 'predict' | 'versions' | 'log' | 'events';
+export type DeploymentView = 'predict' | 'versions' | 'access' | 'log' | 'events';
 
 /** One deployment in the main area: what is known of it on top; the rest in tabs below. */
 export class DeploymentTab extends Panel {
@@ -30,7 +33,9 @@ export class DeploymentTab extends Panel {
     const model = new DeploymentModel(api, name, deployments);
     const form = new PredictForm((text, version) => api.predict(name, text, version));
     const canary = new CanaryForm(wish => model.canary(wish));
+    const access = new AccessModel(api.access, name);
     this.model = model;
+    this._access = access;
 
     const scale = (replicas: number) =>
       void model
@@ -42,12 +47,22 @@ export class DeploymentTab extends Panel {
       rollback: () =>
         void this._ask(confirmRollback, () => model.rollback(), trans.__('Not rolled back'), trans)
     };
+    const revoke = async (key: IKey): Promise<void> => {
+      if (await confirmRevoke(key, trans)) {
+        await access
+          .revoke(key.id)
+          .catch(reason => showLabError(trans.__('Not revoked'), reason, trans));
+      }
+    };
+    const keys = trans.__('Make one under “Access”.');
     const header = new Section([model], () => (
       <DeploymentHeader model={model} actions={actions} scale={scale} trans={trans} />
     ));
     header.addClass('jp-dllab-JobHeader');
     this._views = {
-      predict: new Section([model], () => <Predict model={model} form={form} trans={trans} />),
+      predict: new Section([model], () => (
+        <Predict model={model} keys={keys} form={form} trans={trans} />
+      )),
       versions: new Section([model, models], () => (
         <Versions
           model={model}
@@ -57,6 +72,9 @@ export class DeploymentTab extends Panel {
           trans={trans}
         />
       )),
+      access: new Section([access], () => (
+        <Access model={access} revoke={key => void revoke(key)} trans={trans} />
+      )),
       log: new DeploymentLog(api, model, trans),
       events: new Section([model], () => <Events events={model.events} trans={trans} />)
     };
@@ -64,7 +82,8 @@ export class DeploymentTab extends Panel {
       predict: trans.__('Try a prediction'),
       log: trans.__('Log'),
       events: trans.__('Events'),
-      versions: trans.__('Versions')
+      versions: trans.__('Versions'),
+      access: trans.__('Access')
     };
     const tabs = (Object.keys(labels) as DeploymentView[]).map(id => ({
       id,
@@ -127,6 +146,7 @@ export class DeploymentTab extends Panel {
     this._deployments.changed.disconnect(this._onDeployments, this);
     super.dispose();
     this.model.dispose();
+    this._access.dispose();
   }
 
   /** Ask the person first, by what is known now; then carry it out, or say why it was not. */
@@ -156,6 +176,7 @@ export class DeploymentTab extends Panel {
 
   private readonly _views: Record<DeploymentView, Widget>;
   private readonly _bar: Section;
+  private readonly _access: AccessModel;
   private readonly _deployments: DeploymentsModel;
   private _view: DeploymentView = 'predict';
 }

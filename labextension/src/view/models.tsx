@@ -1,6 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import type { DeploymentsModel } from '../model/deployments';
+import type { EndpointsModel } from '../model/endpoints';
 import type { ModelsModel } from '../model/models';
 import { readyLabel, trafficFacts, versionFacts } from '../serveformat';
 import type { IDeployment, IModel } from '../serving';
@@ -11,23 +12,26 @@ import {
   PredictButton
 } from './deployactions';
 import { Facts, Notice, Trouble } from './notice';
+import { Shared } from './shared';
 import { ServingChip } from './state';
 
 interface IModelsProps {
   models: ModelsModel;
   deployments: DeploymentsModel;
+  endpoints: EndpointsModel;
   actions: IDeploymentActions;
   trans: TranslationBundle;
 }
 
-/** The person's deployments, and the models that there are to deploy. */
-export function Models({ models, deployments, actions, trans }: IModelsProps) {
+/** The person's deployments, the models that there are to deploy, and what others have opened. */
+export function Models({ models, deployments, endpoints, actions, trans }: IModelsProps) {
   const served = deployments.deployments;
   const published = models.models;
   const working = models.error === null && deployments.error === null;
   const none = served?.length === 0 && published?.length === 0;
-  // The two lists come from one server: one trouble is told once.
-  const trouble = deployments.error !== null ? deployments : models;
+  // The lists come from one server: one trouble is told once.
+  const lists = [deployments, models, endpoints];
+  const trouble = lists.find(({ error }) => error !== null) ?? models;
   return (
     <div className="jp-dllab-Models">
       <Trouble model={trouble} trans={trans} />
@@ -50,6 +54,7 @@ export function Models({ models, deployments, actions, trans }: IModelsProps) {
       {published !== null && published.length > 0 ? (
         <Published models={published} idle={served?.length === 0} actions={actions} trans={trans} />
       ) : null}
+      <Shared endpoints={endpoints.endpoints ?? []} actions={actions} trans={trans} />
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import type { LabError } from '../errors';
 import type { Live } from '../model/live';
 
 /** A calm sentence in place of content, with what to do below it. */
@@ -23,6 +24,17 @@ export function Facts({ facts }: { facts: readonly string[] }) {
         </React.Fragment>
       ))}
     </p>
+  );
+}
+
+/** Why the server refused a form, as far as that does not stand at a field. */
+export function FormTrouble(props: { form: { error: LabError | null; field: string | null } }) {
+  const { error, field } = props.form;
+  return error === null || (field !== null && !error.hint) ? null : (
+    <div className="jp-dllab-Trouble" role="alert">
+      {field === null ? <p>{error.sentence}</p> : null}
+      {error.hint ? <p className="jp-dllab-dim">{error.hint}</p> : null}
+    </div>
   );
 }
 

@@ -1,25 +1,35 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import type { DeploymentModel } from '../model/deployment';
 import type { IMistake } from '../model/jsontext';
 import type { PredictForm } from '../model/predict';
+import type { ICanary, IModelVersion } from '../serving';
 import type { Way } from '../model/ways';
 import { Answer } from './answer';
 import { Both } from './both';
+import type { IAddressed } from './deployactions';
 import { FileInput } from './fileinput';
 import { PadInput } from './padinput';
 import { Refusal } from './refusal';
 import { Snippets } from './snippets';
 import { TableInput } from './tableinput';
 
+/** What a request can be sent to. */
+interface IAsked {
+  name: string;
+  deployment: (IAddressed & { version: number; canary?: ICanary | null }) | null;
+  version: Pick<IModelVersion, 'inputs' | 'example'> | null;
+}
+
 interface IProps {
-  model: DeploymentModel;
+  model: IAsked;
+  /** Who can make a key to it: a sentence. */
+  keys: string;
   form: PredictForm;
   trans: TranslationBundle;
 }
 
 /** A request to the model that can be made in several ways and sent, and what came back. */
-export function Predict({ model, form, trans }: IProps) {
+export function Predict({ model, keys, form, trans }: IProps) {
   const { deployment } = model;
   return (
     <div className="jp-dllab-Predict">
@@ -29,12 +39,12 @@ export function Predict({ model, form, trans }: IProps) {
       ) : (
         <Both answers={form.both} trans={trans} />
       )}
-      {deployment?.url ? <Snippets deployment={deployment} form={form} trans={trans} /> : null}
+      {deployment?.url ? <Snippets {...{ deployment, keys, form, trans }} /> : null}
     </div>
   );
 }
 
-function Request({ model, form, trans }: IProps) {
+function Request({ model, form, trans }: Omit<IProps, 'keys'>) {
   const id = React.useId();
   const { answer, busy, mistake } = form;
   const { deployment, version } = model;
@@ -116,7 +126,7 @@ function Request({ model, form, trans }: IProps) {
 }
 
 /** How the request is made; nothing where there is one way only. */
-function Ways({ form, trans }: Omit<IProps, 'model'>) {
+function Ways({ form, trans }: Omit<IProps, 'model' | 'keys'>) {
   const name = React.useId();
   if (form.ways.length < 2) {
     return null;

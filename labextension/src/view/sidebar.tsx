@@ -13,6 +13,7 @@ import * as React from 'react';
 import type { AlertsModel } from '../model/alerts';
 import type { BoardsModel } from '../model/boards';
 import type { DeploymentsModel } from '../model/deployments';
+import type { EndpointsModel } from '../model/endpoints';
 import type { GpusModel } from '../model/gpus';
 import type { HostModel } from '../model/host';
 import type { JobsModel } from '../model/jobs';
@@ -32,7 +33,7 @@ import { Section } from './section';
 /** The panel of the left area: one section per noun. */
 export class Sidebar extends SidePanel {
   constructor(options: Sidebar.IOptions) {
-    const { gpus, alerts, host, jobs, boards, models, deployments, trans } = options;
+    const { gpus, alerts, host, jobs, boards, models, deployments, endpoints, trans } = options;
     const { actions, serving, alertActions } = options;
     super({ translator: options.translator });
     this.id = 'dllab-sidebar';
@@ -72,10 +73,8 @@ export class Sidebar extends SidePanel {
       label: trans.__('Models'),
       refresh: trans.__('Read models and deployments now'),
       create: { label: trans.__('New deployment'), execute: () => serving.create() },
-      models: [deployments, models],
-      body: () => (
-        <Models models={models} deployments={deployments} actions={serving} trans={trans} />
-      )
+      models: [deployments, models, endpoints],
+      body: () => <Models {...{ models, deployments, endpoints, trans }} actions={serving} />
     });
     const accordion = this.content as AccordionPanel;
     const fit = ({ report }: GpusModel): void => {
@@ -151,6 +150,7 @@ export namespace Sidebar {
     boards: BoardsModel;
     models: ModelsModel;
     deployments: DeploymentsModel;
+    endpoints: EndpointsModel;
     actions: IJobActions;
     alertActions: AlertActions;
     serving: IDeploymentActions;

@@ -2,35 +2,65 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import type { PredictForm } from '../model/predict';
-import type { IDeployment } from '../serving';
-import { FILE, isLong, PLACEHOLDER, snippetsFor } from '../snippets';
+import { FILE, isLong, KEY_PLACEHOLDER, PLACEHOLDER, type Proof, snippetsFor } from '../snippets';
 import { CopyButton } from './copy';
-import { addresses } from './deployactions';
+import { addresses, type IAddressed } from './deployactions';
 import { Disclosure } from './disclosure';
 
 interface IProps {
-  deployment: IDeployment;
+  deployment: IAddressed;
+  /** Who can make a key to it. */
+  keys: string;
   /** Whose request the programs send. */
   form: PredictForm;
   trans: TranslationBundle;
 }
 
 /** The request as programs that can be copied. */
-export function Snippets({ deployment, form, trans }: IProps) {
+export function Snippets(props: IProps) {
   return (
-    <Disclosure className="jp-dllab-Snippets" summary={trans.__('Call it from a program')}>
-      {() => <Programs deployment={deployment} form={form} trans={trans} />}
+    <Disclosure className="jp-dllab-Snippets" summary={props.trans.__('Call it from a program')}>
+      {() => <Programs {...props} />}
     </Disclosure>
   );
 }
 
-function Programs({ deployment, form, trans }: IProps) {
+function Programs({ deployment, keys, form, trans }: IProps) {
+  const id = React.useId();
+  const [proof, setProof] = React.useState<Proof>('token');
   // What is typed in the request is not drawn at once: here it is, when somebody looks again.
-  const programs = snippetsFor(addresses(deployment), form.text);
+  const programs = snippetsFor(addresses(deployment), form.text, proof);
+  const proofs = { token: trans.__('a token'), key: trans.__('a key') };
   return (
     <>
+      <fieldset className="jp-dllab-Choice jp-dllab-Ways">
+        <legend>{trans.__('The program asks with')}</legend>
+        {(Object.keys(proofs) as Proof[]).map(each => (
+          <label key={each}>
+            <input
+              type="radio"
+              name={id}
+              checked={proof === each}
+              onChange={() => setProof(each)}
+            />
+            {proofs[each]}
+          </label>
+        ))}
+      </fieldset>
       <p className="jp-dllab-dim">
-        {trans.__('%1 stands for a token of yours.', PLACEHOLDER)} <TokenPlace trans={trans} />{' '}
+        {proof === 'token' ? (
+          <>
+            {trans.__('%1 stands for a token of yours.', PLACEHOLDER)} <TokenPlace trans={trans} />
+          </>
+        ) : (
+          <>
+            {trans.__(
+              '%1 stands for a key. Whoever has it can ask this deployment and do nothing else.',
+              KEY_PLACEHOLDER
+            )}{' '}
+            {keys}
+          </>
+        )}{' '}
         {isLong(form.text) ? (
           <>
             {trans.__('The request is long: the programs read it from a file %1.', FILE)}{' '}
