@@ -58,7 +58,8 @@ class ServingClient:
 
         Args:
             model: Name.
-            file: ONNX, torch.export, TorchScript, or a SavedModel as a zip or tar archive.
+            file: ONNX, torch.export, TorchScript, a SavedModel as a zip or tar archive, or a pickle
+                where the administrator allows those.
             metrics: What was measured of it, by name.
             example: JSON text of a request that it answers.
             source: What it was made from.

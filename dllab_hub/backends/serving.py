@@ -57,8 +57,8 @@ class Serving(Admission):
         Args:
             owner: Person.
             model: Name; a new one makes a new model.
-            file: ONNX, torch.export, TorchScript, or a SavedModel as a zip or tar archive. Is moved
-                or read; the caller removes what is left of it.
+            file: ONNX, torch.export, TorchScript, a SavedModel as a zip or tar archive, or a pickle
+                where those are allowed. Is moved or read; the caller removes what is left of it.
             facts: What is said of it, for its record.
 
         Raises:

@@ -68,9 +68,9 @@ class ServingMagics:
 
         A ``torch.nn.Module`` is exported to ONNX and compared with what it answers to the example:
         a tensor, an array, or a tuple or dict of them. A Keras model becomes a SavedModel, a fitted
-        scikit-learn estimator ONNX. Files are ONNX, torch.export, TorchScript, or a SavedModel as
-        an archive. Deploying again under the same name
-        replaces what runs there without a failed request. Options: --example EXPR --name N
+        scikit-learn estimator ONNX. Files are ONNX, torch.export, TorchScript, a SavedModel as an
+        archive, or a pickle where the administrator allows those. Deploying again under the same
+        name replaces what runs there without a failed request. Options: --example EXPR --name N
         --replicas N --wait; --max N --min N --signal S --target X --idle TIME have the number of
         replicas follow the load; --gpus N --cpus N --batch N --batch-wait 5ms say what each of
         them gets, and have it compute requests together. Afterwards ``_deployment`` is the

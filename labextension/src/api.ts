@@ -171,7 +171,7 @@ export class LabApi {
     return (await this._send<{ versions: IModelVersion[] }>(path)).versions;
   }
 
-  /** Keep an ONNX file of the lab, at a path below its root, as the model's next version. */
+  /** Keep a file with a model of the lab, at a path below its root, as the model's next version. */
   publishPath(model: string, path: string): Promise<IModelVersion> {
     return this._send(at('models', model, 'versions'), { method: 'POST', body: { path } });
   }

@@ -173,7 +173,7 @@ export const deploymentsPlugin: JupyterFrontEndPlugin<void> = {
     };
     commands.addCommand(CommandIDs.deploy, {
       label: trans.__('New Deployment…'),
-      caption: trans.__('Serve a published model or an ONNX file of your lab'),
+      caption: trans.__('Serve a published model or a model file of your lab'),
       icon: deployIcon,
       describedBy: {
         args: {
@@ -181,7 +181,7 @@ export const deploymentsPlugin: JupyterFrontEndPlugin<void> = {
           properties: {
             deployment: text(trans.__('Name of a deployment that is to be changed')),
             model: text(trans.__('Name of a published model')),
-            path: text(trans.__('ONNX file, from the root of the files'))
+            path: text(trans.__('Model file, from the root of the files'))
           }
         }
       },

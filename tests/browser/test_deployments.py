@@ -45,11 +45,11 @@ def test_mistakes_stand_at_their_fields(page: Page, lab: RunningLab) -> None:
     (lab.work / f"{PLANTED}.onnx").write_text("no model\n")
     page.get_by_role("button", name="New deployment", exact=True).click()
     form = page.get_by_role("form", name="New deployment")
-    file, replicas = form.get_by_label("ONNX file", exact=True), form.get_by_label("Replicas")
+    file, replicas = form.get_by_label("Model file", exact=True), form.get_by_label("Replicas")
     deploy = form.get_by_role("button", name="Deploy")
 
     for path, said in (
-        ("", "Name an ONNX file of your lab"),
+        ("", "Name a model file of your lab"),
         ("../net.onnx", "There is no file here"),
         ("text.onnx", "The file is not an ONNX model"),
         (f"{PLANTED}.onnx", "The file is not an ONNX model"),

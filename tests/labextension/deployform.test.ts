@@ -9,7 +9,10 @@ import { aDeployment, aVersion } from './servingfakes';
 function aForm() {
   const asked: unknown[] = [];
   const refuse: { publish?: LabError; deploy?: LabError; list?: unknown } = {};
-  const names: Record<string, string[]> = { '': ['a.py', 'net.onnx', 'models/'], 'models/': [] };
+  const names: Record<string, string[]> = {
+    '': ['a.py', 'net.onnx', 'other.PT2', 'models/'],
+    'models/': []
+  };
   const form = new DeployForm(
     async (model, path) => {
       asked.push([model, path]);
@@ -64,6 +67,8 @@ test('nothing is published for a number of replicas that cannot be had', async (
 test('any path gives a name that the server takes, or none', () => {
   for (const [path, name] of [
     ['net.onnx', 'net'],
+    ['saved/Model.tar.gz', 'model'],
+    ['net.pt2', 'net'],
     ['a/b/--Ünï--.ONNX', 'n'],
     [`${'x'.repeat(39)}-y.onnx`, 'x'.repeat(39)],
     ['???.onnx', '']
@@ -120,7 +125,12 @@ test('a file that is no model is said at the path, what is about no field below'
 test('a file is published once, also when the deployment has to be tried again', async () => {
   const { form, asked, refuse } = aForm();
   refuse.deploy = new LabError('must be at most 8 here.', '', 'invalid_request', 400, 'replicas');
-  form.set({ source: 'file', path: 'models/net.onnx', name: 'prod', replicas: 20 });
+  form.set({
+    source: 'file',
+    path: 'models/net.onnx',
+    name: 'prod',
+    replicas: 20
+  });
   await form.submit();
   delete refuse.deploy;
   form.set({ replicas: 1 });
@@ -132,11 +142,11 @@ test('a file is published once, also when the deployment has to be tried again',
   ]);
 });
 
-test('a path is helped on with directories and ONNX files, asked for once each', async () => {
+test('a path is helped on with directories and model files, asked for once each', async () => {
   const { form, asked } = aForm();
   form.set({ source: 'file' });
   await form.suggest();
-  assert.deepEqual(form.paths, ['net.onnx', 'models/']);
+  assert.deepEqual(form.paths, ['net.onnx', 'other.PT2', 'models/']);
   form.set({ path: 'mod' });
   await form.suggest();
   form.set({ path: 'models/n' });
@@ -162,7 +172,13 @@ test('a deployment follows the load between the bounds that are typed', async ()
   form.setScale('target', '2.5');
   form.setScale('idle', '1.5');
   await form.submit();
-  const autoscale = { min: 0, max: 6, signal: 'inflight', target: 2.5, idle: 90 };
+  const autoscale = {
+    min: 0,
+    max: 6,
+    signal: 'inflight',
+    target: 2.5,
+    idle: 90
+  };
   assert.deepEqual(asked, [
     { name: 'digits', model: 'digits', version: null, replicas: 1, autoscale }
   ]);
@@ -213,10 +229,22 @@ test('what the server refuses of following the load stands at that field', async
 
 test('who changes a deployment begins with what it is now, of the version that it serves', async () => {
   const { form, asked } = aForm();
-  const autoscale = { min: 1, max: 3, signal: 'gpu' as const, target: 0.7, idle: 600 };
+  const autoscale = {
+    min: 1,
+    max: 3,
+    signal: 'gpu' as const,
+    target: 0.7,
+    idle: 600
+  };
   form.take(
     aDeployment('prod', 'READY', {
-      spec: { name: 'prod', model: 'digits', version: null, replicas: 2, autoscale }
+      spec: {
+        name: 'prod',
+        model: 'digits',
+        version: null,
+        replicas: 2,
+        autoscale
+      }
     })
   );
   assert.equal(form.begun, 'prod');

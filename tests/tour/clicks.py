@@ -161,8 +161,8 @@ def _runs(page: Page) -> str:
 def _deploy(page: Page, shoot: Callable[[str], None]) -> str:
     page.get_by_role("button", name="New deployment").first.click()
     form = page.get_by_role("form", name="New deployment")
-    form.get_by_label("An ONNX file of the lab").check()
-    form.get_by_label("ONNX file", exact=True).fill("clicked.onnx")
+    form.get_by_label("A model file of the lab").check()
+    form.get_by_label("Model file", exact=True).fill("clicked.onnx")
     form.get_by_label("Name of the deployment").fill("clicked")
     form.get_by_label("Replicas").fill("2")
     shoot("deployment-form")

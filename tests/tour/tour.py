@@ -26,6 +26,7 @@ from browser_session import BrowserSession, Kernel, Refused
 from clicks import click_through
 from doors import PACKAGE, VOLUME, open_doors, work_with_data, write_catalog
 from know import know
+from lend import lend
 from load import kill_under_load
 from operate import operate
 from running_hub import RunningHub, marked
@@ -140,6 +141,7 @@ async def work(tour: Tour, session: BrowserSession) -> None:
             await kernel.run("import json; print(json.dumps((test_x[:1] / 16).tolist()))", 30)
         )
         saw(await asyncio.to_thread(kill_under_load, session, "digits", rows))
+    await lend(tour.step, kernel, session)
     await operate(tour.step, kernel)
     await know(tour.step, kernel)
     await kernel.close()

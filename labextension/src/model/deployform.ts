@@ -26,6 +26,9 @@ import { Suggestions } from './suggest';
 /** As `dllab_hub/names.py` has it. */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
+/** Ends of the names of files with models, as `dllab_hub/deploying.py` has them. */
+const MODEL_FILE = /\.(onnx|pt2?|pth|pkl|joblib|zip|tar|tar\.gz|tgz)$/i;
+
 /** Where the model comes from. */
 export type DeploySource = 'model' | 'file';
 
@@ -42,7 +45,7 @@ export class DeployForm extends Form {
     list: (directory: string) => Promise<readonly string[]>
   ) {
     super();
-    this._suggestions = new Suggestions(list, /\.onnx$/i);
+    this._suggestions = new Suggestions(list, MODEL_FILE);
   }
 
   /** Name of the deployment that it began with; empty for a new one. */
@@ -62,7 +65,7 @@ export class DeployForm extends Form {
   /** What each replica gets. */
   each: IReplicaDraft = REPLICA;
 
-  /** Directories and ONNX files that the path may go on with. */
+  /** Directories and files with models that the path may go on with. */
   get paths(): readonly string[] {
     return this._suggestions.paths;
   }
@@ -238,7 +241,7 @@ type Editable =
 
 /** A name such as the server takes, from a file's: `Net_v2.onnx` becomes `net-v2`. */
 export function nameOf(path: string): string {
-  const file = path.slice(path.lastIndexOf('/') + 1).replace(/\.onnx$/i, '');
+  const file = path.slice(path.lastIndexOf('/') + 1).replace(MODEL_FILE, '');
   return file
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')

@@ -77,9 +77,9 @@ export function DeployFormView({ form, models, deployments, submit, trans }: IPr
         <>
           <Field
             {...props('path')}
-            label={trans.__('ONNX file')}
+            label={trans.__('Model file')}
             hint={trans.__(
-              'From the root of your files. It is copied: later changes of it do nothing.'
+              'ONNX, torch.export, TorchScript or a SavedModel, from the root of your files. It is copied: later changes of it do nothing.'
             )}
           >
             {input('path', `${id}-paths`)}
@@ -178,7 +178,7 @@ function flawLabel(field: DeployField, form: DeployForm, trans: TranslationBundl
     case 'model':
       return trans.__('Choose a model.');
     case 'path':
-      return trans.__('Name an ONNX file of your lab, such as net.onnx.');
+      return trans.__('Name a model file of your lab, such as net.onnx.');
     case 'replicas':
       return trans.__('Give a whole number from %1 to %2.', 1, MAX_REPLICAS);
     default:

@@ -18,7 +18,7 @@ export function Source({ form, set, trans }: IPartProps) {
   const name = React.useId();
   const choices = [
     { source: 'model', label: trans.__('A published model') },
-    { source: 'file', label: trans.__('An ONNX file of the lab') }
+    { source: 'file', label: trans.__('A model file of the lab') }
   ] as const;
   return (
     <fieldset className="jp-dllab-Choice">

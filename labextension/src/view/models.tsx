@@ -69,7 +69,7 @@ function FirstStep({ actions, trans }: { actions: IDeploymentActions; trans: Tra
       <code className="jp-dllab-command">
         <span>%deploy net</span> <span>--example x</span> <span>--name digits</span>
       </code>
-      <p className="jp-dllab-dim">{trans.__('Or serve an ONNX file of your lab:')}</p>
+      <p className="jp-dllab-dim">{trans.__('Or serve a model file of your lab:')}</p>
       <button type="button" className="jp-dllab-Button" onClick={() => actions.create()}>
         {trans.__('New deployment…')}
       </button>
