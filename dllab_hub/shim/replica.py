@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .signals import signal_name
-from .tracebacks import exception_of, last_traceback
+from .tracebacks import exception_of, last_traceback, refusal
 
 __all__ = ("Replica", "replicas_of")
 
@@ -129,7 +129,7 @@ class Replica:
         elif code < 0:
             self.why = f"{self.name} was ended by {self.signal}."
         else:
-            last = exception_of(self.traceback)
+            last = exception_of(self.traceback) or refusal(tail)
             self.why = f"{self.name} exited with code {code}{': ' + last if last else ''}."
 
     def cannot_start(self, reason: str, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ("exception_of", "is_collateral", "last_traceback", "was_told")
+__all__ = ("exception_of", "is_collateral", "last_traceback", "refusal", "was_told")
 
 _HEADER = "Traceback (most recent call last):"
 #: What Python writes between two tracebacks of which the first led to the second.
@@ -50,6 +50,18 @@ _SYNTAX = re.compile(
     r'(?m)^  File "[^\n]*", line \d+\n(?:    [^\n]*\n){0,2}'
     r"(?:SyntaxError|IndentationError|TabError): [^\n]*$"
 )
+
+#: What our model server writes before it ends, as it has no traceback for people.
+_REFUSAL = re.compile(r"(?m)^\S+ \S+ ERROR the (model cannot be served: .+?)\.?$")
+
+
+def refusal(text: str) -> str:
+    """``the model cannot be served: it is damaged``, by the last such line of a log; or empty.
+
+    In one line and without a full stop, like `exception_of`.
+    """
+    found = _REFUSAL.findall(_CONTROL.sub("", text))
+    return f"the {found[-1][:500]}" if found else ""
 
 
 def last_traceback(text: str) -> str:

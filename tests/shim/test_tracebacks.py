@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dllab_hub.shim.tracebacks import exception_of, is_collateral, last_traceback
+from dllab_hub.shim.tracebacks import exception_of, is_collateral, last_traceback, refusal
 
 ONE = 'Traceback (most recent call last):\n  File "a.py", line 1\n    x\nValueError: boom'
 LINK = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -181,3 +181,15 @@ def test_what_real_programs_say(tmp_path: Path, source: str, line: str) -> None:
 def test_who_was_only_left_alone(message: str, collateral: bool) -> None:
     """An error about a peer is not the cause; every other is."""
     assert collateral == is_collateral(ONE.replace("ValueError: boom", message))
+
+
+def test_what_a_model_server_refuses() -> None:
+    """Its last such line is the reason, in one line and without what stands before it."""
+    log = (
+        "2026-11-30 09:00:00,001 ERROR the model cannot be served: first.\n"
+        "2026-11-30 09:00:01,002 INFO something else\n"
+        "2026-11-30 09:00:02,003 ERROR the model cannot be served: it is damaged. Use another.\n"
+    )
+
+    assert "the model cannot be served: it is damaged. Use another" == refusal(log)
+    assert "" == refusal("the model cannot be served: said by the model itself\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ from .models import Models
 
 __all__ = ("Publisher",)
 
-#: Models that are inspected at a time: one of them may take much memory.
+#: Models that are inspected at a time, and never two of one person: one of them may take much
+#: memory, or all the time that it is given.
 _AT_ONCE = 2
 
 
@@ -38,6 +40,7 @@ class Publisher:
         self._python = python
         self._os_users = os_users
         self._inspecting = asyncio.Semaphore(_AT_ONCE)
+        self._own: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def publish(self, owner: str, model: str, file: Path, facts: ModelFacts) -> ModelVersion:
         """As `Serving.publish`.
@@ -59,7 +62,7 @@ class Publisher:
 
         try:
             python = await asyncio.to_thread(self._python, draft.format)
-            async with self._inspecting:
+            async with self._own[owner], self._inspecting:
                 about = await inspect(python, draft.file, account, facts.example)
             return await asyncio.to_thread(keep, about)
         except BaseException:

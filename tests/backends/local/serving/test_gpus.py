@@ -258,23 +258,23 @@ async def test_what_a_lab_lends(local, a_state) -> None:
 
 
 async def test_never_on_the_cpu_instead(a_state, onnx_models, options) -> None:
-    """With GPUs and an image that cannot use them the replica ends, and its log says what to do."""
+    """With GPUs and an image that cannot use them the replica ends and says what to do."""
     async with local_serving(a_state, gpus=options["gpus"]) as serving:
         place = ServingPlace(serving, onnx_models)
         await place.publish()
         await place.deploy(gpus=1)
 
         async def said() -> str:
-            log = (await serving.logs("ada", "digits")).text
-            return log if "cannot be served" in log else ""
+            reason = (await place.get()).reason
+            return reason if "cannot be served" in reason else ""
 
-        log = await until(said)
+        reason = await until(said)
         ready = (await place.get()).ready
         await place.clear()
 
     assert 0 == ready
-    assert "the model cannot be served: this image's ONNX Runtime has no CUDA build" in log
-    assert "onnxruntime-gpu" in log
+    assert "the model cannot be served: this image's ONNX Runtime has no CUDA build" in reason
+    assert "onnxruntime-gpu" in reason
 
 
 async def test_another_kit_rolls(local, a_state) -> None:

@@ -163,3 +163,26 @@ async def test_cancelled_while_it_is_kept(tmp_path: Path, file: Path, python) ->
     assert [] == drafts(tmp_path / "models")
     (made,) = models.versions("ada", "net")
     assert made.size == models.file("ada", "net", 1).stat().st_size
+
+
+async def test_files_that_never_end_keep_nobody_else_waiting(
+    tmp_path: Path, onnx_models: Path, python
+) -> None:
+    """One person's files are looked at one after the other; somebody else's come between."""
+    models = Models(tmp_path / "models")
+    looks = f"case $* in */ada/*) echo >> {tmp_path}/begun; exec sleep 600;; esac\n"
+    script = python(f"{looks}echo '{json.dumps(ABOUT)}'")
+    publisher = Publisher(models, lambda _: script, os_users=False)
+
+    def publication(owner: str, number: int) -> asyncio.Task[ModelVersion]:
+        copy = tmp_path / f"{owner}-{number}.onnx"
+        copy.write_bytes((onnx_models / "net.onnx").read_bytes())
+        return asyncio.create_task(publisher.publish(owner, "net", copy, ModelFacts()))
+
+    hanging = [publication("ada", number) for number in range(4)]
+    await until((tmp_path / "begun").exists)
+    async with asyncio.timeout(10):
+        assert 1 == (await publication("grace", 1)).version
+    assert 1 == len((tmp_path / "begun").read_text().splitlines())
+    for task in hanging:
+        await cancelled(task)
