@@ -47,6 +47,8 @@ def of_disruption(pod: Mapping[str, Any], wish: Wish, who: str = "") -> Diagnosi
     again = "Try again: another machine may be found."
     if who:
         again = "The job is relaunched on other machines, from its last checkpoint."
+        if wish.what == "deployment":
+            again = "Another replica takes its place."
     cause, said = Cause.LOST, ""
     if _is_lost(pod, reason, why):
         gone = "no longer exists" if "no longer exists" in text else "does not answer any more"

@@ -22,7 +22,7 @@ from .replica import crashing, ended
 from .scheduling import PLACING, scheduling
 from .wish import Wish
 
-__all__ = ("pending", "pending_workload")
+__all__ = ("Found", "about_pod", "of_pod", "pending", "pending_workload")
 
 _ROLE = "jobset.sigs.k8s.io/replicatedjob-name"
 _RESTARTS = "jobset.sigs.k8s.io/restart-attempt"
@@ -38,8 +38,15 @@ _WAIT = (Remedy.WAIT, Remedy.CANCEL)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """About one replica; a lower weight is told first."""
+class Found:
+    """About one replica.
+
+    Attributes:
+        weight: A lower one is told first.
+        name: Of the replica.
+        diagnosis: What is the matter with it.
+        since: When it ended, seconds since the epoch; 0 where it has not.
+    """
 
     weight: int
     name: str
@@ -69,7 +76,7 @@ def pending(
     for pod in here:
         role = roles[_label(pod, _ROLE)]
         name = f"{role}-{_label(pod, _INDEX) or 0}"
-        if one := _of_pod(pod, _about_pod(told, pod), name, Wish.of_role(spec, role)):
+        if one := of_pod(pod, about_pod(told, pod), name, Wish.of_role(spec, role)):
             found.append(one)
     if len(here) < spec.replicas and (refused := _refused(told, known)):
         found.append(refused)
@@ -79,15 +86,23 @@ def pending(
     return _say(first, [one for one in found if _is_same(one, first)], spec)
 
 
-def _of_pod(
+def of_pod(
     pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]], name: str, wish: Wish
-) -> _Found | None:
+) -> Found | None:
+    """What is the matter with one pod, or None.
+
+    Args:
+        pod: As the API server has it.
+        events: About this pod, oldest first; see `about_pod`.
+        name: Of the replica, for sentences.
+        wish: Whose pod it is.
+    """
     status = pod.get("status") or {}
     if status.get("phase") == "Succeeded":
         return None
     if lost := of_disruption(pod, wish, name):
         # Who is only told to end because another one was, has no such condition.
-        return _Found(1, name, lost)
+        return Found(1, name, lost)
     own = status.get("containerStatuses") or ()
     for container in (*(status.get("initContainerStatuses") or ()), *own):
         state = container.get("state") or {}
@@ -97,7 +112,7 @@ def _of_pod(
             return _weighed(made, name, 2)
         if over.get("exitCode"):
             made, asked = ended(over, name)
-            return _Found(2 + asked, name, made, seconds(over.get("finishedAt") or ""))
+            return Found(2 + asked, name, made, seconds(over.get("finishedAt") or ""))
         waiting = state.get("waiting") or {}
         reason, text = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
         if reason == "CrashLoopBackOff":
@@ -161,7 +176,7 @@ def _starting(events: Sequence[Mapping[str, Any]], wish: Wish) -> Diagnosis | No
 
 def _refused(
     events: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]]
-) -> _Found | None:
+) -> Found | None:
     """Why pods are missing. What was said before the newest pod was made is out of date."""
     made = max((_created(pod) for pod in pods), default=0.0)
     latest: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -178,10 +193,10 @@ def _refused(
         return None
     # A Job and a JobSet create again whatever was refused, some time later.
     newest = of_refusal(text_of(said[-1]), Wish("job"), retried=True)
-    return _Found(0 if newest.final else 3, "", newest)
+    return Found(0 if newest.final else 3, "", newest)
 
 
-def _say(first: _Found, same: Sequence[_Found], spec: TrainingSpec) -> Diagnosis:
+def _say(first: Found, same: Sequence[Found], spec: TrainingSpec) -> Diagnosis:
     """Name the replicas that it is about, where that helps."""
     said, names = first.diagnosis, [one.name for one in same if one.name]
     if said.replica or not names:
@@ -199,7 +214,7 @@ def _say(first: _Found, same: Sequence[_Found], spec: TrainingSpec) -> Diagnosis
     return said.model_copy(update={"message": message, **about})
 
 
-def _is_same(one: _Found, other: _Found) -> bool:
+def _is_same(one: Found, other: Found) -> bool:
     return (one.weight, one.diagnosis.cause, one.diagnosis.message) == (
         other.weight,
         other.diagnosis.cause,
@@ -207,13 +222,14 @@ def _is_same(one: _Found, other: _Found) -> bool:
     )
 
 
-def _weighed(diagnosis: Diagnosis, name: str, weight: int) -> _Found:
-    return _Found(0 if diagnosis.final else weight, name, diagnosis)
+def _weighed(diagnosis: Diagnosis, name: str, weight: int) -> Found:
+    return Found(0 if diagnosis.final else weight, name, diagnosis)
 
 
-def _about_pod(
+def about_pod(
     events: Sequence[Mapping[str, Any]], pod: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
+    """Those of the events that are about this pod."""
     meta = pod.get("metadata") or {}
     mine = []
     for event in events:

@@ -19,6 +19,7 @@ from .cluster import Cluster
 from .environment import escape, offered_volumes
 from .gang import FIRST_ATTEMPT, gang, role_name, set_name
 from .gpus import any_gpu, tolerations
+from .pod import confined, container_security, lost_nodes
 
 __all__ = ("ID_LABEL", "OWNER_ANNOTATION", "OWNER_LABEL", "jobset")
 
@@ -41,10 +42,6 @@ _WORKSPACE = f"{_RUN}/workspace"
 _VOLUMES = "/dllab/volumes"
 #: Seconds from SIGTERM to SIGKILL: of a pod, and of its code. The rest is the launcher's.
 _GRACE, _LAUNCHERS_PART = 45, 10
-#: Seconds that a pod stays on a node that says it is not well, and on one that says nothing any
-#: more. Kubernetes waits some 50 s before it calls a node unreachable, and the rest of a gang does
-#: nothing but wait for the pod that is lost.
-_NOT_READY, _UNREACHABLE = 30, 5
 #: Seconds beyond its time limit after which a pod is ended even if the lab service is gone. They
 #: hold the pulling of the image, which Kubernetes counts too.
 _FENCE = 900
@@ -147,24 +144,10 @@ def _role(
         raise InvalidRequest("this image has no container image to pull.", field="image")
     kind = any_gpu(catalog)
     sources, mounts = _volumes(id, owner, spec, catalog, cluster)
-    security = {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-    }
     resources = _resources(spec, number, kind)
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": _GRACE,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": cluster.user,
-            "runAsGroup": cluster.user,
-            "fsGroup": cluster.user,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **confined(cluster.user, _GRACE),
         "containers": [
             {
                 "name": "worker",
@@ -175,12 +158,12 @@ def _role(
                 "env": _environment(number, id, spec, catalog, notes[FIRST_ATTEMPT]),
                 "volumeMounts": mounts,
                 "resources": resources,
-                "securityContext": security,
+                "securityContext": container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
             }
         ],
         "volumes": sources,
-        "tolerations": [*(tolerations(kind) if role.gpus else ()), *_lost_nodes()],
+        "tolerations": [*(tolerations(kind) if role.gpus else ()), *lost_nodes()],
     }
     if spec.time_limit is not None:
         pod["activeDeadlineSeconds"] = spec.time_limit + _FENCE
@@ -202,19 +185,6 @@ def _role(
             }
         },
     }
-
-
-def _lost_nodes() -> list[dict[str, Any]]:
-    """Else Kubernetes leaves a pod on a node that is gone for five minutes."""
-    return [
-        {
-            "key": f"node.kubernetes.io/{what}",
-            "operator": "Exists",
-            "effect": "NoExecute",
-            "tolerationSeconds": seconds,
-        }
-        for what, seconds in (("not-ready", _NOT_READY), ("unreachable", _UNREACHABLE))
-    ]
 
 
 def _program(spec: TrainingSpec, number: int) -> list[str]:

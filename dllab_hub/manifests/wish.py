@@ -1,11 +1,11 @@
-"""`Wish`: what has to be known of a lab or a job to say why a pod of it waits."""
+"""`Wish`: what has to be known of a lab, a job or a deployment to say why a pod of it waits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from ..specs import LabSpec, Remedy, TrainingSpec
+from ..specs import DeploymentSpec, LabSpec, Remedy, TrainingSpec
 
 __all__ = ("Wish",)
 
@@ -21,7 +21,7 @@ class Wish:
         own_image: Whether the image is one that the person brought.
     """
 
-    what: Literal["lab", "job"]
+    what: Literal["lab", "job", "deployment"]
     gpus: int = 0
     patient: bool = False
     own_image: bool = False
@@ -37,6 +37,11 @@ class Wish:
         gpus = next((each.gpus for each in spec.roles if each.name == role), 0)
         return cls("job", gpus=gpus, patient=True)
 
+    @classmethod
+    def of_deployment(cls, spec: DeploymentSpec) -> Self:
+        """One replica of a deployment; it never starts without its GPUs."""
+        return cls("deployment", gpus=spec.gpus, patient=True)
+
     @property
     def count(self) -> str:
         """How many GPUs, in words."""
@@ -44,7 +49,7 @@ class Wish:
 
     @property
     def waits(self) -> tuple[Remedy, ...]:
-        """What can be done while it waits; a job has no CPU to fall back on."""
+        """What can be done while it waits; only a lab has a CPU to fall back on."""
         cpu = (Remedy.CPU,) if self.gpus and self.what == "lab" else ()
         return (Remedy.WAIT, *cpu, Remedy.CANCEL)
 

@@ -7,6 +7,8 @@ Configured by the environment:
   of a SavedModel
 - ``DLLAB_MODEL_VERSION``: the ``x-model-version`` of answers
 - ``DLLAB_SOCKET``: unix socket it listens on, and nothing else
+- ``DLLAB_LISTEN``: in a pod, in place of a socket: TCP port, of all addresses unless one stands
+  before it, such as ``127.0.0.1:8080``
 - ``DLLAB_MAX_BODY``: most bytes of a request, 8 MiB by default
 - ``DLLAB_CPUS``: how many it has, such as ``2`` or ``0.5``; so many threads compute one request,
   one by default
@@ -74,8 +76,9 @@ class Settings:
     name: str
     file: Path
     version: str
-    socket: Path
+    socket: Path | None
     max_body: int
+    listen: tuple[str | None, int] | None = None
     threads: int = 1
     batch_max: int = 0
     batch_wait: float = 0.002
@@ -84,16 +87,18 @@ class Settings:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """Raises `ValueError` that names the variable."""
-        names = ("DLLAB_MODEL_NAME", "DLLAB_MODEL_FILE", "DLLAB_MODEL_VERSION", "DLLAB_SOCKET")
-        for name in names:
+        names = ("DLLAB_MODEL_NAME", "DLLAB_MODEL_FILE", "DLLAB_MODEL_VERSION")
+        listen = _listening(environ.get("DLLAB_LISTEN", ""))
+        for name in names if listen else (*names, "DLLAB_SOCKET"):
             if not environ.get(name):
                 raise ValueError(f"{name} is not set.")
-        model, file, version, path = (environ[name] for name in names)
+        model, file, version = (environ[name] for name in names)
         return cls(
             model,
             Path(file),
             version,
-            Path(path),
+            None if listen else Path(environ["DLLAB_SOCKET"]),
+            listen=listen,
             max_body=int(_number(environ, "DLLAB_MAX_BODY", 8 * 1024 * 1024, least=1)),
             # Half a CPU is one thread; the system shares what there is.
             threads=max(1, int(_number(environ, "DLLAB_CPUS", 1))),
@@ -101,6 +106,16 @@ class Settings:
             batch_wait=_number(environ, "DLLAB_BATCH_WAIT_MS", 2) / 1000,
             gpus=int(_number(environ, "DLLAB_GPUS", 0)),
         )
+
+
+def _listening(text: str) -> tuple[str | None, int] | None:
+    """Address, None for all of them, and port; None where nothing is said."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(?:([0-9A-Fa-f.:]+):)?([0-9]{1,5})", text, re.ASCII)
+    if found is None or not 0 < int(found[2]) < 65536:
+        raise ValueError("DLLAB_LISTEN must be a port from 1 to 65535, or ADDRESS:PORT.")
+    return found[1], int(found[2])
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, least: float = 0) -> float:
@@ -120,6 +135,9 @@ def main() -> int:
     except (ValueError, Unservable) as exc:
         _log.error("the model cannot be served: %s", exc)
         return 1
+    if settings.socket is None:
+        _serve(settings, model, None)
+        return 0
     listener = _listen(settings.socket)
     try:
         _serve(settings, model, listener)
@@ -128,18 +146,22 @@ def main() -> int:
     return 0
 
 
-def _serve(settings: Settings, model: Model, listener: socket.socket) -> None:
+def _serve(settings: Settings, model: Model, listener: socket.socket | None) -> None:
     import kserve
 
     # KServe's affair, and one for each start.
     warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
 
     class Replica(kserve.ModelServer):  # type: ignore[misc, unused-ignore]
-        """KServe's server, on our socket and behind `Front`."""
+        """KServe's server, where we say and behind `Front`."""
 
         async def _serve(self) -> None:
             # KServe itself knows no address but 0.0.0.0; uvicorn looks here first.
-            self._rest_server.config.fd = listener.fileno()
+            config = self._rest_server.config
+            if listener is not None:
+                config.fd = listener.fileno()
+            elif settings.listen is not None:
+                config.host, config.port = settings.listen
             # KServe's own names an extension that `Front` keeps closed.
             about = {**self.dataplane.metadata(), "extensions": ["binary_tensor_data"]}
             self.dataplane.metadata = lambda: about

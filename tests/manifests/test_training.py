@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from crds import CRDS, crd_validator
 from fake_cluster import CATALOG, a_spawner, pod_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +28,6 @@ from dllab_hub.specs import Catalog, Code, JobState, Role, TrainingJob, Training
 
 OFFERED = assemble(CATALOG, (), "cluster").for_person("ada")
 GOLDEN = Path(__file__).parent / "golden"
-CRDS = os.environ.get("DLLAB_CRD_DIR")
 #: Keys of volumes here. "restricted" admits them all but NFS: a catalog that offers that is for a
 #: namespace that allows it.
 _VOLUMES = {"name", "persistentVolumeClaim", "emptyDir", "csi", "nfs"}
@@ -65,29 +64,13 @@ def test_a_wish_is_this_jobset(name: str) -> None:
 @pytest.mark.parametrize("name", WISHES)
 def test_the_jobset_schema_accepts_it(name: str) -> None:
     """JobSet's own schema knows every field there is, and each is of its type."""
-    path = Path(CRDS or "") / "jobset.x-k8s.io_jobsets.yaml"
-    (version,) = yaml.safe_load(path.read_text())["spec"]["versions"]
-    schema = _closed(version["schema"]["openAPIV3Schema"])
+    kind = crd_validator("jobset.x-k8s.io_jobsets")
 
-    jsonschema.validate(made(WISHES[name]), schema)
+    kind.validate(made(WISHES[name]))
     wrong = copy.deepcopy(made(WISHES[name]))
     wrong["spec"]["failurePolicy"]["maxRestart"] = 1
     with pytest.raises(jsonschema.ValidationError, match="maxRestart"):
-        jsonschema.validate(wrong, schema)
-
-
-def _closed(schema: Any, *, top: bool = True) -> Any:
-    """The schema, but an unknown field is an error, as it is for the API server."""
-    if isinstance(schema, list):
-        return [_closed(one, top=False) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("x-kubernetes-int-or-string"):
-        return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-    done = {key: _closed(value, top=False) for key, value in schema.items()}
-    if isinstance(schema.get("properties"), dict) and not top:
-        done.setdefault("additionalProperties", False)
-    return done
+        kind.validate(wrong)
 
 
 def test_the_chief_ends_parameter_servers() -> None:

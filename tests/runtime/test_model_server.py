@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 from replica import Replica
+
+from dllab_hub.shim.ports import free_port
 
 Serve = Callable[[str], Replica]
 Start = Callable[..., Replica]
@@ -408,3 +413,68 @@ def test_a_model_that_cannot_be_served_ends_it(start: Start, name: str) -> None:
 
     assert 1 == code
     assert "the model cannot be served: " in line
+
+
+@pytest.fixture
+def listens(
+    onnx_models: Path, tmp_path: Path
+) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """Starts the program as in a pod, without a socket; it ends with the test."""
+    made: list[subprocess.Popen[bytes]] = []
+
+    def start(listen: str) -> subprocess.Popen[bytes]:
+        environ = {
+            "DLLAB_MODEL_NAME": "net",
+            "DLLAB_MODEL_FILE": str(onnx_models / "net.onnx"),
+            "DLLAB_MODEL_VERSION": "3",
+            "DLLAB_LISTEN": listen,
+        }
+        command = [os.environ["DLLAB_TEST_SERVER"], "-P", "-m", "dllab_hub.runtime.model_server"]
+        made.append(
+            subprocess.Popen(
+                command, env={**os.environ, **environ}, stderr=subprocess.PIPE, cwd=tmp_path
+            )
+        )
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.kill()
+        one.communicate()
+
+
+def test_a_port_in_place_of_a_socket(listens: Callable[[str], subprocess.Popen[bytes]]) -> None:
+    """In a pod it listens on TCP, answers as on its socket, and ends when it is told to."""
+    port = free_port()
+    process = listens(f"127.0.0.1:{port}")
+    at = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=at, trust_env=False, timeout=30) as http:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if http.get("/v2/models/net/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        answer = http.post(V1, json={"instances": [[1, 2, 3, 4]]})
+    found = {one.laddr.ip for one in psutil.Process(process.pid).net_connections("inet")}
+    process.terminate()
+
+    assert {"predictions": [[10, -2]]} == answer.json()
+    assert {"127.0.0.1"} == found
+    assert 0 == process.wait(15)
+
+
+@pytest.mark.parametrize("listen", ["0", "65536", "host:80", "80:", "-1", "8080 "])
+def test_a_port_that_is_none(
+    listens: Callable[[str], subprocess.Popen[bytes]], listen: str
+) -> None:
+    """It ends with one line that says what it has to be."""
+    process = listens(listen)
+    said = process.communicate(timeout=60)[1].decode()
+
+    assert 1 == process.returncode
+    assert "DLLAB_LISTEN must be a port from 1 to 65535" in said
+    assert "Traceback" not in said

@@ -1,8 +1,8 @@
 """What no object of ours may be: rules written from Kubernetes' documentation, not from our code.
 
-`of_jobset` and `of_pod` list what is wrong with an object, one ``rule: where`` each; nothing of the
-package is imported here, so that no mistake is made twice. The rules of the Pod Security Standard
-"restricted" are those of
+`of_jobset`, `of_object` and `of_pod` list what is wrong with an object, one ``rule: where`` each;
+nothing of the package is imported here, so that no mistake is made twice. The rules of the Pod
+Security Standard "restricted" are those of
 https://kubernetes.io/docs/concepts/security/pod-security-standards/, read for 1.34.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ("Fence", "of_jobset", "of_pod")
+__all__ = ("Fence", "of_jobset", "of_object", "of_pod")
 
 #: Bytes of one object: etcd takes 1.5 MiB of a request, and a controller adds to what we send.
 LARGEST = 1024 * 1024
@@ -84,16 +84,27 @@ def of_pod(made: Mapping[str, Any], fence: Fence) -> list[str]:
     return list(_pod(made, fence, "pod"))
 
 
-def _jobset(made: Mapping[str, Any], fence: Fence) -> Iterator[str]:
+def of_object(made: Mapping[str, Any], fence: Fence) -> list[str]:
+    """What is wrong with an object of any kind, but for what it is to do."""
+    return list(_object(made, fence, str(made["kind"]).lower()))
+
+
+def _object(made: Mapping[str, Any], fence: Fence, where: str) -> Iterator[str]:
+    """Rules that hold for an object of any kind."""
     name = made["metadata"]["name"]
     if not _LABEL_1035.fullmatch(name):
         yield f"name: {name}"
     if made["metadata"].get("namespace") != fence.namespace:
         yield f"namespace: {made['metadata'].get('namespace')}"
-    yield from _metadata(made["metadata"], fence, "jobset")
+    yield from _metadata(made["metadata"], fence, where)
     size = len(json.dumps(made, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     if size >= LARGEST:
         yield f"size: {size}"
+
+
+def _jobset(made: Mapping[str, Any], fence: Fence) -> Iterator[str]:
+    name = made["metadata"]["name"]
+    yield from _object(made, fence, "jobset")
     jobs = made["spec"]["replicatedJobs"]
     names = [job["name"] for job in jobs]
     if len(set(names)) != len(names):

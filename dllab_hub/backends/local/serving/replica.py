@@ -133,7 +133,8 @@ class Replica:
             self._stopped = None
         elif now - (since := self._stopped or now) > _STOPPED:
             # What is with it fails at once, and is asked again elsewhere.
-            self.unit.end(f"{self.name} was stopped by a signal.", at_once=True)
+            why = f"{self.name} was stopped by a signal."
+            self.unit.end(why, at_once=True, blameless=True)
         else:
             self._stopped = since
         if self._proved is None and word == "UP" and not self._ours:

@@ -86,6 +86,7 @@ class Unit:
         self._shims = shims
         self._ending: float | None = None  # On the monotonic clock: then it is killed.
         self._why = ""  # The service ends it, because of this.
+        self._blameless = False  # That is not its fault.
 
     @property
     def folder(self) -> ShimDir:
@@ -218,12 +219,13 @@ class Unit:
             reason=reason or "it ended and did not say why.",
         )
 
-    def end(self, why: str = "", *, at_once: bool = False) -> bool:
+    def end(self, why: str = "", *, at_once: bool = False, blameless: bool = False) -> bool:
         """Have it end: SIGTERM, and SIGKILL when it had its time; to be called until that is so.
 
         Args:
-            why: Sentence for `look`, when this is its fault.
+            why: Sentence for `look`; empty when it is to end.
             at_once: It cannot hear, or nothing is with it.
+            blameless: It was not its own fault: it is started again without a growing pause.
 
         Returns:
             Whether it is gone.
@@ -235,7 +237,7 @@ class Unit:
             return True
         now = time.monotonic()
         if self._ending is None:
-            self._why = why
+            self._why, self._blameless = why, blameless
             self._ending = now + (0 if at_once else _GRACE + _PATIENCE)
             if shim and not at_once:
                 send(shim, signal.SIGTERM)
@@ -254,7 +256,7 @@ class Unit:
         if not self.known.launched or self.known.due is not None:
             return self.known.reason, False
         if self._why:
-            return self._why, False
+            return self._why, self._blameless
         end = readings.end(self._folder.run)
         if end is not None:
             told = end.state is JobState.CANCELLED

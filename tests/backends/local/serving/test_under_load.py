@@ -50,8 +50,9 @@ async def test_a_replica_that_is_killed(local, a_state):
     assert "ReplicaRestarted" in events
 
 
-async def test_a_replica_that_is_stopped(local):
-    """A replica that hangs under load is ended and comes back; who waited for it gets an answer."""
+async def test_a_replica_that_is_stopped(local, a_state):
+    """A replica that hangs under load is ended and comes back; who waited for it gets an answer. It
+    was not its own fault: the next time it comes back as soon."""
     before = await local.served(2)
     async with Load(local) as load:
         os.kill(before.replicas[0].pid, signal.SIGSTOP)
@@ -63,8 +64,10 @@ async def test_a_replica_that_is_stopped(local):
 
         await until(back, 20)
         await load.more()
+    unit = a_state.deployments / "ada" / "digits" / "units" / "replica-1" / "unit.json"
 
     assert {} == load.wrong
+    assert 0 == json.loads(unit.read_text())["failures"]
 
 
 async def test_a_shim_that_is_killed(local, a_state):
