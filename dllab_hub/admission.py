@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .specs import Access, Callers, EndpointPage, KeyWish, NewKey
+from .specs import Access, Callers, Endpoint, EndpointPage, KeyWish, NewKey
 from .transport import Transport, path
 
 __all__ = ("AdmissionClient",)
@@ -66,3 +66,12 @@ class AdmissionClient:
         return self._transport.ask(
             "GET", "endpoints", EndpointPage.from_wire, limit=limit, next=after
         )
+
+    def all_endpoints(self) -> tuple[Endpoint, ...]:
+        """Everything that I may ask; a request for each 500 of them."""
+        page = self.endpoints(limit=500)
+        found = page.endpoints
+        while page.next is not None:
+            page = self.endpoints(limit=500, after=page.next)
+            found += page.endpoints
+        return found

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from served import ONNX, Host, lab_host
 
+from dllab_hub import Client
+
 _Dllab = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -104,3 +106,17 @@ def test_what_is_wrong(dllab: _Dllab, words: list[str], code: int, message: str)
     assert (code, "") == (answer.returncode, answer.stdout)
     assert message in answer.stderr
     assert 1 == len(answer.stderr.strip().splitlines())
+
+
+def test_more_than_a_page_of_endpoints(lab: Host) -> None:
+    """All of them are found, not the first page only."""
+    kind = {"Content-Type": "application/octet-stream"}
+    lab.ask("POST", "models/net/versions", content=ONNX, headers=kind)
+    for number in range(501):
+        wish = {"name": f"net-{number}", "model": "net"}
+        assert lab.ask("POST", "deployments", json=wish).status_code == 201
+    client = Client(lab.url, lab.token)
+    found = client.all_endpoints()
+    client.close()
+
+    assert 501 == len(found)

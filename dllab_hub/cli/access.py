@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 
 from ..client import Client
-from ..specs import Endpoint
 from ..submission import Words, add_callers, add_key, callers_of, key_of
 from ..tables import access_text, endpoints_text, new_key_text
 
@@ -45,8 +44,8 @@ def keys(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     """``dllab keys digits --new "the web shop" --for 30d``."""
     client, wish = Client(), key_of(options)
     if wish is not None:
+        url = client.deployment(options.name).url  # Before: the key is told only once.
         made = client.make_key(options.name, wish.title, wish.lifetime)
-        url = client.deployment(options.name).url
         _print(options, made.to_wire(), new_key_text(options.name, made, url))
         return 0
     if options.revoke is not None:
@@ -59,15 +58,7 @@ def keys(options: argparse.Namespace, args: tuple[str, ...]) -> int:
 
 def endpoints(options: argparse.Namespace, args: tuple[str, ...]) -> int:
     """``dllab endpoints``."""
-    client = Client()
-    found: list[Endpoint] = []
-    after: str | None = None
-    while True:
-        page = client.endpoints(limit=500, after=after)
-        found += page.endpoints
-        after = page.next
-        if after is None:
-            break
+    found = Client().all_endpoints()
     _print(options, [each.to_wire() for each in found], endpoints_text(found))
     return 0
 

@@ -60,8 +60,8 @@ class AccessMagics:
         options = parser.read(words)
         client, name, wish = self._session.client(), options.name, key_of(options)
         if wish is not None:
-            made = client.make_key(name, wish.title, wish.lifetime)
-            print(new_key_text(name, made, client.deployment(name).url))
+            url = client.deployment(name).url  # Before: the key is told only once.
+            print(new_key_text(name, client.make_key(name, wish.title, wish.lifetime), url))
             return
         if options.revoke is not None:
             client.revoke_key(name, options.revoke)
@@ -73,4 +73,4 @@ class AccessMagics:
         if asks_help(parser, words := split(line)):
             return
         parser.read(words)
-        print(endpoints_text(self._session.client().endpoints(limit=500).endpoints))
+        print(endpoints_text(self._session.client().all_endpoints()))
