@@ -17,7 +17,7 @@ HUB5_TESTS ?= $(addprefix tests/hub/test_,$(addsuffix .py,form_page options loca
 FRONT := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-hub5 test-long tour check bench format build clean
+.PHONY: help lab test test-hub5 test-long tour check bench format build locks clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ format: .make/test ## format the Python code
 build: .make/test ## wheel and sdist into dist/
 	@rm -rf dist # The images take the one wheel in it.
 	@$(BIN)/python -m build --outdir dist .
+
+locks: .make/test .make/uv/ready ## what the container images install, anew (ARGS="serving lab": only these)
+	@$(BIN)/python images/locks.py .make/uv/bin/uv $(ARGS)
 
 clean: ## remove what the other targets made; the state of the lab (~/.local/share/dllab-hub) stays
 	rm -rf .make .venv dist labextension/node_modules labextension/lib dllab_hub/labextension
@@ -101,6 +104,11 @@ clean: ## remove what the other targets made; the state of the lab (~/.local/sha
 	  > "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zzz.pth"
 	@$(@D)/bin/python -m pip install --quiet 'jupyterhub==$(HUB5)'
 	@ln -s $(VENV)/etc $(@D)/etc && ln -s $(VENV)/share/jupyter $(@D)/share/jupyter
+	@touch $@
+
+# It resolves for the images' platform, whichever this one is. An environment of its own: only this needs it.
+.make/uv/ready: .make/venv
+	@$(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet 'uv>=0.9'
 	@touch $@
 
 # What trains on top of an image, as a lab has it: an overlay and a `pip install`.

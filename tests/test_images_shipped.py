@@ -126,12 +126,12 @@ def test_a_lab_image_has_a_kernel(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_container_is_the_same_image(name: str) -> None:
-    """A Dockerfile has the Python and the version of its image.toml, and its requirements."""
+    """A Dockerfile has the Python and the version of its image.toml, and its lock."""
     text, said = dockerfile(name), about(name)
 
-    assert f"FROM python:{said['python']}-slim\n" in text
+    assert f"FROM python:{said['python']}." in text
     assert f"-t dllab-hub/{name}:{said['version']} ." in text
-    assert f"COPY images/{name}/requirements.txt " in text
+    assert f"COPY images/{name}/lock.txt " in text
     assert f"DLLAB_IMAGE={name} " in text
 
 
