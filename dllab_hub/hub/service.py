@@ -14,7 +14,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
@@ -38,7 +37,6 @@ from ..server.handler import LabHandler
 from ..server.lab import Lab
 from ..server.metrics import ROUTE, Metrics
 from ..server.routes import routes
-from ..specs import GpuReport, GpuState
 from ..state import StateDir
 from .identity import HubAuthorizer, HubIdentityProvider
 from .restart import Restarts
@@ -172,26 +170,27 @@ def _machine(os_users: bool, state: StateDir, prefix: str) -> Lab:
 def _cluster(state: StateDir, prefix: str) -> Lab:
     # Imported here: on one machine nothing of it need be installed.
     from ..backends.kubernetes.backend import KubernetesBackend
+    from ..backends.kubernetes.gpu_settings import gpu_metrics_of, homes_of
+    from ..backends.kubernetes.gpus import ClusterGpus
 
-    backend, sampler = KubernetesBackend(state), Sampler(_far_gpus)
+    backend = KubernetesBackend(state)
+    gpus = ClusterGpus(
+        partial(gpu_metrics_of, state),
+        lambda: backend.cluster.machines,
+        partial(homes_of, state),
+    )
+    sampler = Sampler(gpus.read, silent=gpus.silent)
     return Lab(
         backend,
         sampler,
         alerts=Alerting(state, backend, sampler),
         kind="kubernetes",
         mode="cluster",
+        holders=gpus.holders,
         serve_url=f"{prefix}serve/",
         uploads=state.root / "uploads",
         # Nobody but the hub's proxy reaches it in its pod.
         audit=Audit(state.root / "audit.jsonl", trust_proxy=True),
-    )
-
-
-def _far_gpus() -> GpuReport:
-    return GpuReport(
-        state=GpuState.NO_GPU,
-        message="What the GPUs of a cluster do is not shown here.",
-        time=time.time(),
     )
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 from ..specs import Holder
 from ..specs.capacity import NOBODY
 from .demand import amounts, demand
+from .served import ID_LABEL as DEPLOYMENT_LABEL
+from .served import object_name
 from .training import ID_LABEL, OWNER_ANNOTATION
 
 __all__ = ("NodeRow", "PodRow", "as_node", "as_pod", "holder", "node_row", "pod_row")
@@ -50,17 +52,17 @@ class PodRow(TypedDict):
         holds: Whether it keeps what it asks for: it has a machine, or waits for one.
         stays: Whether it ends only with its machine.
         demand: What it asks for, in the units of `amounts`.
-        kind: ``lab`` or ``job`` of ours, or empty.
+        kind: ``lab``, ``job`` or ``deployment`` of ours, or empty.
         owner: The person; empty for what is none of ours.
-        name: Of the lab or job.
-        id: Of the job, or the name of the lab's pod.
+        name: Of the lab, job or deployment.
+        id: Of the job, or the name of the lab's pod, or of a deployment's objects.
     """
 
     node: str
     holds: bool
     stays: bool
     demand: dict[str, int]
-    kind: str
+    kind: Literal["", "lab", "job", "deployment"]
     owner: str
     name: str
     id: str
@@ -91,10 +93,14 @@ def pod_row(pod: Mapping[str, Any]) -> PodRow:
     """What counts of a pod, as the API server has it."""
     meta, spec, status = (pod.get(part) or {} for part in ("metadata", "spec", "status"))
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
-    kind, owner, name, id = "", "", "", ""
+    kind: Literal["", "lab", "job", "deployment"] = ""
+    owner, name, id = "", "", ""
     if ID_LABEL in labels and OWNER_ANNOTATION in notes:
         kind, owner, id = "job", notes[OWNER_ANNOTATION], labels[ID_LABEL]
         name = id[:-_UNIQUE]
+    elif DEPLOYMENT_LABEL in labels and OWNER_ANNOTATION in notes:
+        kind, owner, name = "deployment", notes[OWNER_ANNOTATION], labels[DEPLOYMENT_LABEL]
+        id = object_name(owner, name)
     elif _USERNAME in notes:
         kind, owner, id = "lab", notes[_USERNAME], str(meta.get("name") or "")
         name = notes.get(_SERVER) or "default"
@@ -124,8 +130,6 @@ def as_pod(pod: Mapping[str, Any] | PodRow) -> PodRow:
 
 def holder(row: PodRow) -> Holder:
     """Who holds what this pod has; for what is none of ours, nobody by name."""
-    if row["kind"] == "lab":
-        return Holder(kind="lab", owner=row["owner"], name=row["name"], id=row["id"])
-    if row["kind"] == "job":
-        return Holder(kind="job", owner=row["owner"], name=row["name"], id=row["id"])
+    if kind := row["kind"]:
+        return Holder(kind=kind, owner=row["owner"], name=row["name"], id=row["id"])
     return Holder(kind="job", owner=NOBODY)

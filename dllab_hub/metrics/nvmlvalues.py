@@ -9,7 +9,9 @@ from typing import Any
 from ..specs import GpuProcess, Throttle
 from .nvmlcodes import told, told_if_possible
 
-__all__ = ("fields", "hertz", "memory", "processes", "profile", "throttle", "watts")
+__all__ = (
+    "fields", "hertz", "memory", "processes", "profile", "throttle", "throttled", "watts",
+)  # fmt: skip
 
 #: Bits of NVML's "clocks event reasons" that mean a GPU is slower than it could be. Being idle, a
 #: clock that somebody has set, and one that several GPUs or a display share do not.
@@ -33,7 +35,16 @@ def throttle(pynvml: Any, handle: Any) -> tuple[Throttle, ...] | None:
     reasons = told_if_possible(pynvml, "nvmlDeviceGetCurrentClocksEventReasons", handle)
     if reasons is None:  # Until driver 535 it had another name.
         reasons = told_if_possible(pynvml, "nvmlDeviceGetCurrentClocksThrottleReasons", handle)
-    return None if reasons is None else tuple(name for bit, name in _THROTTLE if reasons & bit)
+    return None if reasons is None else throttled(reasons)
+
+
+def throttled(reasons: int) -> tuple[Throttle, ...]:
+    """What the bits of NVML's "clocks event reasons" say; empty when it is not slow.
+
+    >>> throttled(0x45)
+    ('power_cap', 'hw_thermal')
+    """
+    return tuple(name for bit, name in _THROTTLE if reasons & bit)
 
 
 def profile(pynvml: Any, whole: Any, handle: Any) -> str:

@@ -28,7 +28,7 @@ _Waiter: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 #: Seconds between two reads while nobody looks and somebody has to know.
 _SLOW = 15.0
 #: States of a report that are faults. That there is no GPU is none.
-_FAULTS = {GpuState.DRIVER_MISMATCH, GpuState.NOT_PERMITTED, GpuState.FAILED}
+_FAULTS = {GpuState.DRIVER_MISMATCH, GpuState.NOT_PERMITTED, GpuState.FAILED, GpuState.STALE}
 
 
 class Sampler:
@@ -40,6 +40,7 @@ class Sampler:
         interval: Seconds between two reads while somebody asks.
         linger: Seconds after the last question until the thread falls asleep.
         patience: Seconds `report` waits for a read that is under way, when what it has is old.
+        silent: What is said then: of the last report or None, and of seconds since then.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Sampler:
         interval: float = 1.0,
         linger: float = 15.0,
         patience: float = 1.0,
+        silent: Callable[[GpuReport | None, float], GpuReport] = stale,
     ) -> None:
         self._read = read
         self._clock = clock
         self._interval = interval
         self._linger = linger
         self._patience = patience
+        self._silent = silent
         # Guards all below, and wakes the thread. Never held during a read.
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -228,7 +231,7 @@ class Sampler:
         silent = self._age() if self._latest is not None else None
         if silent is None and self._began is not None:
             silent = self._clock() - self._began
-        return stale(self._latest, silent or 0.0)
+        return self._silent(self._latest, silent or 0.0)
 
     def _run(self) -> None:
         began = -math.inf

@@ -70,7 +70,8 @@ async def measured(lab: Lab, *, private: bool) -> list[Sample]:
         return samples
     report = await lab.report(None)
     holders = {gpu.uuid: gpu.holder for gpu in report.gpus if gpu.holder is not None}
-    samples += gpu_samples(report, holders, private=private)
+    if lab.kind != "kubernetes":  # There Prometheus knows them better: it has told us.
+        samples += gpu_samples(report, holders, private=private)
     samples += _sampling(lab.gpus, report)
     samples.append(Sample("dllab_service_up", lab.started))
     if lab.started:

@@ -14,13 +14,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Map
 from contextlib import aclosing, suppress
 from typing import Protocol, runtime_checkable
 
-from ..specs import Alert, AlertFrame, Gpu, GpuHistory, GpuReport, GpuTick, Holder
+from ..specs import Alert, AlertFrame, GpuHistory, GpuReport, GpuSample, GpuTick, Holder
+from .seen import Fleet, as_seen, is_far
 
 __all__ = ("Bell", "Feed", "GpuSource", "Stream", "Watcher", "as_seen")
 
 _LOG = logging.getLogger(__name__)
 #: Seconds until a feed that failed by a fault of ours is followed again.
 _RETRY = 1.0
+#: Seconds for which nothing is told where there is nothing new: after some more it is taken for
+#: lost.
+_STILL = 2.5
 #: Seconds that a report may come before its time.
 _EARLY = 0.5
 
@@ -112,6 +116,7 @@ class Stream:
         self._new: set[Watcher] = set()  # Those who came before there was anything to tell.
         self._owed: set[Watcher] = set()  # Those whose alerts are others than they know.
         self._now: _Views | None = None
+        self._told = 0.0  # When it was, of the monotonic clock.
         self._past: tuple[GpuHistory, str] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -150,7 +155,7 @@ class Stream:
         else:
             self._is_due(watcher)
             now = self._now
-            self._send(watcher, self._history(now.time), now.text(watcher.viewer))
+            self._send(watcher, self._history(now, watcher.viewer), now.text(watcher.viewer))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="dllab-gpu-stream")
 
@@ -179,20 +184,24 @@ class Stream:
             try:
                 async with aclosing(self._feed.follow()) as reports:
                     async for report in reports:
-                        self._tell(_Views(*await self._known(report)))
+                        known = await self._known(report)
+                        if self._now is None or not self._now.are_of(*known):
+                            self._tell(_Views(*known))
+                        elif self._new or time.monotonic() - self._told >= _STILL:
+                            self._tell(self._now)  # It has its texts already.
             except Exception:
                 # Whoever watches goes on waiting: a fault of ours must not be the end of it.
                 _LOG.exception("The GPUs could not be followed.")
             await asyncio.sleep(_RETRY)
 
     def _tell(self, views: _Views) -> None:
-        self._now = views
+        self._now, self._told = views, time.monotonic()
         for watcher in tuple(self._watchers):
             if not self._is_due(watcher):
                 continue
             text = views.text(watcher.viewer)
             if watcher in self._new:
-                self._send(watcher, self._history(views.time), text)
+                self._send(watcher, self._history(views, watcher.viewer), text)
             else:
                 self._send(watcher, text)
         self._new.clear()
@@ -208,13 +217,16 @@ class Stream:
         self._due[watcher] = now + watcher.interval - _EARLY
         return True
 
-    def _history(self, until: float) -> str:
+    def _history(self, views: _Views, viewer: str | None) -> str:
         """As text, made once for all who come within one period.
 
-        What is newer than ``until`` is told next, as the present.
+        What is newer than the present is told next, as the present.
         """
         past = self._feed.history()
-        samples = tuple(sample for sample in past.samples if sample.time <= until)
+        samples = tuple(sample for sample in past.samples if sample.time <= views.time)
+        if (own := views.own(viewer)) is not None:
+            samples = tuple(_part_of(sample, own) for sample in samples if own)
+            return past.model_copy(update={"samples": samples}).model_dump_json()
         past = past.model_copy(update={"samples": samples})
         if self._past is None or self._past[0].samples[-1:] != past.samples[-1:]:
             self._past = (past, past.model_dump_json())
@@ -235,39 +247,31 @@ class _Views:
             if process.holder is not None
         }
         self._texts: dict[str | None, str] = {}
+        far = holders is not None and is_far(report)
+        self._fleet = Fleet(report, holders or {}) if far else None
+
+    def are_of(self, report: GpuReport, holders: Mapping[str, Holder] | None) -> bool:
+        """Whether these are what they are made of."""
+        return report is self._report and holders is self._holders
+
+    def own(self, viewer: str | None) -> Collection[str] | None:
+        """UUIDs of the GPUs whose past a person may see; None: all."""
+        if viewer is None or self._fleet is None:
+            return None
+        return {gpu.uuid for gpu in self._fleet.seen_by(viewer).gpus}
 
     def text(self, viewer: str | None) -> str:
         """As ``viewer`` may see it; the same for all who hold nothing."""
         key = viewer if viewer is None or viewer in self._owners else ""
         text = self._texts.get(key)
         if text is None:
-            report = as_seen(self._report, self._holders, key)
+            if self._fleet is not None and key is not None:
+                report = self._fleet.seen_by(key)
+            else:
+                report = as_seen(self._report, self._holders, key)
             text = self._texts[key] = GpuTick(report=report).model_dump_json()
         return text
 
 
-def as_seen(
-    report: GpuReport, holders: Mapping[str, Holder] | None, viewer: str | None
-) -> GpuReport:
-    """The report with holders and processes as ``viewer`` may see them.
-
-    Args:
-        report: With the processes, and all names.
-        holders: Who holds which GPU, with all names; None where the report tells it, as somebody
-            else has let this person see it.
-        viewer: Other people's things are without names for them; None sees all.
-    """
-    if holders is None:
-        return report
-
-    def seen(gpu: Gpu) -> Gpu:
-        holder = holders.get(gpu.uuid)
-        found = gpu.processes
-        return gpu.model_copy(
-            update={
-                "holder": holder and holder.seen_by(viewer),
-                "processes": found and tuple(process.seen_by(viewer) for process in found),
-            }
-        )
-
-    return report.model_copy(update={"gpus": tuple(map(seen, report.gpus))})
+def _part_of(sample: GpuSample, uuids: Collection[str]) -> GpuSample:
+    return sample.model_copy(update={"gpus": tuple(g for g in sample.gpus if g.uuid in uuids)})

@@ -64,6 +64,7 @@ from .gpu import (
     GpuSample,
     GpuState,
     GpuTick,
+    GpuTotals,
     Holder,
     Throttle,
 )
@@ -185,6 +186,7 @@ __all__ = (
     "GpuSample",
     "GpuState",
     "GpuTick",
+    "GpuTotals",
     "GpuType",
     "GroupLimits",
     "Holder",

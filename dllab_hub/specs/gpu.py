@@ -20,6 +20,7 @@ __all__ = (
     "GpuSample",
     "GpuState",
     "GpuTick",
+    "GpuTotals",
     "Holder",
     "Throttle",
 )
@@ -191,8 +192,28 @@ class GpuInfo(Value):
     name: str
 
 
+class GpuTotals(Value):
+    """GPUs of a cluster of which somebody is told numbers and nothing else; slices count as GPUs.
+
+    Attributes:
+        held: That other people have.
+        free: That nobody has.
+        out: That nobody has and that cannot be read, or are withdrawn.
+        busy: Of those that others have, how many have a load of 5% or more; None: not all is known.
+        memory_used: Bytes, of those that others have; None: not all is known.
+        memory_total: Bytes, likewise.
+    """
+
+    held: int = Field(default=0, ge=0)
+    free: int = Field(default=0, ge=0)
+    out: int = Field(default=0, ge=0)
+    busy: int | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+
+
 class GpuReport(Value):
-    """All GPUs of this machine at one moment.
+    """All GPUs of this machine at one moment; of a cluster, those that somebody may see.
 
     Attributes:
         state: Whether they could be read.
@@ -200,7 +221,8 @@ class GpuReport(Value):
         hint: What to do; empty when there is nothing to do.
         time: Seconds since the epoch.
         driver: Driver version, or an empty string.
-        gpus: In index order.
+        gpus: In index order; of a cluster machine by machine.
+        others: The rest of a cluster's; None where ``gpus`` are all there are.
     """
 
     state: GpuState
@@ -209,6 +231,7 @@ class GpuReport(Value):
     time: float
     driver: str = ""
     gpus: tuple[Gpu, ...] = ()
+    others: GpuTotals | None = None
 
 
 class GpuReading(Value):

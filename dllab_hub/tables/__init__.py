@@ -24,6 +24,7 @@ from .gpus import (
     gpus_text,
     held_by,
     host_text,
+    others_text,
     process_text,
 )
 from .insight import comparison_text, curves_text, matches_text, notices_text, stacks_text
@@ -78,6 +79,7 @@ __all__ = (
     "models_text",
     "new_key_text",
     "notices_text",
+    "others_text",
     "pace",
     "place",
     "preflight_text",

@@ -6,7 +6,18 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from ..plaintext import inert
-from ..specs import Gpu, GpuCondition, GpuProcess, GpuReport, GpuState, Holder, Host, Throttle
+from ..specs import (
+    Gpu,
+    GpuCondition,
+    GpuProcess,
+    GpuReport,
+    GpuState,
+    GpuTotals,
+    Holder,
+    Host,
+    Throttle,
+)
+from ..specs.capacity import NOBODY
 from .amounts import columns, cut, size
 
 __all__ = (
@@ -18,6 +29,7 @@ __all__ = (
     "gpus_text",
     "held_by",
     "host_text",
+    "others_text",
     "process_text",
 )
 
@@ -58,6 +70,8 @@ def held_by(holder: Holder | None, person: str = "") -> str:
     """
     if holder is None:
         return "free"
+    if holder.owner == NOBODY:  # Of a cluster; told to an administrator only.
+        return f"pod {holder.name}, of no lab" if holder.name else "not known"
     said = f"{holder.kind} {holder.name or 'of another person'}"
     if person and holder.owner and holder.owner != person:
         said += f" of {holder.owner}"
@@ -129,7 +143,29 @@ def gpus_text(report: GpuReport, person: str = "") -> str:
         for line, gpu in zip(table[1:], report.gpus, strict=True):
             lines.append(f"{line:{width}}{cut(gpu_holder(gpu, person), most)}")
             lines += _below(gpu, person)
+    if report.others is not None:
+        lines += [] if report.gpus else ["no GPU of yours"]
+        lines += textwrap.wrap(others_text(report.others), _WIDTH)
     return inert("\n".join(lines)) or "no GPU"
+
+
+def others_text(totals: GpuTotals) -> str:
+    """All other GPUs of a cluster, as far as they are known; empty when there are none.
+
+    >>> others_text(GpuTotals(held=5, free=1, busy=3, memory_used=2**30, memory_total=2**33))
+    'others: 5 GPUs, 3 busy, 1.0 of 8.0 GiB; 1 free'
+    """
+    parts = []
+    if totals.held:
+        facts = [f"{totals.held} GPU{'s' if totals.held > 1 else ''}"]
+        facts += [] if totals.busy is None else [f"{totals.busy} busy"]
+        facts += (
+            [] if totals.memory_total is None else [_of(totals.memory_used, totals.memory_total)]
+        )
+        parts.append(f"others: {', '.join(facts)}")
+    parts += [f"{totals.free} free"] if totals.held or totals.free or totals.out else []
+    parts += [f"{totals.out} out of service"] if totals.out else []
+    return "; ".join(parts)
 
 
 def host_text(host: Host) -> str:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from ..specs import Gpu, GpuReport, GpuState
-from ..tables import gpu_heat, gpu_holder, gpu_memory, gpu_power, gpu_wrong, gpus_text, process_text
+from ..tables import (
+    gpu_heat,
+    gpu_holder,
+    gpu_memory,
+    gpu_power,
+    gpu_wrong,
+    gpus_text,
+    others_text,
+    process_text,
+)
 from .live import Live
 from .markup import bar, note, table
 
@@ -45,7 +54,9 @@ class GpuView(Live):
         return self.report.state not in (GpuState.NO_GPU, GpuState.NO_LIBRARY)
 
     def _draw(self) -> None:
-        self._said.value = note(f"{self.report.message} {self.report.hint}".strip())
+        report = self.report
+        rest = "" if report.others is None else others_text(report.others)
+        self._said.value = note(" ".join(filter(None, (report.message, report.hint, rest))))
         head = ("GPU", "name", "load", "memory", "temperature", "power", "held by", "processes", "")
         rows = [self._row(gpu) for gpu in self.report.gpus]
         # A column that has nothing to tell is left out.
@@ -57,7 +68,7 @@ class GpuView(Live):
         used, total = gpu.memory_used, gpu.memory_total
         share = used / total if used is not None and total else None
         return [
-            gpu.label,
+            f"{gpu.node} {gpu.label}".strip(),
             f"slice {gpu.mig}" if gpu.mig else gpu.name,
             bar(gpu.utilization, "" if gpu.utilization is None else f"{gpu.utilization:.0%}"),
             gpu_memory(gpu) or "–" if share is None else bar(share, gpu_memory(gpu)),

@@ -79,6 +79,16 @@ export interface IGpu {
   holder: IHolder | null;
 }
 
+/** GPUs of a cluster of which numbers are told and nothing else. */
+export interface IGpuTotals {
+  held: number;
+  free: number;
+  out: number;
+  busy: number | null;
+  memory_used: number | null;
+  memory_total: number | null;
+}
+
 export interface IGpuReport {
   state: GpuState;
   message: string;
@@ -86,6 +96,8 @@ export interface IGpuReport {
   time: number;
   driver: string;
   gpus: IGpu[];
+  /** Null where `gpus` are all there are. */
+  others?: IGpuTotals | null;
 }
 
 export interface IDisk {

@@ -1,7 +1,7 @@
 /** GPUs in words: what one is called, what is wrong with it, what it does. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { count, gib, size } from './format';
-import type { IGpu, IGpuProcess, Throttle } from './gpuspecs';
+import type { IGpu, IGpuProcess, IGpuTotals, Throttle } from './gpuspecs';
 import { isSlice, type ITotals } from './model/gpugroups';
 
 /** What a GPU is called where the name of its model stands beside it. */
@@ -117,6 +117,18 @@ export function totalsText(
     used === null || total === null ? '' : trans.__('%1 of %2 GiB', gib(used), gib(total))
   ].filter(fact => fact);
   return facts.length > 0 ? trans.__('%1: %2', what, facts.join(', ')) : what;
+}
+
+/** `5 GPUs of others: 3 busy, 41.0 of 120.0 GiB · 2 free`, of the machines of a cluster. */
+export function othersText(totals: IGpuTotals, trans: TranslationBundle): string {
+  const { held: count, free, out, busy, memory_used: used, memory_total: total } = totals;
+  return [
+    count > 0 ? totalsText({ count, busy, used, total }, trans) : '',
+    trans.__('%1 free', free),
+    out > 0 ? trans.__('%1 out of service', out) : ''
+  ]
+    .filter(part => part)
+    .join(' · ');
 }
 
 /** A process in one line: its program, memory, and whose it is. */

@@ -6,6 +6,7 @@ import {
   heat,
   modelName,
   power,
+  othersText,
   processText,
   shortName,
   totalsText,
@@ -84,6 +85,20 @@ test("other people's GPUs are one line of totals, of what is known", () => {
   assert.equal(words(entries(blind, idle)), '2 GPUs of others');
   const slices = [aSlice(0, 0), aSlice(0, 1)];
   assert.equal(totalsOf([{ gpu: aGpu(0, { divided: true }), slices }]).count, 2);
+});
+
+test('of the others of a cluster there are numbers, as far as they are known', () => {
+  const none = { held: 0, free: 0, out: 0, busy: 0, memory_used: 0, memory_total: 0 };
+  assert.equal(othersText(none, trans), '0 free');
+  const some = { ...none, held: 5, free: 2, out: 1, busy: 3, memory_used: 2 ** 30 };
+  assert.equal(
+    othersText({ ...some, memory_total: 2 ** 33 }, trans),
+    '5 GPUs of others: 3 busy, 1.0 of 8.0 GiB · 2 free · 1 out of service'
+  );
+  assert.equal(
+    othersText({ ...some, busy: null, memory_total: null }, trans),
+    '5 GPUs of others · 2 free · 1 out of service'
+  );
 });
 
 test('a slice says which one of which GPU it is', () => {

@@ -18,7 +18,7 @@ import yaml
 
 from dllab_hub.shim.ports import free_port
 
-__all__ = ("SHIPPED", "Prometheus", "a_prometheus", "needs")
+__all__ = ("SHIPPED", "Prometheus", "a_prometheus", "needs", "scraping")
 
 SHIPPED = Path(__file__).parents[2] / "config" / "prometheus"
 #: Program and the package that has it.
@@ -124,6 +124,30 @@ def a_prometheus(
         ),
     ):  # fmt: skip
         yield urls
+
+
+@contextmanager
+def scraping(home: Path, said: dict[str, Any], port: int) -> Iterator[Prometheus]:
+    """A Prometheus alone, with the rules for dcgm-exporter and these settings.
+
+    It can be started again at the same place, and knows then what it has known.
+
+    Args:
+        home: Where everything lies.
+        said: Its settings.
+        port: On 127.0.0.1.
+    """
+    needs("prometheus")
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(SHIPPED / "dcgm.yaml", home)
+    (home / "prometheus.yml").write_text(yaml.safe_dump({**said, "rule_files": ["dcgm.yaml"]}))
+    url = f"http://127.0.0.1:{port}/"
+    with _running(
+        home, f"{url}-/ready", "prometheus",
+        "--config.file=prometheus.yml", "--storage.tsdb.path=series",
+        f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=1h",
+    ):  # fmt: skip
+        yield Prometheus(url, "")
 
 
 @contextmanager

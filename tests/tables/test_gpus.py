@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from gpu_values import BLIND, BUSY, DIVIDED, JOB, LAB, LOST, SLICE, report_of
 
-from dllab_hub.specs import Disk, Gpu, GpuCondition, GpuReport, GpuState, Holder, Host
-from dllab_hub.tables import gpu_holder, gpu_wrong, gpus_text, held_by, host_text
+from dllab_hub.specs import Disk, Gpu, GpuCondition, GpuReport, GpuState, GpuTotals, Holder, Host
+from dllab_hub.specs.capacity import NOBODY
+from dllab_hub.tables import gpu_holder, gpu_wrong, gpus_text, held_by, host_text, others_text
 
 ALL = (BUSY, BLIND, DIVIDED, SLICE, LOST)
 
@@ -115,3 +116,45 @@ def test_the_machine() -> None:
     assert host_text(host) == ("CPU 3.2 of 16   memory 1.0 of 5.0 GiB   disk home 1.0 of 900.0 GiB")
     assert host_text(Host(time=1.0, cpus=0.5)) == "CPU ? of 0.5"
     assert host_text(Host(time=1.0)) == ""
+
+
+FAR = Gpu(index=0, uuid="GPU-0", name="NVIDIA H100", node="n1", utilization=0.5, holder=JOB)
+
+
+@pytest.mark.parametrize(
+    ("totals", "said"),
+    [
+        (GpuTotals(), ""),
+        (GpuTotals(free=2), "2 free"),
+        (GpuTotals(held=1, out=1), "others: 1 GPU; 0 free; 1 out of service"),
+        (
+            GpuTotals(held=3, busy=0, memory_total=2**30),
+            "others: 3 GPUs, 0 busy, ? of 1.0 GiB; 0 free",
+        ),
+    ],
+)
+def test_the_others_of_a_cluster(totals: GpuTotals, said: str) -> None:
+    """They are one line, of what is known; who has none reads that first."""
+    report = report_of(FAR).model_copy(update={"others": totals})
+    none = report.model_copy(update={"gpus": ()})
+
+    assert said == others_text(totals)
+    assert gpus_text(report).endswith(said or "job digits")
+    assert ["no GPU of yours", *([said] if said else [])] == gpus_text(none).splitlines()
+
+
+def test_machines_of_a_cluster_have_names() -> None:
+    """Where there are several, each GPU says where it is."""
+    head, line = gpus_text(report_of(FAR)).splitlines()
+
+    assert ["GPU", "NODE"] == head.split()[:2]
+    assert ["0", "n1", "H100", "50%"] == line.split()[:4]
+
+
+def test_what_is_none_of_ours() -> None:
+    """An administrator reads which pod has a GPU, and where that is not known, so much."""
+    foreign = Holder(kind="job", owner=NOBODY, name="team/render-0")
+
+    assert "pod team/render-0, of no lab" == held_by(foreign, "root")
+    assert "not known" == held_by(Holder(kind="job", owner=NOBODY), "root")
+    assert "job of another person" == held_by(foreign.seen_by("ada"), "ada")

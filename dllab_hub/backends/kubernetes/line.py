@@ -18,14 +18,7 @@ from typing import Any
 from ...errors import Conflict, DLLabError, NotFound, Unavailable
 from ...manifests.cluster import Cluster
 from ...manifests.nodes import capacity
-from ...specs import (
-    Capacity,
-    Catalog,
-    JobLimits,
-    Preflight,
-    TrainingJob,
-    TrainingSpec,
-)
+from ...specs import Capacity, Catalog, JobLimits, Preflight, TrainingJob, TrainingSpec
 from ...state import StateDir
 from ..local.account import Account
 from ..local.disk import disk_errors
@@ -35,6 +28,7 @@ from ..local.prepare import Preparer
 from ..local.store import Store
 from .api import Api
 from .jobs import ClusterJobs
+from .machines import Machines
 from .maker import Maker
 from .refusing import check_spec, looked
 from .room import check_room
@@ -224,6 +218,11 @@ class ClusterLine(Line):
     def noted(self, id: str, changes: Mapping[str, Any]) -> None:
         self._jobs.noted(id, changes)
 
+    @property
+    def machines(self) -> Machines | None:
+        """Nodes, and pods of all namespaces; None while the cluster has not been found."""
+        return None if self._view is None else self._view.machines
+
     async def found(self, seconds: float) -> None:
         """Wait until the cluster has been found, so long at most."""
         with suppress(TimeoutError):
@@ -293,7 +292,8 @@ class ClusterLine(Line):
     async def _step(self, view: View, maker: Maker) -> None:
         jobs: list[TrainingJob] = await self._kept(self._jobs.all)
         maker.begin(await self._kept(self._jobs.tick, view.seen(jobs)))
-        maker.begin(await self._kept(self._jobs.sweep, view.going()))
+        if self._jobs.is_unswept:
+            maker.begin(await self._kept(self._jobs.sweep, view.going()))
 
     async def _kept(self, *args: Any) -> Any:
         assert self._keep is not None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from ...errors import Unavailable
 from ...manifests.nodes import node_row, pod_row
+from ...manifests.rows import PodRow
 from .api import Api
 from .kinds import NODES, PODS
 from .mirror import Mirror
@@ -62,9 +63,30 @@ class Machines:
         Raises:
             Unavailable: this process may not see them, or has not yet.
         """
+        self._check()
+        return list(self._nodes.objects.values()), list(self._pods.objects.values())
+
+    def names(self) -> set[str]:
+        """Of the nodes. From any thread.
+
+        Raises:
+            Unavailable: as of `rows`.
+        """
+        self._check()
+        return {key.rpartition("/")[2] for key in list(self._nodes.objects)}
+
+    def pod(self, namespace: str, name: str) -> PodRow | None:
+        """A pod that has not ended, or None. From any thread.
+
+        Raises:
+            Unavailable: as of `rows`.
+        """
+        self._check()
+        return cast(PodRow | None, self._pods.objects.get(f"{namespace}/{name}"))
+
+    def _check(self) -> None:
         if not self._allowed:
             raise Unavailable(_FORBIDDEN[0], hint=_FORBIDDEN[1])
         for mirror in (self._nodes, self._pods):
             if not mirror.live:
                 raise Unavailable(mirror.trouble or "the cluster is being looked at.")
-        return list(self._nodes.objects.values()), list(self._pods.objects.values())

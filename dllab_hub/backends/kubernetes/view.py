@@ -29,6 +29,8 @@ _GOOD_NEWS = {
     *("Scheduled", "SuccessfulCreate", "JobCreationSucceeded", "TriggeredScaleUp"),
     *("NotTriggerScaleUp", "Pulled", "SuccessfulAttachVolume"),
 }
+#: Of the ``spec`` of a JobSet, and of a pod.
+_LOOKED_AT = ("suspend", "nodeName")
 _NO_JOBSET = (
     "training is off: this cluster has no JobSet.",
     "The administrator installs it: see 'JobSet' in config/README.md.",
@@ -95,6 +97,7 @@ class View:
         self.trains = await self._api.serves(JOBSETS)
         if not self.trains:
             _LOG.warning("%s %s", *_NO_JOBSET)
+            await self.machines.start(_FIRST)  # Models may be served, and GPUs looked at.
             return
         if self._line is not None and not await self._api.serves(WORKLOADS):
             _LOG.warning("The settings name a queue, and this cluster has no Kueue: no queue.")
@@ -214,8 +217,12 @@ def _is_of(thing: Mapping[str, Any], job: TrainingJob) -> bool:
 
 
 def _lean(thing: dict[str, Any]) -> dict[str, Any]:
-    """A JobSet or pod without the half of it that says who has set which field."""
+    """A JobSet or pod without who has set which field, and without what we have wished for: with
+    five thousand jobs that is a hundred megabytes.
+    """
     thing["metadata"].pop("managedFields", None)
+    spec = thing.get("spec") or {}
+    thing["spec"] = {key: spec[key] for key in _LOOKED_AT if key in spec}
     return thing
 
 

@@ -70,7 +70,7 @@ export class GpuHistory {
   private _last = 0;
 }
 
-/** Whether little is missing between two points that follow each other. */
-export function isJoined(before: IPoint, after: IPoint): boolean {
-  return after.time - before.time <= 3 * STEP;
+/** Whether little is missing between two points that follow each other, `every` seconds apart. */
+export function isJoined(before: IPoint, after: IPoint, every = STEP): boolean {
+  return after.time - before.time <= 3 * every;
 }

@@ -21,6 +21,9 @@ import { Facts } from './notice';
 import { SeverityIcon } from './severity';
 import { Sparkline } from './sparkline';
 
+/** Seconds between two values of a GPU that others measure. */
+const FAR = 15;
+
 interface IGpuRowProps {
   model: GpusModel;
   gpu: IGpu;
@@ -52,6 +55,7 @@ export function GpuRow({ model, gpu, children, trans }: IGpuRowProps) {
           <Sparkline
             points={points}
             end={endOf(model.report?.time ?? 0)}
+            every={gpu.node ? FAR : undefined}
             label={history(points, trans)}
           />
         ) : null}

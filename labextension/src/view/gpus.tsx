@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import type { IGpu } from '../gpuspecs';
-import { totalsText } from '../gputext';
+import { othersText, totalsText } from '../gputext';
 import { groupsOf, type IGpuEntry, type IGpuGroups, totalsOf } from '../model/gpugroups';
 import { type GpusModel, PACE } from '../model/gpus';
 import { Disclosure } from './disclosure';
@@ -29,6 +29,9 @@ export function Gpus({ model, trans }: { model: GpusModel; trans: TranslationBun
       ) : null}
       {report !== null && report.gpus.length > 0 ? (
         <Groups groups={groupsOf(report.gpus, model.user)} model={model} trans={trans} />
+      ) : null}
+      {report?.others ? (
+        <p className="jp-dllab-Gpus-rest jp-dllab-facts">{othersText(report.others, trans)}</p>
       ) : null}
     </div>
   );

@@ -5,13 +5,13 @@ const WIDTH = 120;
 const HEIGHT = 24;
 
 /** One line through points, over the last minutes before `end`; a hole where nothing is known. */
-export function sparkPath(points: readonly IPoint[], end: number): string {
+export function sparkPath(points: readonly IPoint[], end: number, every?: number): string {
   let path = '';
   let last: IPoint | null = null;
   for (const point of points) {
     const x = WIDTH * (1 - (end - point.time) / WINDOW);
     const y = 1 + (HEIGHT - 2) * (1 - Math.min(1, Math.max(0, point.utilization)));
-    const joined = last !== null && isJoined(last, point);
+    const joined = last !== null && isJoined(last, point, every);
     // A point that stands alone is a dot.
     path += joined ? `L${x.toFixed(1)} ${y.toFixed(1)}` : `M${x.toFixed(1)} ${y.toFixed(1)}h0`;
     last = point;
@@ -19,7 +19,15 @@ export function sparkPath(points: readonly IPoint[], end: number): string {
   return path;
 }
 
-export function Sparkline(props: { points: readonly IPoint[]; end: number; label: string }) {
+interface ISparklineProps {
+  points: readonly IPoint[];
+  end: number;
+  /** Seconds from one point to the next. */
+  every?: number;
+  label: string;
+}
+
+export function Sparkline(props: ISparklineProps) {
   return (
     <svg
       className="jp-dllab-Sparkline"
@@ -29,7 +37,7 @@ export function Sparkline(props: { points: readonly IPoint[]; end: number; label
       preserveAspectRatio="none"
     >
       <title>{props.label}</title>
-      <path d={sparkPath(props.points, props.end)} vectorEffect="non-scaling-stroke" />
+      <path d={sparkPath(props.points, props.end, props.every)} vectorEffect="non-scaling-stroke" />
     </svg>
   );
 }
