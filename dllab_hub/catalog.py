@@ -71,6 +71,7 @@ __all__ = (
     "cluster_catalog",
     "interpreter",
     "load_catalog",
+    "serving_images",
     "settings_of",
     "size",
 )
@@ -83,8 +84,8 @@ SETTINGS = "DLLAB_CATALOG"
 _LISTS = ("images", "volumes", "gpu_types")
 _KEYS = {*_LISTS, "default_image", "cpus", "memory", "idle", "bring", "limits", "groups"}
 #: Tables that others read: `backends.local.retention`, `backends.local.notices`,
-#: `backends.local.serving.pickles` and `backends.kubernetes.settings`.
-_OTHERS = {"alerts", "cluster", "history", "notices", "serving", "targets"}
+#: `backends.local.serving.pickles`, `backends.kubernetes.settings` and ``gpu_settings`` there.
+_OTHERS = {"alerts", "cluster", "gpu_metrics", "history", "notices", "serving", "targets"}
 _LIMITS = {
     *("max_gpus", "max_gpus_per_user", "max_gpu_hours", "max_replicas", "max_workspace_mb"),
     *("max_jobs", "max_job_gpus", "max_idle", "max_gpu_idle"),
@@ -153,6 +154,18 @@ def cluster_catalog(state: StateDir) -> Catalog:
     return before[1]
 
 
+def serving_images(state: StateDir) -> list[Image]:
+    """What models are served in on a cluster: images that have ``serves``. Blocks.
+
+    Raises:
+        DLLabError: the file cannot be read; the message names it.
+        InvalidRequest: an entry is wrong; the field names it.
+    """
+    entries = settings_of(state).get("images", [])
+    tables(entries, "images")
+    return [image for image in _images(entries, (), "cluster", {}, False) if image.serves]
+
+
 def assemble(
     settings: Mapping[str, Any],
     offered: Sequence[Image],
@@ -183,6 +196,8 @@ def assemble(
         if target == "cluster" and not settings.get("images"):
             raise InvalidRequest("none is given: a cluster needs one at least.", field="images")
         found = _images(settings.get("images", []), offered, target, defined, bool(targets))
+        if target == "cluster":  # Labs and jobs run in the others.
+            found = [image for image in found if not image.serves]
         made = Catalog.from_wire(
             {
                 "target": target,

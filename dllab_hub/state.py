@@ -19,8 +19,8 @@
       records/<owner slug>/<id>.json.gz  what is known of each job that has ended
       index.sqlite  journal.jsonl     index of all jobs, and the journal it is rebuilt from
 
-Where jobs run on other machines, ``jobs/``, ``tensorboard/`` and ``workspaces/`` lie in a directory
-that those see too: ``DLLAB_SHARED``.
+Where jobs and models run on other machines, ``jobs/``, ``tensorboard/``, ``workspaces/`` and
+``models/`` lie in a directory that those see too: ``DLLAB_SHARED``.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class StateDir:
     @property
     def models(self) -> Path:
         """``<owner slug>/<model>/<version>/`` below it hold published models."""
-        return self.root / "models"
+        return self.shared / "models"
 
     @property
     def workspaces(self) -> Path:

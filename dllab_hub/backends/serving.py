@@ -41,7 +41,12 @@ class Serving(Admission):
     """Keeps models and serves them. ``owner`` is a person whom the caller has identified.
 
     A model or deployment of another owner does not exist here: `NotFound`.
+
+    Attributes:
+        offered: Whether models are served here at all; where not, every verb says why.
     """
+
+    offered = True
 
     async def start(self) -> None:
         """Make ready: take over what is served already. Called once before any verb."""

@@ -100,6 +100,19 @@ class LabCatalog(Configurable):  # type: ignore[misc]
         that objects of an ended job stay) and ``autoscaling`` (whether nodes may be added).
         """
     ).tag(config=True)
+    serving = Dict(
+        help="""Models: ``pickles`` (whether they may be pickles), and ``cluster``, where they are
+        served on a cluster: ``namespace``, ``claim`` and whatever else
+        `manifests.serving_cluster.ServingCluster` has, but for its images.
+        """
+    ).tag(config=True)
+    gpu_metrics = Dict(
+        help="""Where the GPUs of a cluster are measured: ``url`` of a Prometheus that scrapes
+        dcgm-exporter, ``token_file`` if it wants a token, ``every`` (seconds between two questions,
+        15) and ``labels`` that series must have. People see their own GPUs then, and numbers of the
+        others.
+        """
+    ).tag(config=True)
     targets = List(
         Dict(),
         help="""Clusters where jobs may run besides the usual place, each with ``name``, ``title``,

@@ -66,7 +66,7 @@ def inference_service(served: Served, catalog: Catalog, cluster: ServingCluster)
     spec: dict[str, Any] = {
         "predictor": {
             **_predictor(served, stable, catalog, cluster),
-            **_replicas(served),
+            **_replicas(served, cluster),
         }
     }
     if others and served.canary is not None:
@@ -113,7 +113,7 @@ def _predictor(
     return {
         **named,
         "labels": served.pod_labels(track),
-        "annotations": served.notes,
+        "annotations": served.pod_notes,
         "timeout": _TIMEOUT,
         "deploymentStrategy": {
             "type": "RollingUpdate",
@@ -130,15 +130,15 @@ def _predictor(
     }
 
 
-def _replicas(served: Served) -> dict[str, Any]:
+def _replicas(served: Served, cluster: ServingCluster) -> dict[str, Any]:
     """How many there are to be of what serves.
 
     KServe takes a canary's off its number, ours come beside it.
     """
     beside = served.canary.replicas if served.canary is not None else 0
-    auto = served.spec.autoscale
+    auto = cluster.autoscale(served.spec)
     if auto is None:
-        fixed = served.spec.replicas + beside
+        fixed = served.tracks[0].replicas + beside
         return {"minReplicas": fixed, "maxReplicas": fixed}
     return {
         "minReplicas": auto.min + beside,

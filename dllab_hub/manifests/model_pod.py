@@ -16,15 +16,16 @@ from .pod import confined, container_security, lost_nodes
 from .served import Served, Track
 from .serving_cluster import ServingCluster
 
-__all__ = ("COMMAND", "PORT", "container", "pod")
+__all__ = ("COMMAND", "FILES", "MODEL", "PORT", "TMP", "container", "pod")
 
 #: -P: nothing that lies beside a model is taken for one of the server's modules.
 COMMAND = ("python3", "-P", "-m", "dllab_hub.runtime.model_server")
 #: That the model server listens on; the Service's is another one.
 PORT = 8080
-_MODEL = "/dllab/model"
+#: Where the directory of a version is mounted.
+MODEL = "/dllab/model"
 #: What the file or directory of a version is called; the model server goes by it.
-_FILES: Mapping[ModelFormat, str] = {
+FILES: Mapping[ModelFormat, str] = {
     "onnx": "model.onnx",
     "torch-export": "model.pt2",
     "torchscript": "model.pt",
@@ -33,7 +34,7 @@ _FILES: Mapping[ModelFormat, str] = {
     "torch-pickle": "model.pth",
 }
 #: Frameworks write here, and nowhere else: the rest is read-only.
-_TMP, _TMP_SIZE = "/tmp", "1Gi"  # noqa: S108 - a mount point, no temporary file.
+TMP, _TMP_SIZE = "/tmp", "1Gi"  # noqa: S108 - a mount point, no temporary file.
 #: Seconds that the model server takes to end after SIGTERM, and some more.
 _END = 15
 #: A model is in memory twice while it is loaded: as its file, and as the framework has it.
@@ -90,7 +91,6 @@ def container(
         cluster: Where it runs.
     """
     ready = f"/v2/models/{served.spec.name}/ready"
-    version = f"{served.owner_label}/{served.spec.model}/{track.model.version}"
     return {
         "env": [
             {"name": key, "value": escape(value)}
@@ -98,8 +98,13 @@ def container(
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "volumeMounts": [
-            {"name": "model", "mountPath": _MODEL, "subPath": version, "readOnly": True},
-            {"name": "tmp", "mountPath": _TMP},
+            {
+                "name": "model",
+                "mountPath": MODEL,
+                "subPath": served.path_of(track),
+                "readOnly": True,
+            },
+            {"name": "tmp", "mountPath": TMP},
         ],
         "resources": _resources(served.spec, track, catalog, cluster),
         "startupProbe": {**_get(ready), "periodSeconds": 1, "failureThreshold": cluster.start},
@@ -130,10 +135,10 @@ def _get(path: str) -> dict[str, Any]:
 def _environment(spec: DeploymentSpec, track: Track) -> dict[str, str]:
     """What the model server reads; see ``runtime.model_server``."""
     env = {
-        "HOME": _TMP,
+        "HOME": TMP,
         "PYTHONUNBUFFERED": "1",
         "DLLAB_MODEL_NAME": spec.name,
-        "DLLAB_MODEL_FILE": f"{_MODEL}/{_FILES[track.model.format]}",
+        "DLLAB_MODEL_FILE": f"{MODEL}/{FILES[track.model.format]}",
         "DLLAB_MODEL_VERSION": str(track.model.version),
         "DLLAB_LISTEN": str(PORT),
     }
@@ -157,7 +162,8 @@ def _resources(
 ) -> dict[str, Any]:
     """What a replica asks for and may use; as of a job, CPUs are no limit and memory is."""
     memory = str(cluster.memory + _COPIES * max(track.model.size, 0))
-    requests, limits = {"cpu": str(spec.cpus or 1), "memory": memory}, {"memory": memory}
+    cpus = f"{spec.cpus or cluster.cpus:g}"
+    requests, limits = {"cpu": cpus, "memory": memory}, {"memory": memory}
     if spec.gpus:
         resource = any_gpu(catalog).resource
         requests[resource] = limits[resource] = str(spec.gpus)

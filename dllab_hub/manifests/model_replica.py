@@ -14,7 +14,7 @@ from .replica import ended
 from .served import VERSION_LABEL
 from .wish import Wish
 
-__all__ = ("is_over", "replica", "version_of")
+__all__ = ("address", "is_over", "name_of", "replica", "version_of")
 
 #: Of a pod's name, what Kubernetes has drawn for it.
 _SUFFIX = 5
@@ -33,7 +33,7 @@ def replica(
         events: Oldest first; those about other pods are left out.
         spec: The wish.
     """
-    name = f"replica-{str(pod['metadata'].get('name') or '')[-_SUFFIX:]}"
+    name = name_of(pod)
     container = _container(pod)
     running = (container.get("state") or {}).get("running") or {}
     state, reason = _state(pod, container, events, name, spec)
@@ -45,6 +45,17 @@ def replica(
         reason=reason,
         started=seconds(running.get("startedAt") or "") or None,
     )
+
+
+def name_of(pod: Mapping[str, Any]) -> str:
+    """What people call it."""
+    return f"replica-{str(pod['metadata'].get('name') or '')[-_SUFFIX:]}"
+
+
+def address(pod: Mapping[str, Any]) -> str:
+    """Where it answers; empty while it does not."""
+    answers = condition(pod, "Ready").get("status") == "True" and not is_over(pod)
+    return str((pod.get("status") or {}).get("podIP") or "") if answers else ""
 
 
 def version_of(pod: Mapping[str, Any]) -> int | None:

@@ -16,7 +16,9 @@ from .training import OWNER_ANNOTATION, OWNER_LABEL
 
 __all__ = (
     "CANARY",
+    "GENERATION",
     "ID_LABEL",
+    "MODELS",
     "STABLE",
     "TRACK_LABEL",
     "VERSION_LABEL",
@@ -30,6 +32,10 @@ ID_LABEL = "dllab-hub/deployment"
 #: Which of the two tracks, and which version of the model a pod has.
 TRACK_LABEL, VERSION_LABEL = "dllab-hub/track", "dllab-hub/version"
 STABLE, CANARY = "stable", "canary"
+#: Which time its replicas are made anew, for no other reason.
+GENERATION = "dllab-hub/generation"
+#: Directory of the claim with everybody's models.
+MODELS = "models"
 #: KServe makes ``<name>-canary-predictor`` of a name, and a pod's has 17 characters more.
 _STEM, _DIGITS = 16, 10
 
@@ -67,6 +73,8 @@ class Served:
         canary: Another version that gets a part of the requests, or None.
         canary_model: That version; None without a canary.
         previous: Version that a rollback without a canary brings back; None: there is none.
+        scaled: How many replicas there are to be, where the lab service has that follow the load.
+        generation: Is another one when all replicas are to be made anew.
 
     Raises:
         InvalidRequest: a version is none of the model that the wish names, or the canary's is
@@ -81,6 +89,8 @@ class Served:
     canary: Canary | None = None
     canary_model: ModelVersion | None = None
     previous: int | None = None
+    scaled: int | None = None
+    generation: int = 0
 
     def __post_init__(self) -> None:
         for version in (self.model, self.canary_model):
@@ -95,7 +105,8 @@ class Served:
     @property
     def tracks(self) -> tuple[Track, ...]:
         """What serves, and then its canary."""
-        stable = Track(STABLE, self.model, self.spec.replicas)
+        wished = self.spec.replicas if self.scaled is None else self.scaled
+        stable = Track(STABLE, self.model, wished)
         if self.canary is None or self.canary_model is None:
             return (stable,)
         return stable, Track(CANARY, self.canary_model, self.canary.replicas)
@@ -119,6 +130,15 @@ class Served:
     def notes(self) -> dict[str, str]:
         """Annotations of all objects of it."""
         return {OWNER_ANNOTATION: self.owner}
+
+    @property
+    def pod_notes(self) -> dict[str, str]:
+        """Annotations of its pods."""
+        return {**self.notes, GENERATION: str(self.generation)} if self.generation else self.notes
+
+    def path_of(self, track: Track) -> str:
+        """Directory of the version of a track, on the claim."""
+        return f"{MODELS}/{self.owner_label}/{self.spec.model}/{track.model.version}"
 
     def name_of(self, track: Track) -> str:
         """What the objects of a track are called."""

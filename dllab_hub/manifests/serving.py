@@ -46,9 +46,9 @@ def objects(served: Served, catalog: Catalog, cluster: ServingCluster) -> list[d
     check_served(served, cluster)
     made = []
     for track in served.tracks:
-        auto = served.spec.autoscale if track.scales else None
+        auto = cluster.autoscale(served.spec) if track.scales else None
         made += [_deployment(served, track, catalog, cluster), _service(served, track, cluster)]
-        if (auto.min if auto else track.replicas) > 1:
+        if _least(served, track) > 1:
             made.append(_budget(served, track, cluster))
         if auto is not None:
             made.append(_autoscaler(served, track, auto, cluster))
@@ -81,7 +81,7 @@ def _deployment(
         **container(served, track, catalog, cluster),
     }
     template = {
-        "metadata": {"labels": served.pod_labels(track), "annotations": served.notes},
+        "metadata": {"labels": served.pod_labels(track), "annotations": served.pod_notes},
         "spec": {**pod(served, track, catalog, cluster), "containers": [server]},
     }
     spec: dict[str, Any] = {
@@ -94,7 +94,7 @@ def _deployment(
         "progressDeadlineSeconds": cluster.start + _PULL,
         "template": template,
     }
-    if served.spec.autoscale is None or not track.scales:
+    if cluster.autoscale(served.spec) is None or not track.scales:
         # Else the number is the autoscaler's, and not to be set back whenever this is applied.
         spec["replicas"] = track.replicas
     return _object("apps/v1", "Deployment", served, track, cluster, spec)
@@ -133,6 +133,12 @@ def _autoscaler(
         "metrics": [_metric(served, auto, cluster)],
     }
     return _object("autoscaling/v2", "HorizontalPodAutoscaler", served, track, cluster, spec)
+
+
+def _least(served: Served, track: Track) -> int:
+    """Fewest replicas that there are by themselves."""
+    auto = served.spec.autoscale if track.scales else None
+    return track.replicas if auto is None else auto.min
 
 
 def _metric(served: Served, auto: Autoscale, cluster: ServingCluster) -> dict[str, Any]:

@@ -17,9 +17,10 @@ def check_served(served: Served, cluster: ServingCluster) -> None:
         Unavailable: no image serves the format of a version.
     """
     auto = served.spec.autoscale
-    if auto is not None and auto.min == 0:
+    sleeps = cluster.scaler == "lab" and not cluster.kserve
+    if auto is not None and auto.min == 0 and not sleeps:
         raise InvalidRequest(
-            "on a cluster one replica stays, whether somebody asks or not.",
+            "on this cluster one replica stays, whether somebody asks or not.",
             hint="Say 1 or more.",
             field="autoscale.min",
         )
@@ -41,7 +42,8 @@ def check_served(served: Served, cluster: ServingCluster) -> None:
 
 def how_it_scales(served: Served, cluster: ServingCluster) -> str:
     """What is to be known of how its replicas follow the load; empty where it is as wished for."""
-    if served.spec.autoscale is None or (cluster.inflight and not cluster.kserve):
+    auto = cluster.autoscale(served.spec)
+    if auto is None or (cluster.inflight and not cluster.kserve):
         return ""
     return (
         "This cluster does not measure how many requests are under way: "

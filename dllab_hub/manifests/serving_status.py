@@ -91,7 +91,7 @@ def _state(
     here = seen[STABLE]
     answer = [one for several in seen.values() for one in several if _is_ready(one)]
     if work and not wished and not answer:
-        return DeploymentState.IDLE, "no replica runs."
+        return DeploymentState.IDLE, "no replica runs: the next request starts one."
     version = served.model.version
     rolls = (
         _is_late(work)
@@ -209,8 +209,8 @@ def _alive(pods: Sequence[_Object], track: str) -> list[_Object]:
 
 def _wished(work: _Object, served: Served) -> int:
     """By the autoscaler's word where there is one, else as the wish says."""
-    if served.spec.autoscale is None:
-        return served.spec.replicas
+    if served.spec.autoscale is None or served.scaled is not None:
+        return served.tracks[0].replicas
     said = (work.get("spec") or {}).get("replicas")
     return served.spec.autoscale.min if said is None else int(said)
 

@@ -201,7 +201,7 @@ class _Forwarding(Lab):
     async def status(self, owner: str) -> dict[str, Any]:
         there: dict[str, Any] = await self.backend.status()  # type: ignore[attr-defined]
         mine = await super().status(owner)
-        return {**mine, "user": there["user"], "mode": there["mode"]}
+        return {**mine, **{key: there[key] for key in ("user", "mode", "serves")}}
 
 
 def _address(serverapp: Any) -> str:

@@ -21,6 +21,7 @@ from ..metrics.host import HostReader
 from ..metrics.processes import Processes
 from ..runtime.data import volumes
 from ..specs import Deployment, Endpoint, GpuReport, Holder
+from ..specs.capacity import NOBODY
 from .alerting import Alerting
 from .stream import Bell, Feed, GpuSource, Stream, as_seen
 
@@ -170,7 +171,13 @@ class Lab:
 
     async def status(self, owner: str) -> dict[str, Any]:
         """Who asks, and what answers."""
-        return {"user": owner, "version": __version__, "backend": self.kind, "mode": self.mode}
+        return {
+            "user": owner,
+            "version": __version__,
+            "backend": self.kind,
+            "mode": self.mode,
+            "serves": self.backend.serving.offered,
+        }
 
     async def report(self, viewer: str | None) -> GpuReport:
         """The GPUs now, with their holders as ``viewer`` may see them; None sees all names."""
@@ -178,9 +185,12 @@ class Lab:
         return as_seen(*await self._known(report), viewer)
 
     async def known(self, report: GpuReport) -> tuple[GpuReport, Mapping[str, Holder]]:
-        """The report with whose the processes are, and who holds which GPU; with all names."""
+        """The report with whose the processes are, and who holds which GPU; with all names.
+
+        What is none of ours on a cluster counts for nobody.
+        """
         known, holders = await self._known(report)
-        return known, holders or {}
+        return known, {uuid: one for uuid, one in (holders or {}).items() if one.owner != NOBODY}
 
     def forget_holders(self) -> None:
         """Who holds which GPU has changed: look anew for whoever asks next."""

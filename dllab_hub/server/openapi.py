@@ -195,7 +195,8 @@ _SMALL: dict[str, Any] = {
         user=TEXT,
         version={**TEXT, "description": "Of dllab-hub."},
         backend={**TEXT, "description": "`local` or `remote`."},
-        mode={**TEXT, "enum": ["single-user", "os-user"]},
+        mode={**TEXT, "enum": ["single-user", "os-user", "cluster"]},
+        serves={"type": "boolean", "description": "Whether models are served here."},
     ),
 }
 

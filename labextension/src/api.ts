@@ -127,8 +127,8 @@ export class LabApi {
     return (await this._send<{ tensorboards: IBoard[] }>('tensorboards')).tensorboards;
   }
 
-  /** Who one is here, and where jobs run: `single-user`, `os-user` or `cluster`. */
-  status(): Promise<{ user: string; mode: string }> {
+  /** Who one is here, and whether models are served. */
+  status(): Promise<{ user: string; serves: boolean }> {
     return this._send('status');
   }
 

@@ -66,7 +66,7 @@ export const labPlugin: JupyterFrontEndPlugin<ILab> = {
     const endpoints = new EndpointsModel(api.access, user);
     const servesNothing = new Promise<void>(resolve => {
       void status.then(found => {
-        if (found?.mode === 'cluster') {
+        if (found?.serves === false) {
           models.dispose();
           deployments.dispose();
           endpoints.dispose();

@@ -19,7 +19,7 @@ from contextlib import (
 from pathlib import Path
 
 import pytest
-from real_cluster import WHY_NOT, Namespace, a_namespace
+from real_cluster import SERVES, WHY_NOT, WHY_NOT_SERVED, Namespace, a_namespace
 from remote_place import remote_backend
 from serving_place import ServingPlace, end_all, local_serving
 
@@ -279,15 +279,39 @@ async def serving_over_rest(root: Path, files: Path) -> AsyncIterator[ServingPla
         yield ServingPlace(backend.serving, files)
 
 
+@asynccontextmanager
+async def cluster_serving(root: Path, files: Path) -> AsyncIterator[ServingPlace]:
+    disk = root / "disk"
+    disk.mkdir(parents=True)
+    async with (
+        a_namespace(disk) as namespace,
+        namespace.backend(namespace.state(root / "state", SERVES)) as backend,
+    ):
+        assert await backend.serving.found(30)
+        place = ServingPlace(backend.serving, files, balanced=False)
+        yield place
+        await place.clear()
+
+
 #: Add a place here and every contract test of serving runs on it.
 SERVING_PLACES: dict[str, Callable[[Path, Path], AbstractAsyncContextManager[ServingPlace]]] = {
     "memory": memory_serving,
     "local": serving_here,
     "remote": serving_over_rest,
+    "cluster": cluster_serving,
 }
+_SERVED = (
+    pytest.mark.cluster,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(bool(WHY_NOT_SERVED), reason=WHY_NOT_SERVED or "none"),
+)
 
 
-@pytest.fixture(params=SERVING_PLACES)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=_SERVED if name == "cluster" else ()) for name in SERVING_PLACES
+    ]
+)
 async def serving_place(
     request: pytest.FixtureRequest, tmp_path: Path, onnx_models: Path
 ) -> AsyncIterator[ServingPlace]:

@@ -23,6 +23,8 @@ VALUES = yaml.safe_load((ROOT / "config" / "helm" / "values.yaml").read_text())[
 _FOREIGN = ("kueue.x-k8s.io/", "kind.x-k8s.io/", "kustomize.config.k8s.io/")
 FILES = sorted(str(path.relative_to(SHIPPED)) for path in SHIPPED.rglob("*.yaml"))
 DEFAULT = yaml.safe_load((SHIPPED / "kustomization.yaml").read_text())["resources"]
+SERVING = ("serving.yaml", "policy-serving.yaml")
+JOBS = [name for name in DEFAULT if name not in SERVING]
 
 
 def objects(*names: str) -> Iterator[dict[str, Any]]:
@@ -31,7 +33,8 @@ def objects(*names: str) -> Iterator[dict[str, Any]]:
 
 
 def only(kind: str, *names: str) -> dict[str, Any]:
-    (found,) = (one for one in objects(*names or DEFAULT) if one["kind"] == kind)
+    """The one object of a kind in some files; in those of jobs, where none is named."""
+    (found,) = (one for one in objects(*names or JOBS) if one["kind"] == kind)
     return found
 
 
@@ -48,7 +51,7 @@ def test_what_is_applied_by_default() -> None:
     """The files that are there, and no storage, queue or machine: those are chosen."""
     assert {
         *("namespace.yaml", "rbac.yaml", "capacity.yaml", "quota.yaml", "network.yaml"),
-        "policy.yaml",
+        *("policy.yaml", *SERVING),
     } == set(DEFAULT)
     assert set(DEFAULT) <= set(FILES)
 
@@ -76,7 +79,7 @@ def test_all_speak_of_one_namespace() -> None:
     binding = only("ValidatingAdmissionPolicyBinding")["spec"]
 
     assert said.namespace == only("Namespace")["metadata"]["name"]
-    found = {one["metadata"].get("namespace", said.namespace) for one in objects(*DEFAULT)}
+    found = {one["metadata"].get("namespace", said.namespace) for one in objects(*JOBS)}
     assert {said.namespace} == found
     selected = binding["matchResources"]["namespaceSelector"]["matchLabels"]
     assert {"kubernetes.io/metadata.name": said.namespace} == selected
@@ -106,25 +109,30 @@ def test_the_policy_knows_the_values() -> None:
 
 
 @pytest.mark.parametrize("name", ["nfs.yaml", "one-box.yaml"])
-def test_both_namespaces_see_one_directory(name: str) -> None:
-    """Two volumes with the same source, each bound to the claim of one namespace and back."""
+def test_all_namespaces_see_one_directory(name: str) -> None:
+    """Volumes with the same source, each bound to the claim of one namespace and back."""
     made = list(objects(f"storage/{name}"))
     volumes = [one for one in made if one["kind"] == "PersistentVolume"]
     claims = [one for one in made if one["kind"] == "PersistentVolumeClaim"]
     (mounted,) = VALUES["extraVolumes"]
-    cluster = VALUES["config"]["LabCatalog"]["cluster"]
+    catalog = VALUES["config"]["LabCatalog"]
+    others = catalog["cluster"], catalog["serving"]["cluster"]
 
     assert [
         {"namespace": "labs", "name": mounted["persistentVolumeClaim"]["claimName"]},
-        {"namespace": cluster["namespace"], "name": cluster["claim"]},
+        *({"namespace": one["namespace"], "name": one["claim"]} for one in others),
     ] == [one["spec"]["claimRef"] for one in volumes]
     sources = [one["spec"].get("nfs") or one["spec"]["hostPath"] for one in volumes]
-    assert sources[0] == sources[1]
+    assert sources[0] == sources[1] == sources[2]
+    assert [["ReadWriteMany"], ["ReadWriteMany"], ["ReadOnlyMany"]] == [
+        one["spec"]["accessModes"] for one in volumes
+    ]
     for volume, claim in zip(volumes, claims, strict=True):
         assert volume["metadata"]["name"] == claim["spec"]["volumeName"]
         assert {key: claim["metadata"][key] for key in ("namespace", "name")} == (
             volume["spec"]["claimRef"]
         )
+        assert volume["spec"]["accessModes"] == claim["spec"]["accessModes"]
         assert "Retain" == volume["spec"]["persistentVolumeReclaimPolicy"]
 
 

@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from fake_cluster import CATALOG
-from servings import CLUSTER, OWNER, SERVINGS, published
+from servings import CLUSTER, OWNER, SCALES, SERVINGS, published
 
 from dllab_hub.catalog import assemble
 from dllab_hub.errors import InvalidRequest, Unavailable
@@ -50,7 +50,7 @@ def env_of(deployment: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("name", SERVINGS)
 def test_a_wish_is_these_objects(name: str) -> None:
     """They are as they were looked at once; Kubernetes' own schemas accept each of them."""
-    found = made(SERVINGS[name])
+    found = made(SERVINGS[name], SCALES if name == "autoscale" else CLUSTER)
 
     assert list(yaml.safe_load_all((GOLDEN / f"serving-{name}.yaml").read_text())) == found
     for one in found:
@@ -107,7 +107,10 @@ def test_each_format_has_its_server(format: str, file: str, image: str) -> None:
     mount = next(one for one in server(work)["volumeMounts"] if one["name"] == "model")
 
     assert f"/dllab/model/{file}" == env_of(work)["DLLAB_MODEL_FILE"]
-    assert ("ada-example-org-3b518a08/digits/7", True) == (mount["subPath"], mount["readOnly"])
+    assert ("models/ada-example-org-3b518a08/digits/7", True) == (
+        mount["subPath"],
+        mount["readOnly"],
+    )
     assert image in server(work)["image"]
     (source,) = (
         one["persistentVolumeClaim"]
@@ -163,7 +166,7 @@ def test_a_canary_is_a_deployment_beside() -> None:
 
 def test_nothing_but_the_autoscaler_sets_its_number() -> None:
     """Where replicas follow the load the Deployment names none, else it names the wish's."""
-    found = made(SERVINGS["autoscale"])
+    found = made(SERVINGS["autoscale"], SCALES)
 
     assert "replicas" not in only("Deployment", found)
     scaler = only("HorizontalPodAutoscaler", found)
@@ -175,7 +178,7 @@ def test_nothing_but_the_autoscaler_sets_its_number() -> None:
 
 def test_it_follows_requests_where_they_are_measured() -> None:
     """With a metric of the administrator's the target is the wish's; without, it is said."""
-    measured = CLUSTER.model_copy(update={"inflight": "dllab_endpoint_inflight"})
+    measured = SCALES.model_copy(update={"inflight": "dllab_endpoint_inflight"})
     scaler = only("HorizontalPodAutoscaler", made(SERVINGS["autoscale"], measured))
     (metric,) = scaler["metrics"]
 
@@ -184,8 +187,28 @@ def test_it_follows_requests_where_they_are_measured() -> None:
         metric["external"]["metric"]["selector"]["matchLabels"]
     )
     assert "" == how_it_scales(SERVINGS["autoscale"], measured)
-    assert "how busy their CPUs are" in how_it_scales(SERVINGS["autoscale"], CLUSTER)
-    assert "" == how_it_scales(SERVINGS["plain"], CLUSTER)
+    assert "how busy their CPUs are" in how_it_scales(SERVINGS["autoscale"], SCALES)
+    assert "" == how_it_scales(SERVINGS["plain"], SCALES)
+
+
+def test_the_lab_service_scales() -> None:
+    """Where it has the replicas follow the load there is no other autoscaler, and it may be 0."""
+    spec = DeploymentSpec(name="digits", model="digits", autoscale=Autoscale(min=0, max=4))
+    for scaled in (0, 3):
+        found = made(replace(SERVINGS["plain"], spec=spec, scaled=scaled))
+        assert scaled == only("Deployment", found)["replicas"]
+        assert not of("HorizontalPodAutoscaler", found)
+    assert "" == how_it_scales(SERVINGS["autoscale"], CLUSTER)
+
+
+def test_replicas_are_made_anew() -> None:
+    """Another generation is another pod, for no other reason; its labels stay."""
+    first = of("Deployment", made(SERVINGS["plain"]))[0]["spec"]
+    again = of("Deployment", made(replace(SERVINGS["plain"], generation=1)))[0]["spec"]
+
+    assert first["selector"] == again["selector"]
+    assert first["template"]["metadata"]["labels"] == again["template"]["metadata"]["labels"]
+    assert first["template"] != again["template"]
 
 
 def test_a_node_may_be_emptied() -> None:
@@ -206,7 +229,7 @@ def test_what_a_cluster_cannot_do(wish: dict[str, Any], field: str) -> None:
     spec = DeploymentSpec(name="digits", model="digits", **wish)
 
     with pytest.raises(InvalidRequest) as refused:
-        made(replace(SERVINGS["plain"], spec=spec))
+        made(replace(SERVINGS["plain"], spec=spec), SCALES)
     assert field == refused.value.field
     assert refused.value.hint
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from crds import CRDS, crd_validator
 from fake_cluster import CATALOG
-from servings import CLUSTER, SERVINGS, published
+from servings import CLUSTER, SCALES, SERVINGS, published
 
 from dllab_hub.catalog import assemble
 from dllab_hub.errors import InvalidRequest
@@ -23,7 +23,7 @@ from dllab_hub.manifests.serving_cluster import ServingCluster
 
 OFFERED = assemble(CATALOG, (), "cluster").for_person("ada")
 GOLDEN = Path(__file__).parent / "golden"
-KSERVE = CLUSTER.model_copy(update={"kserve": "canary"})
+KSERVE = SCALES.model_copy(update={"kserve": "canary"})
 PLAIN = CLUSTER.model_copy(update={"kserve": "plain"})
 
 

@@ -9,10 +9,10 @@ import kubernetes_validate
 import pytest
 from fake_cluster import CATALOG
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from policy import Fence, of_pod
 from serving_policy import of_serving
-from servings import CLUSTER, SERVINGS, published
+from servings import CLUSTER, SERVINGS
+from wishes_to_serve import OWNERS, wishes
 
 from dllab_hub.catalog import assemble
 from dllab_hub.errors import InvalidRequest
@@ -21,60 +21,16 @@ from dllab_hub.manifests.served import Served
 from dllab_hub.manifests.serving import objects
 from dllab_hub.manifests.serving_cluster import ServingCluster
 from dllab_hub.names import slug
-from dllab_hub.specs import Autoscale, Batch, Canary, DeploymentSpec
+from dllab_hub.specs import DeploymentSpec
 
 OFFERED = assemble(CATALOG, (), "cluster").for_person("ada")
-NAMES = st.sampled_from(
-    ("a", "0", "a-b", "x" * 40, "9" * 40, "a" + "-" * 38 + "b", "default", "stable", "canary")
-) | st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
-OWNERS = st.sampled_from(
-    ("ada", "Ada@example.org", "..", "-", "x" * 255, "名前", "a\nb", "ada-76740216", "$(HOME)",
-     "🦊" * 60)
-) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=255)  # fmt: skip
-FORMATS = st.sampled_from(
-    ("onnx", "torch-export", "torchscript", "savedmodel", "pickle", "torch-pickle")
-)
-VERSIONS = st.integers(1, 10**9)
-
-
-@st.composite
-def wishes(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Keywords of a `DeploymentSpec`, and those of the rest of a `Served`."""
-    name, gpus = draw(NAMES), draw(st.integers(0, 8))
-    auto = None
-    if draw(st.booleans()):
-        auto = Autoscale(
-            min=draw(st.integers(0, 16)),
-            max=draw(st.integers(16, 32)),
-            signal="inflight",
-            target=draw(st.floats(1e-9, 1000)),
-        )
-    spec = {
-        "name": name,
-        "model": draw(st.just("digits") | st.just(name)),
-        "replicas": draw(st.integers(1, 32)),
-        "autoscale": auto,
-        "gpus": gpus,
-        "cpus": draw(st.none() | st.integers(1, 64)),
-        "batch": draw(
-            st.none() | st.builds(Batch, size=st.integers(2, 1024), wait=st.floats(0, 1))
-        ),
-    }
-    size = draw(st.integers(0, 1 << 44))
-    more: dict[str, Any] = {
-        "model": published(draw(VERSIONS), draw(FORMATS), model=spec["model"], size=size)
-    }
-    if draw(st.booleans()):
-        version = draw(VERSIONS)
-        percent, replicas = draw(st.integers(0, 99)), draw(st.integers(1, 32))
-        more["canary"] = Canary(version=version, percent=percent, replicas=replicas)
-        more["canary_model"] = published(version, draw(FORMATS), model=spec["model"])
-    return spec, more
+#: Where a HorizontalPodAutoscaler has replicas follow the load.
+SCALES = CLUSTER.model_copy(update={"scaler": "cluster"})
 
 
 def fence(served: Served, cluster: ServingCluster = CLUSTER) -> Fence:
     """What the administrator has said, for the objects of one deployment."""
-    mine = f"{slug(served.owner)}/{served.spec.model}/"
+    mine = f"models/{slug(served.owner)}/{served.spec.model}/"
     return Fence(
         images={image.container for image in cluster.images},
         claims={cluster.claim},
@@ -107,10 +63,12 @@ def kserve_pod(made: dict[str, Any], runtime: dict[str, Any]) -> dict[str, Any]:
 def check(owner: str, wish: tuple[dict[str, Any], dict[str, Any]]) -> bool:
     """Whether it becomes objects; then they are inside the policy. Else it is refused in words."""
     spec, more = wish
-    kserve = CLUSTER.model_copy(update={"kserve": "canary"})
+    kserve = SCALES.model_copy(update={"kserve": "canary"})
     try:
         served = Served(owner, DeploymentSpec(**spec), **more)
         made = objects(served, OFFERED, CLUSTER)
+        if spec["autoscale"] is None or spec["autoscale"].min:
+            made += objects(served, OFFERED, SCALES)
         service = inference_service(served, OFFERED, kserve)
     except InvalidRequest as exc:
         assert exc.message
@@ -130,6 +88,17 @@ def check(owner: str, wish: tuple[dict[str, Any], dict[str, Any]]) -> bool:
 @given(OWNERS, wishes())
 def test_no_wish_leaves_the_policy(owner: str, wish: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """Hundreds of wishes, as odd as they come, become objects that every rule accepts."""
+    check(owner, wish)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@settings(max_examples=10_000, deadline=None, database=None)
+@given(OWNERS, wishes())
+def test_no_wish_of_ten_thousand_leaves_the_policy(
+    owner: str, wish: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    """The same, ten thousand times."""
     check(owner, wish)
 
 
@@ -183,7 +152,12 @@ SERVER = (*TEMPLATE, "spec", "containers", 0)
         ("pod name", 0, ("metadata", "name"), "s" * 50),
         ("namespace", 0, ("metadata", "namespace"), "labs"),
         ("kind", 0, ("kind",), "DaemonSet"),
-        ("another job's directory", 0, (*SERVER, "volumeMounts", 0, "subPath"), "grace/digits/1"),
+        (
+            "another job's directory",
+            0,
+            (*SERVER, "volumeMounts", 0, "subPath"),
+            "models/grace/digits/1",
+        ),
         ("another job's directory", 0, (*SERVER, "volumeMounts", 0, "subPath"), ""),
         ("image", 0, (*SERVER, "image"), "docker.io/evil"),
         ("host of a probe", 0, (*SERVER, "readinessProbe", "httpGet", "host"), "10.0.0.1"),

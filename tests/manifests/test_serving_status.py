@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from servings import CLUSTER, OWNER, SERVINGS
+from servings import OWNER, SCALES, SERVINGS
 
 from dllab_hub.manifests.endings import of_disruption
 from dllab_hub.manifests.served import Served
@@ -91,11 +91,11 @@ def seen(
 ) -> Deployment:
     """The same whatever order everything comes in."""
     served = SERVINGS[name] if isinstance(name, str) else name
-    found = observed(served, CLUSTER, works, pods, events)
+    found = observed(served, SCALES, works, pods, events)
     mixed = (list(works), list(pods), list(events))
     for several in mixed:
         random.Random(7).shuffle(several)
-    assert found == observed(served, CLUSTER, *mixed)
+    assert found == observed(served, SCALES, *mixed)
     return found
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cluster_labs import CLAIM, IMAGE, USER, hub_kubeconfig, hub_namespace, node_address
+from cluster_labs import CLAIM, IMAGE, MODELS, USER, hub_kubeconfig, hub_namespace, node_address
 from fenced_place import Place, a_fenced_place
 from running_hub import TOKEN, RunningHub, until
 
@@ -164,7 +164,11 @@ class ClusterHub(RunningHub):
 
 @asynccontextmanager
 async def a_cluster_hub(
-    tmp: Path, *, more: str = "", catalog: dict[str, Any] | None = None
+    tmp: Path,
+    *,
+    more: str = "",
+    catalog: dict[str, Any] | None = None,
+    serves: str = "",
 ) -> AsyncIterator[ClusterHub]:
     """A hub that runs; its namespaces and volumes are gone afterwards.
 
@@ -172,6 +176,7 @@ async def a_cluster_hub(
         tmp: Directory for all of it.
         more: Lines for the hub's configuration, before our own file.
         catalog: Laid over ``LabCatalog``.
+        serves: Image of the model server; empty: no models are served.
     """
     disk, home = tmp / "disk", tmp / "hub"
     for folder in (disk, home):
@@ -190,7 +195,8 @@ async def a_cluster_hub(
             "address": address, "hub": hub, "proxy": f"http://127.0.0.1:{ports[2]}",
             "service": f"http://127.0.0.1:{ports[3]}", "home": home, "labs": f"{place.name}-hub",
             "password": facts["password"], "claim": CLAIM, "more": more, "token": TOKEN,
-            "catalog": {**_catalog(place), **(catalog or {})}, "kubeconfig": str(kubeconfig),
+            "catalog": {**_catalog(place, serves), **(catalog or {})},
+            "kubeconfig": str(kubeconfig),
             "ours": str(ROOT / "config" / "jupyterhub" / "kubernetes.py"),
             "path": os.environ["PATH"], "user": USER,
         }  # fmt: skip
@@ -223,8 +229,17 @@ async def a_cluster_hub(
             proxy.wait(10)
 
 
-def _catalog(place: Place) -> dict[str, Any]:
+def _catalog(place: Place, serves: str) -> dict[str, Any]:
+    server = {
+        "name": "serving", "title": "Model server", "framework": "kserve", "version": "0.21",
+        "serves": ["onnx"], "container": serves,
+    }  # fmt: skip
+    where = {
+        "namespace": place.serving, "claim": MODELS, "user": USER, "cpus": 0.1, "drain": 2,
+        "memory": 512 << 20,
+    }  # fmt: skip
     return {
+        **({"serving": {"cluster": where}} if serves else {}),
         "cluster": {"namespace": place.name, "claim": CLAIM, "user": USER},
         "default_image": "python",
         "images": [
@@ -236,6 +251,7 @@ def _catalog(place: Place) -> dict[str, Any]:
                 "name": "missing", "title": "Not there", "framework": "other", "version": "1",
                 "container": f"{str(IMAGE).rpartition(':')[0]}:nosuch",
             },
+            *([server] if serves else []),
         ],
         "gpu_types": [{"name": "any", "title": "Any GPU", "max_gpus": 8}],
         "limits": {"max_gpus": 8, "max_gpus_per_user": 8, "max_replicas": 16},

@@ -1,6 +1,7 @@
-"""The namespace of a hub and its labs beside the one of jobs, and the rights of the hub's account.
+"""The namespace of a hub and its labs beside those of jobs and models, and the rights of the hub's
+account.
 
-Its claim and that of jobs are one directory of this machine, which is the node.
+Its claim and theirs are one directory of this machine, which is the node.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from fenced_place import KUBECONFIG, Place
 __all__ = (
     "CLAIM",
     "IMAGE",
+    "MODELS",
     "USER",
     "WHY_NOT",
     "hub_kubeconfig",
@@ -29,7 +31,7 @@ WHY_NOT = "" if KUBECONFIG and IMAGE else "KUBECONFIG and DLLAB_TEST_LAB_IMAGE n
 #: The hub's user in its image, and that of labs and jobs.
 USER = os.geteuid() or 1000
 #: That of the policy in `fenced_place`.
-CLAIM = "jobs"
+CLAIM, MODELS = "jobs", "models"
 #: What the chart lets its hub do in its own namespace.
 _CHART = [
     {
@@ -43,7 +45,7 @@ _CHART = [
 
 @asynccontextmanager
 async def hub_namespace(place: Place, disk: Path) -> AsyncIterator[None]:
-    """The hub's, and the claim in both; the policy allows our image."""
+    """The hub's, and the claims in all of them; the policies allow our images."""
     labs = f"{place.name}-hub"
     core, rights = "/api/v1", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{labs}"
     meta = {"metadata": {"name": "hub"}}
@@ -55,7 +57,7 @@ async def hub_namespace(place: Place, disk: Path) -> AsyncIterator[None]:
         (f"{rights}/roles", {**meta, "rules": _CHART}),
         (f"{rights}/rolebindings", {**meta, "roleRef": role, "subjects": subjects}),
     ]
-    for namespace in (labs, place.name):
+    for namespace in (labs, place.name, place.serving):
         spec = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
         size = {"storage": "1Gi"}
         volume = {**spec, "capacity": size, "hostPath": {"path": str(disk)}}
@@ -64,28 +66,33 @@ async def hub_namespace(place: Place, disk: Path) -> AsyncIterator[None]:
             (f"{core}/persistentvolumes", {"metadata": {"name": namespace}, "spec": volume}),
             (
                 f"{core}/namespaces/{namespace}/persistentvolumeclaims",
-                {"metadata": {"name": CLAIM}, "spec": claim},
+                {
+                    "metadata": {"name": MODELS if namespace == place.serving else CLAIM},
+                    "spec": claim,
+                },
             ),
         ]
     try:
-        await _allow_image(place)
+        for policy in (place.name, place.serving):
+            await _allow_image(place, policy)
         for path, body in wanted:
             status, said = await place.ask("POST", path, body)
             assert status == 201, said
         yield
     finally:
-        for path in (f"namespaces/{labs}", *(f"persistentvolumes/{n}" for n in (labs, place.name))):
+        volumes = (f"persistentvolumes/{name}" for name in (labs, place.name, place.serving))
+        for path in (f"namespaces/{labs}", *volumes):
             await place.ask("DELETE", f"{core}/{path}")
 
 
-async def _allow_image(place: Place) -> None:
+async def _allow_image(place: Place, name: str) -> None:
     fences = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-    _, policy = await place.ask("GET", f"{fences}/{place.name}")
+    _, policy = await place.ask("GET", f"{fences}/{name}")
     for variable in policy["spec"]["variables"]:
         if variable["name"] == "images":
             variable["expression"] = f"['{str(IMAGE).rpartition('/')[0]}/']"
     body = {"spec": {"variables": policy["spec"]["variables"]}}
-    status, said = await place.ask("PATCH", f"{fences}/{place.name}", body)
+    status, said = await place.ask("PATCH", f"{fences}/{name}", body)
     assert status == 200, said
 
 

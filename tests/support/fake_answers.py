@@ -43,6 +43,7 @@ class Answers:
         unserved: Plurals of kinds that are not installed.
         denied: Verb and plural of what we may not do.
         lingers: Plurals of which a deleted object stays, marked, until `remove`.
+        logs: What the container of each pod has written, by the pod's name.
         bookmarks: Seconds between two bookmarks of a watch.
         token: Which is accepted; None for any.
     """
@@ -52,6 +53,7 @@ class Answers:
         self.unserved: set[str] = set()
         self.denied: set[tuple[str, str]] = set()
         self.lingers: set[str] = set()
+        self.logs: dict[str, bytes] = {}
         self.bookmarks = 60.0
         self.token: str | None = None
 
@@ -97,6 +99,9 @@ class Answers:
             return self._listed(asked, kind)
         if asked.verb == "watch":
             return await self._watched(request, asked, kind, error)
+        if asked.verb == "log" and asked.name in self.logs:
+            limit = int(asked.query.get("limitBytes") or 1 << 30)
+            return web.Response(body=self.logs[asked.name][:limit], content_type="text/plain")
         return self._changed(asked, kind)
 
     def _discovered(self, kind: Kind) -> web.Response:

@@ -28,7 +28,8 @@ GOLDEN = ROOT / "tests" / "manifests" / "golden"
 KUBECONFIG = os.environ.get("KUBECONFIG")
 SETS = "/apis/jobset.x-k8s.io/v1alpha2/namespaces/{}/jobsets"
 _FENCES = "/apis/admissionregistration.k8s.io/v1"
-#: What an administrator says in the policy, for the catalog of `fake_cluster`.
+#: What an administrator says in the policies, for the catalog of `fake_cluster`, and the models'
+#: claim of `servings`.
 _OWN = {
     "images": "['registry.example.org/lab/']",
     "claim": "'jobs'",
@@ -36,6 +37,7 @@ _OWN = {
     "drivers": "['s3.csi.example.org']",
     "labels": "['example.org/pool']",
 }
+_SERVING = {**_OWN, "claim": "'models'"}
 #: Where each kind is made; those that are of no namespace first.
 PATHS = {
     "Namespace": "/api/v1/namespaces",
@@ -53,21 +55,26 @@ PATHS = {
 
 @dataclass
 class Place:
-    """The objects of config/kubernetes in a namespace for one test, and the account they name."""
+    """The objects of config/kubernetes in namespaces for one test, and the account they name."""
 
     api: client.ApiClient
     name: str
 
+    @property
+    def serving(self) -> str:
+        """The namespace of models that are served."""
+        return f"{self.name}-serving"
+
     async def ask(
-        self, method: str, path: str, body: Any = None, *, hub: bool = False
+        self, method: str, path: str, body: Any = None, *, hub: bool = False, user: str = ""
     ) -> tuple[int, Any]:
-        """Status and answer, as the administrator or as the hub's account."""
+        """Status and answer, as the administrator, the hub's account, or somebody else."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         await self.api.update_params_for_auth(headers, [], ["BearerToken"])
         if method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"
-        if hub:
-            headers["Impersonate-User"] = f"system:serviceaccount:{self.name}-hub:hub"
+        if hub or user:
+            headers["Impersonate-User"] = user or f"system:serviceaccount:{self.name}-hub:hub"
         url = self.api.configuration.host + path
         async with self.api.rest_client.pool_manager.request(
             method, url, headers=headers, data=None if body is None else json.dumps(body)
@@ -80,11 +87,27 @@ class Place:
         status, said = await self.ask("POST", path, body, hub=True)
         return status, str(said.get("message", ""))
 
-    async def may(self, verb: str, resource: str, group: str = "", sub: str = "") -> bool:
-        """Whether the hub's account may, in the jobs' namespace."""
+    async def grant(self, namespace: str, account: str, where: str) -> None:
+        """Let an account do everything in a namespace of this place."""
+        body = {
+            "metadata": {"name": account},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "cluster-admin",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        }
+        status, said = await self.ask("POST", PATHS["RoleBinding"].format(where), body)
+        assert status == 201, said
+
+    async def may(
+        self, verb: str, resource: str, group: str = "", sub: str = "", *, namespace: str = ""
+    ) -> bool:
+        """Whether the hub's account may, in the jobs' namespace or in another one."""
         asked = {
             "verb": verb, "group": group, "resource": resource, "subresource": sub,
-            "namespace": self.name,
+            "namespace": namespace or self.name,
         }  # fmt: skip
         status, said = await self.ask(
             "POST",
@@ -99,7 +122,12 @@ class Place:
 def shipped(name: str) -> Iterator[dict[str, Any]]:
     """What ``kubectl apply -k`` applies, under names of this test."""
     files = yaml.safe_load((SHIPPED / "kustomization.yaml").read_text())["resources"]
-    mine = {"dllab-jobs": name, "dllab-capacity": name, "labs": f"{name}-hub"}
+    mine = {
+        "dllab-jobs": name,
+        "dllab-capacity": name,
+        "dllab-serving": f"{name}-serving",
+        "labs": f"{name}-hub",
+    }
 
     def renamed(value: Any) -> Any:
         if isinstance(value, dict):
@@ -111,8 +139,9 @@ def shipped(name: str) -> Iterator[dict[str, Any]]:
     for file in files:
         for made in yaml.safe_load_all((SHIPPED / file).read_text()):
             if made["kind"] == "ValidatingAdmissionPolicy":  # What an administrator edits.
+                own = _SERVING if made["metadata"]["name"] == "dllab-serving" else _OWN
                 for variable in made["spec"]["variables"]:
-                    variable["expression"] = _OWN.get(variable["name"], variable["expression"])
+                    variable["expression"] = own.get(variable["name"], variable["expression"])
             yield renamed(made)
 
 
@@ -125,7 +154,8 @@ async def a_fenced_place() -> AsyncIterator[Place]:
         made = sorted(shipped(here.name), key=lambda one: list(PATHS).index(one["kind"]))
         try:
             for one in made:
-                status, said = await here.ask("POST", PATHS[one["kind"]].format(here.name), one)
+                where = one["metadata"].get("namespace", here.name)
+                status, said = await here.ask("POST", PATHS[one["kind"]].format(where), one)
                 assert status == 201, said
             give_up = time.monotonic() + 60  # Both fences are up a moment after they were made.
             while "says whose it is" not in (

@@ -1,8 +1,8 @@
 """A real cluster for tests: a namespace of their own, with a claim on a directory of this machine.
 
 ``KUBECONFIG`` names the cluster, whose one node that runs pods is this machine;
-``DLLAB_TEST_IMAGE`` an image there with Python and this package. They say nothing of several nodes
-or of GPUs.
+``DLLAB_TEST_IMAGE`` an image there with Python and this package, and ``DLLAB_TEST_SERVING_IMAGE``
+one with the model server. They say nothing of several nodes or of GPUs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,39 @@ from dllab_hub.backends.kubernetes.backend import KubernetesBackend
 from dllab_hub.manifests.training import ID_LABEL
 from dllab_hub.state import StateDir
 
-__all__ = ("IMAGE", "KUBECONFIG", "WHY_NOT", "Namespace", "a_namespace")
+__all__ = (
+    "IMAGE",
+    "KUBECONFIG",
+    "SERVES",
+    "SERVING_IMAGE",
+    "WHY_NOT",
+    "WHY_NOT_SERVED",
+    "Namespace",
+    "a_namespace",
+)
 
 KUBECONFIG, IMAGE = map(os.environ.get, ("KUBECONFIG", "DLLAB_TEST_IMAGE"))
+SERVING_IMAGE = os.environ.get("DLLAB_TEST_SERVING_IMAGE")
 WHY_NOT = "" if KUBECONFIG and IMAGE else "KUBECONFIG and DLLAB_TEST_IMAGE name no cluster"
+_NONE = "KUBECONFIG and DLLAB_TEST_SERVING_IMAGE name no cluster"
+WHY_NOT_SERVED = "" if KUBECONFIG and SERVING_IMAGE else _NONE
+#: More settings: models are served in the namespace of jobs.
+SERVES = f"""
+[[images]]
+name = "serving"
+title = "Model server"
+framework = "kserve"
+version = "0.21"
+serves = ["onnx"]
+container = "{SERVING_IMAGE}"
+
+[serving.cluster]
+namespace = "{{namespace}}"
+claim = "jobs"
+cpus = 0.1
+memory = 536870912
+drain = 2
+"""
 _SETTINGS = """
 [[images]]
 name = "here"
@@ -63,7 +92,9 @@ class Namespace:
     def state(self, root: Path, more: str = "") -> StateDir:
         """A state directory with settings for this namespace."""
         root.mkdir(parents=True, exist_ok=True)
-        text = _SETTINGS.format(image=IMAGE, namespace=self.name, more=more)
+        more = more.format(namespace=self.name)
+        image = IMAGE or SERVING_IMAGE
+        text = _SETTINGS.format(image=image, namespace=self.name, more=more)
         (root / "catalog.toml").write_text(text)
         return StateDir(root, root / "envs", self.disk)
 

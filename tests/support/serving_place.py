@@ -46,10 +46,14 @@ class ServingPlace:
         serving: Where.
         files: The folder of `onnx_files`.
         owner: The person.
+        balanced: Whether a balancer of its own stands before the replicas.
     """
 
-    def __init__(self, serving: Serving, files: Path, owner: str = "ada") -> None:
+    def __init__(
+        self, serving: Serving, files: Path, owner: str = "ada", *, balanced: bool = True
+    ) -> None:
         self.serving = serving
+        self.balanced = balanced
         self.owner = owner
         self._files = files
 

@@ -15,7 +15,7 @@ from dllab_hub.specs import (
     ModelVersion,
 )
 
-__all__ = ("CLUSTER", "OWNER", "SERVINGS", "published")
+__all__ = ("CLUSTER", "OWNER", "SCALES", "SERVINGS", "published")
 
 OWNER = "Ada@example.org"
 _FORMATS = {
@@ -38,6 +38,8 @@ CLUSTER = ServingCluster(
         for name, formats in _FORMATS.items()
     ),
 )
+#: The same where a HorizontalPodAutoscaler has replicas follow the load.
+SCALES = CLUSTER.model_copy(update={"scaler": "cluster"})
 
 
 def published(version: int = 1, format: Any = "onnx", **more: Any) -> ModelVersion:

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from .connection import JSON, USER, Connection, keep_alive
-from .kinds import REVIEWS, Kind
+from .kinds import PODS, REVIEWS, Kind
 from .trouble import Absent, Answered, Conflicting, Gone, Pace, refusal, told
 
 __all__ = ("Api",)
@@ -149,6 +149,27 @@ class Api:
         """One object; None when it is not there."""
         try:
             return await self._ask("GET", kind.path(namespace, name), f"get {kind.plural}")
+        except Absent:
+            return None
+
+    async def log(
+        self, namespace: str, pod: str, container: str, limit: int, *, previous: bool = False
+    ) -> bytes | None:
+        """The first bytes of what a container has written; None when it is not there.
+
+        Args:
+            namespace: Of the pod.
+            pod: Its name.
+            container: Of the pod.
+            limit: Most bytes.
+            previous: Of the container that was there before the one that is.
+        """
+        query = {"container": container, "limitBytes": str(limit)}
+        if previous:
+            query["previous"] = "true"
+        path = f"{PODS.path(namespace, pod)}/log"
+        try:
+            return await self._bytes("GET", path, "read the log of a pod", query)
         except Absent:
             return None
 

@@ -1,4 +1,4 @@
-"""`KubernetesBackend`: jobs on clusters. A directory here for each, and a JobSet there."""
+"""`KubernetesBackend`: jobs and models on clusters: a directory here for each, objects there."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from ...catalog import cluster_catalog
+from ...catalog import cluster_catalog, settings_of
 from ...specs import USUAL, Catalog
 from ...state import StateDir
 from ..local.kept import KeptBackend
 from ..local.store import Store
 from ..local.workspaces import LocalWorkspaces
+from ..serving import Serving
 from .api import Api
-from .places import cluster_line, more_clusters
-from .serving import NoServing
+from .places import account_of_pods, cluster_line, more_clusters
+from .serving import ClusterServing, NoServing
+from .serving.settings import serving_of
 from .settings import cluster_of
 
 __all__ = ("KubernetesBackend",)
@@ -48,7 +50,20 @@ class KubernetesBackend(KeptBackend):
         )
         lines = {USUAL["cluster"].name: self.cluster}
         lines |= more_clusters(state, store, workspaces, catalog, "cluster")
-        super().__init__(state, store, workspaces, lines, NoServing())
+        serving = _serving(state, catalog, connect)
+        super().__init__(state, store, workspaces, lines, serving)
 
     async def catalog(self) -> Catalog:
         return await asyncio.to_thread(cluster_catalog, self._state)
+
+
+def _serving(
+    state: StateDir, catalog: Callable[[], Catalog], connect: Callable[[], Awaitable[Api]]
+) -> Serving:
+    """Models, where the administrator has said that they are served."""
+    cluster = serving_of(state)
+    if cluster is None:
+        return NoServing()
+    account = account_of_pods(cluster.user, "serving.cluster")
+    settings = partial(settings_of, state)
+    return ClusterServing(state, cluster, catalog, settings, connect, account)

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 __all__ = (
+    "AUTOSCALERS",
+    "BUDGETS",
+    "DEPLOYMENTS",
     "EVENTS",
+    "INFERENCE_SERVICES",
     "JOBSETS",
     "NODES",
     "PODS",
     "REVIEWS",
+    "SERVICES",
+    "SERVING_RUNTIMES",
     "WORKLOADS",
     "Kind",
 )
@@ -35,7 +41,14 @@ class Kind:
         return f"{self.root}{within}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
-PODS, EVENTS, NODES = (Kind("", "v1", plural) for plural in ("pods", "events", "nodes"))
+PODS, EVENTS, NODES, SERVICES = (
+    Kind("", "v1", plural) for plural in ("pods", "events", "nodes", "services")
+)
+DEPLOYMENTS = Kind("apps", "v1", "deployments")
+BUDGETS = Kind("policy", "v1", "poddisruptionbudgets")
+AUTOSCALERS = Kind("autoscaling", "v2", "horizontalpodautoscalers")
+INFERENCE_SERVICES = Kind("serving.kserve.io", "v1beta1", "inferenceservices")
+SERVING_RUNTIMES = Kind("serving.kserve.io", "v1alpha1", "servingruntimes")
 JOBSETS = Kind("jobset.x-k8s.io", "v1alpha2", "jobsets")
 WORKLOADS = Kind("kueue.x-k8s.io", "v1beta1", "workloads")
 REVIEWS = Kind("authorization.k8s.io", "v1", "selfsubjectaccessreviews")

@@ -20,7 +20,7 @@ from .api import Api
 from .line import ClusterLine
 from .settings import Reach, clusters_of
 
-__all__ = ("cluster_line", "more_clusters")
+__all__ = ("account_of_pods", "cluster_line", "more_clusters")
 
 _LOG = logging.getLogger(__name__)
 _DEFAULT = "~/.kube/config"
@@ -49,7 +49,7 @@ def cluster_line(
     Raises:
         Unavailable: this process can make no files that belong to the user of its jobs.
     """
-    account = _account(settings().user, where)
+    account = account_of_pods(settings().user, where)
     preparer = Preparer(state, workspaces)
     return ClusterLine(state, store, preparer, settings, catalog, connect, account)
 
@@ -99,11 +99,20 @@ async def _connected(name: str, reach: Reach) -> Api:
         ) from exc
 
 
-def _account(uid: int, where: str) -> Account:
+def account_of_pods(uid: int, where: str) -> Account:
+    """Whose files the pods of a cluster read and write.
+
+    Args:
+        uid: Id of the user that they run as.
+        where: How the settings name what says so.
+
+    Raises:
+        Unavailable: this process can make no files that belong to it.
+    """
     me = os.geteuid()
     if me not in (0, uid):
         raise Unavailable(
-            f"the lab service runs as user {me}, and jobs as {uid}: it cannot make files for them.",
+            f"the lab service runs as user {me}, and pods as {uid}: it cannot make files for them.",
             hint=f"Set {where}.user to {me}, or run the service as {uid}.",
         )
     return Account(None, uid, uid, "/")

@@ -192,7 +192,8 @@ async def test_a_stalled_job_is_relaunched(machine, local, a_state, make_spec, s
     source = "from dllab_hub.runtime.report import report\n" + source
     source = source.replace(
         "while not",
-        "def told(step):\n    if not os.path.exists('stall') or len(open('starts').readlines()) > 1:\n"
+        "def told(step):\n"
+        "    if not os.path.exists('stall') or len(open('starts').readlines()) > 1:\n"
         "        report(step=step)\n    else:\n        time.sleep(600)\nwhile not",
     )
     job = await local.backend.submit("ada", make_spec(source=source))

@@ -1,12 +1,12 @@
-"""`NoServing`: models on a cluster, of which every verb says that there are none."""
+"""`NoServing`: models on a cluster where nothing is set up for them, as every verb says."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NoReturn
 
-from ...errors import Unavailable
-from ...specs import (
+from ....errors import Unavailable
+from ....specs import (
     Deployment,
     DeploymentPage,
     DeploymentSpec,
@@ -15,14 +15,16 @@ from ...specs import (
     ModelPage,
     ModelVersion,
 )
-from ..calls import Call, Reply
-from ..serving import Serving
+from ...calls import Call, Reply
+from ...serving import Serving
 
 __all__ = ("NoServing",)
 
 
 class NoServing(Serving):
     """Nothing is kept or served."""
+
+    offered = False
 
     async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
         _refuse()
@@ -62,6 +64,6 @@ class NoServing(Serving):
 
 def _refuse() -> NoReturn:
     raise Unavailable(
-        "this lab runs on a cluster, where it does not serve models yet.",
-        hint="Serve the model with what the cluster has, or with a lab on one machine.",
+        "this lab serves no models: its administrator has not said where on the cluster.",
+        hint="The administrator sets serving.cluster: see 'Serving models' in config/README.md.",
     )

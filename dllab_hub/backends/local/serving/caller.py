@@ -1,10 +1,11 @@
-"""`Caller`: asks the model of one deployment, through its balancer."""
+"""`Caller`: asks the model of one deployment; `BalancerCaller` does so through its balancer."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import quote
@@ -16,9 +17,10 @@ from ...calls import MAX_CALL_BYTES, Call, Reply
 from .haproxy import POOL_HEADER
 from .sockets import is_of
 
-__all__ = ("Caller",)
+__all__ = ("BalancerCaller", "Caller", "Headers")
 
-#: Connections to one balancer.
+Headers = list[tuple[bytes, bytes]]
+#: Connections of one caller.
 _MOST = 128
 #: Seconds. The balancer gives up a little earlier, with an answer of its own.
 _TIMEOUTS = {"connect": 2.0, "read": 95.0, "write": 30.0, "pool": 30.0}
@@ -40,25 +42,27 @@ _DROPPED = frozenset(
 _OURS = frozenset({POOL_HEADER})
 
 
-class Caller:
+class Caller(ABC):
     """Connections that are kept for the next question. Used on one event loop.
 
     Attributes:
         repeated: Answers after which it was asked again: whoever asked never saw them.
 
     Args:
-        path: The balancer's socket.
-        uid: Whose process has to listen there.
+        uds: The socket that all of them lead to; None: to a host each.
+        network: Opens them.
     """
 
-    def __init__(self, path: Path, uid: int) -> None:
+    def __init__(
+        self, uds: str | None = None, network: httpcore.AsyncNetworkBackend | None = None
+    ) -> None:
         self.repeated = 0
         self._pool = httpcore.AsyncConnectionPool(
-            uds=str(path),
+            uds=uds,
             max_connections=_MOST,
             max_keepalive_connections=16,
             keepalive_expiry=5.0,
-            network_backend=_Checked(uid),
+            network_backend=network,
         )
 
     async def ask(
@@ -74,7 +78,7 @@ class Caller:
         Args:
             call: Method ``GET`` or ``POST``.
             alive: Whether a replica is ready, so that it is worth asking again.
-            pool: Of the balancer's, the one that has to answer; None: by lot.
+            pool: Of the two pools of replicas, the one that has to answer; None: by lot.
             seen: Is told of each answer, also of those after which it is asked again, and of the
                 seconds that it took; None where there was none.
 
@@ -84,15 +88,12 @@ class Caller:
             TooLarge: the body is larger than `MAX_CALL_BYTES`, or the answer than `_LONGEST`.
             Unavailable: the answer takes too long.
         """
-        target = _target(call)
-        headers = [(b"host", b"localhost"), *_headers(call)]
-        if pool is not None:
-            headers.append((POOL_HEADER.encode(), pool.encode()))
+        path, headers = _path(call), _headers(call)
         reply: Reply | None = None
         for pause in (*_PAUSES, None):
             began = time.monotonic()
             try:
-                reply = await self._answer(call, target, headers)
+                reply = await self._answer(call, path, headers, pool)
                 seen(reply, time.monotonic() - began)
             except (httpcore.ReadTimeout, httpcore.WriteTimeout, httpcore.PoolTimeout) as exc:
                 seen(None, time.monotonic() - began)
@@ -109,11 +110,20 @@ class Caller:
             await asyncio.sleep(pause)
         return reply if reply is not None and alive() else None
 
-    async def _answer(self, call: Call, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply:
+    @abstractmethod
+    async def _answer(self, call: Call, path: bytes, headers: Headers, pool: str | None) -> Reply:
+        """One answer.
+
+        Raises:
+            httpcore.NetworkError: nobody is there.
+        """
+
+    async def _exchange(self, call: Call, url: bytes, headers: Headers) -> Reply:
+        """Ask one server."""
         body = bytearray()
         async with self._pool.stream(
             call.method,
-            target,
+            url,
             headers=headers,
             content=call.body,
             extensions={"timeout": _TIMEOUTS},
@@ -130,6 +140,24 @@ class Caller:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._pool.aclose()
+
+
+class BalancerCaller(Caller):
+    """Asks through the balancer of a deployment on this machine.
+
+    Args:
+        path: The balancer's socket.
+        uid: Whose process has to listen there.
+    """
+
+    def __init__(self, path: Path, uid: int) -> None:
+        super().__init__(str(path), _Checked(uid))
+
+    async def _answer(self, call: Call, path: bytes, headers: Headers, pool: str | None) -> Reply:
+        headers = [(b"host", b"localhost"), *headers]
+        if pool is not None:
+            headers.append((POOL_HEADER.encode(), pool.encode()))
+        return await self._exchange(call, b"http://localhost/" + path, headers)
 
 
 class _Checked(httpcore.AnyIOBackend):
@@ -154,7 +182,7 @@ class _Checked(httpcore.AnyIOBackend):
         return stream
 
 
-def _target(call: Call) -> bytes:
+def _path(call: Call) -> bytes:
     if call.method not in ("GET", "POST"):
         raise InvalidRequest("only GET and POST are served.", field="method")
     if len(call.body) > MAX_CALL_BYTES:
@@ -162,13 +190,12 @@ def _target(call: Call) -> bytes:
     if len(call.path) > 1000 or {"..", "."} & set(call.path.split("/")):
         raise NotFound("there is no such path.")
     try:
-        path = quote(call.path.lstrip("/"), safe="/:")
+        return quote(call.path.lstrip("/"), safe="/:").encode()
     except UnicodeEncodeError:
         raise NotFound("there is no such path.") from None
-    return b"http://localhost/" + path.encode()
 
 
-def _headers(call: Call) -> list[tuple[bytes, bytes]]:
+def _headers(call: Call) -> Headers:
     kept = [(b"content-length", str(len(call.body)).encode())] if call.method == "POST" else []
     for name, value in call.headers.items():
         if name.lower() in _DROPPED | _OURS or not (name + value).isprintable():

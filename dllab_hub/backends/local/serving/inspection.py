@@ -22,7 +22,7 @@ from ....specs import Tensor
 from ..account import Account
 from ..shims import environment
 
-__all__ = ("inspect",)
+__all__ = ("inspect", "understood")
 
 #: Seconds.
 _PATIENCE = 60.0
@@ -91,7 +91,9 @@ async def inspect(python: Path, file: Path, account: Account, example: str = "")
             await process.wait()
         # A pickle may have started others, which are not to outlive it.
         await asyncio.to_thread(partial(sweep, mark, uid=account.uid))
-    return _understood(python, code, said, errors)
+    last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2][:500]
+    image = python.parents[1].name.rpartition("-")[0]  # <image>-<digest>/bin/python
+    return understood(code, said, last, f"Run: dllab env build {image or 'serving'}")
 
 
 def _size(file: Path) -> int:
@@ -117,7 +119,18 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     return kept
 
 
-def _understood(python: Path, code: int, said: bytes, errors: bytes) -> dict[str, Any]:
+def understood(code: int, said: bytes, last: str, hint: str) -> dict[str, Any]:
+    """What the program has said of a model.
+
+    Args:
+        code: That it has ended with; negative: a signal.
+        said: Its answer.
+        last: The last line of what else it has written.
+        hint: What to do about an image that does not work.
+
+    Raises:
+        InvalidRequest, Unavailable: as of `inspect`.
+    """
     try:
         about = json.loads(said)
         if "error" in about:
@@ -137,13 +150,8 @@ def _understood(python: Path, code: int, said: bytes, errors: bytes) -> dict[str
             hint="It may need more memory than a model of its size should, or be damaged.",
             field="model",
         )
-    last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2][:500]
     if not last:  # An image that does not work says why.
         raise InvalidRequest(
             f"loading the model ended its process with code {code}.", field="model"
         )
-    image = python.parents[1].name.rpartition("-")[0]  # <image>-<digest>/bin/python
-    raise Unavailable(
-        f"the image that serves it does not work: {last}.",
-        hint=f"Run: dllab env build {image or 'serving'}",
-    )
+    raise Unavailable(f"the image that serves it does not work: {last}.", hint=hint)

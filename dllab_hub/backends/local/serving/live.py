@@ -14,11 +14,11 @@ from ....specs import Canary, Deployment, DeploymentState, Traffic, VersionTraff
 from ...calls import Call, Reply
 from .autoscaler import Autoscaler
 from .caller import Caller
-from .controller import Controller
 from .gpuload import GpuLoad, Measure
 from .guard import verdict
 from .haproxy import POOL_HEADER
 from .record import Record
+from .steering import Steering
 
 __all__ = ("Live",)
 
@@ -43,11 +43,16 @@ class Live:
     Args:
         controller: See above.
         turn: See above.
+        caller: Asks its replicas.
         measure: Says what the GPUs do now; None where nobody does.
     """
 
     def __init__(
-        self, controller: Controller, turn: asyncio.Semaphore, measure: Measure | None = None
+        self,
+        controller: Steering,
+        turn: asyncio.Semaphore,
+        caller: Caller,
+        measure: Measure | None = None,
     ) -> None:
         self.controller = controller
         self.record = Record()
@@ -55,7 +60,7 @@ class Live:
         self.turn = turn
         self.wake = asyncio.Event()
         self.watch: asyncio.Task[None] | None = None
-        self._caller = Caller(controller.socket, controller.account.uid)
+        self._caller = caller
         self._scaler: Autoscaler | None = None
         self._gpu_load = GpuLoad(measure)
         self._canary: Canary | None = None  # Of the last look.

@@ -3,70 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from .... import images
-from ....errors import NotFound, Unavailable
 from ....leases import LeaseDir
 from ....metrics.nvml import inventory
-from ....specs import (
-    Canary,
-    Deployment,
-    DeploymentPage,
-    DeploymentSpec,
-    Event,
-    LogChunk,
-    ModelFormat,
-    ModelPage,
-    ModelVersion,
-)
-from ....specs.model import ModelFacts
+from ....specs import Deployment, DeploymentSpec, LogChunk, ModelFormat, ModelVersion
 from ....state import StateDir
-from ...calls import Call, Download, Reply
 from ..account import account_of
 from ..shims import Shims
+from .caller import BalancerCaller
 from .controller import Controller
-from .exporting import download
 from .folders import Folders
 from .gpuload import Measure
 from .gpus import Gpus
 from .haproxy import binary
+from .inspection import inspect
 from .live import Live
 from .logs import read_log
-from .models import Models
-from .opening import Opening
-from .page import page
+from .models import Draft, Models
 from .pickles import Pickles
 from .publisher import Publisher
+from .steering import Steering
+from .tending import Tending
 from .wish import Wish
 
 __all__ = ("LocalServing",)
 
-_LOG = logging.getLogger(__name__)
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-#: Seconds between two looks at a deployment while something changes, while nothing does, and after
-#: one that failed.
-_QUICK, _CALM, _LONG = 0.1, 0.5, 5.0
-#: Seconds that an answer waits for a look that takes long; it is the last one's then.
-_PATIENCE = 1.0
-#: Threads, and those of them that may be looking at deployments of one person.
-_THREADS, _EACH = 8, 2
+#: Seconds between two looks at a deployment while something changes, and while nothing does.
+_QUICK, _CALM = 0.1, 0.5
 
 
-class LocalServing(Opening):
+class LocalServing(Tending):
     """Models and deployments on this machine; see the package.
-
-    It can be killed at any time: what runs goes on, and the next one takes it over. Each deployment
-    is looked after by itself, in threads: one that hangs keeps no other waiting, and all those of
-    one person keep no other person's.
 
     Args:
         state: Where everything lies.
@@ -89,210 +62,67 @@ class LocalServing(Opening):
     ) -> None:
         self._os_users = os_users
         self._python: Callable[[ModelFormat], Path] = partial(interpreter, state)
-        self._published = Models(state.models, Pickles(state))
+        models = Models(state.models, Pickles(state))
+        account = partial(account_of, os_users=os_users)
+        super().__init__(models, Publisher(models, self._look_into, account))
         self._shims = Shims(os_users=os_users, python=python)
         self._gpus = Gpus(LeaseDir(state.leases), gpus, gpu_report)
-        self._folders = Folders(state, self._published, self._shims, self._python, self._gpus)
-        self._threads = ThreadPoolExecutor(_THREADS, "dllab-serving")
-        self._live: dict[tuple[str, str], Live] = {}
-        self._turns: dict[str, asyncio.Semaphore] = {}
-        self._making = asyncio.Lock()
-        self._publisher = Publisher(self._published, self._python, os_users=os_users)
-        self._closed = False
+        self._folders = Folders(state, models, self._shims, self._python, self._gpus)
 
     async def start(self) -> None:
         """Take over what runs."""
         for controller in await self._thread(self._folders.adopt):
             self._tend(controller)
 
-    async def close(self) -> None:
-        """Let go. Everything runs on."""
-        if self._closed:
-            return
-        self._closed = True
-        for live in tuple(self._live.values()):
-            await live.close()
-        self._live.clear()
-        await asyncio.to_thread(self._threads.shutdown)
+    async def _look_into(self, owner: str, draft: Draft, example: str) -> dict[str, Any]:
+        python = await asyncio.to_thread(self._python, draft.format)
+        return await inspect(python, draft.file, draft.account, example)
 
-    async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion:
-        return await self._publish_about(owner, model, file, ModelFacts())
-
-    async def _publish_about(
-        self, owner: str, model: str, file: Path, facts: ModelFacts
-    ) -> ModelVersion:
-        self._check()
-        return await self._publisher.publish(owner, model, file, facts)
-
-    async def _download(self, owner: str, model: str, version: int, packed: bool) -> Download:
-        return await self._thread(download, self._published, owner, model, version, packed)
-
-    async def _models(self, owner: str, limit: int, after: str | None) -> ModelPage:
-        return await self._thread(self._published.page, owner, limit, after)
-
-    async def _versions(self, owner: str, model: str) -> tuple[ModelVersion, ...]:
-        found = await self._thread(self._published.versions, owner, model)
-        if not found:
-            raise NotFound("there is no such model.")
-        return found
-
-    async def _deploy(self, owner: str, spec: DeploymentSpec) -> Deployment:
-        model = await self._thread(self._published.find, owner, spec.model, spec.version)
-        account = await self._thread(account_of, owner, self._os_users)
+    async def _check_wish(self, owner: str, spec: DeploymentSpec, model: ModelVersion) -> None:
         # Else it would fail again and again, later.
+        await self._thread(account_of, owner, self._os_users)
         await self._thread(self._gpus.check, spec, model.format)
-        await self._thread(self._python, model.format)
+        await self._check_version(model)
         await self._thread(binary)
-        while True:
-            async with self._making:
-                live = self._live.get((owner, spec.name))
-                if live is None or live.controller.gone:
-                    wish = Wish.new(owner, account, spec, model.version)
-                    live = self._tend(await self._thread(self._folders.create, wish))
-                    return live.controller.seen  # The look that starts it is under way.
-            with suppress(NotFound):  # What was being deleted is gone by now: make it anew.
-                return await self._do(live, Controller.deploy, spec, model.version)
 
-    async def _get(self, owner: str, name: str) -> Deployment:
-        return await self._look(self._find(owner, name))
+    async def _check_version(self, model: ModelVersion) -> None:
+        await self._thread(self._python, model.format)
 
-    async def _list(self, owner: str, limit: int, after: str | None) -> DeploymentPage:
-        self._check()
-        mine = {name: live for (who, name), live in self._live.items() if who == owner}
-        names, following = page(sorted(mine), limit, after)
-        looks = (self._look(mine[name]) for name in names)
-        answers = await asyncio.gather(*looks, return_exceptions=True)
-        there = []
-        for answer in answers:
-            if isinstance(answer, Deployment):
-                there.append(answer)
-            elif not isinstance(answer, NotFound):  # It went while the others were looked at.
-                raise answer
-        return DeploymentPage(deployments=tuple(there), next=following)
+    async def _create(self, owner: str, spec: DeploymentSpec, version: int) -> Steering:
+        account = await self._thread(account_of, owner, self._os_users)
+        return await self._thread(self._folders.create, Wish.new(owner, account, spec, version))
 
-    async def live(self) -> tuple[Deployment, ...]:
-        # As they were last seen, which is a moment ago: no look at each for who only counts.
-        return tuple(x.seen(x.controller.seen) for x in self._all())
+    def _meet(self, controller: Steering, turn: asyncio.Semaphore) -> Live:
+        here = _here(controller)
+        caller = BalancerCaller(here.socket, here.account.uid)
+        return Live(controller, turn, caller, self._gpus.measure)
 
-    async def _scale(self, owner: str, name: str, replicas: int) -> Deployment:
-        return await self._do(self._find(owner, name), Controller.scale, replicas)
+    async def _look_at(self, live: Live) -> Deployment:
+        return await self._thread(_here(live.controller).tick)
 
-    async def _replace(self, owner: str, name: str, by: str) -> Deployment:
-        return await self._do(self._find(owner, name), Controller.replace, by)
-
-    async def _canary(self, owner: str, name: str, canary: Canary) -> Deployment:
-        live = self._find(owner, name)
-        model = live.controller.wish.spec.model
-        found = await self._thread(self._published.find, owner, model, canary.version)
-        await self._thread(self._python, found.format)  # Of another one, it may not be served here.
-        return await self._do(live, Controller.canary, canary)
-
-    async def _promote(self, owner: str, name: str) -> Deployment:
-        return await self._do(self._find(owner, name), Controller.promote)
-
-    async def _rollback(self, owner: str, name: str) -> Deployment:
-        live = self._find(owner, name)
-        wish = live.controller.wish
-        if wish.canary is None and wish.previous is not None:  # It may be forbidden by now.
-            await self._thread(self._published.find, owner, wish.spec.model, wish.previous)
-        return await self._do(live, Controller.rollback)
-
-    async def _delete(self, owner: str, name: str) -> None:
-        await self._do(self._find(owner, name), Controller.delete)
+    async def _pulse(self, live: Live) -> float:
+        controller = _here(live.controller)
+        try:
+            async with live.lock, live.turn:
+                if not controller.gone:
+                    await self._thread(controller.tick)
+                    await live.measure()
+                    if (do := live.next()) is not None:
+                        await self._thread(do)
+        finally:
+            self._shims.reap()
+        return _CALM if controller.is_settled else _QUICK
 
     async def _logs(
         self, owner: str, name: str, replica: str | None, offset: int, limit: int
     ) -> LogChunk:
-        controller = self._find(owner, name).controller
+        controller = _here(self._find(owner, name).controller)
         return await self._thread(
             read_log, controller.folder, controller.account, replica, offset, limit
         )
 
-    async def _events(self, owner: str, name: str) -> tuple[Event, ...]:
-        return await self._thread(self._find(owner, name).controller.folder.events)
 
-    async def _call(self, owner: str, name: str, call: Call) -> Reply:
-        return await self._find(owner, name).ask(call)
-
-    # Inside.
-
-    def _check(self) -> None:
-        if self._closed:  # Nothing is known any more, and that is not the same as nothing there.
-            raise Unavailable("the lab's serving is closed.", hint="Start it again.")
-
-    def _all(self) -> Iterable[Live]:
-        self._check()
-        return tuple(live for live in self._live.values() if not live.controller.gone)
-
-    def _find(self, owner: str, name: str) -> Live:
-        self._check()
-        live = self._live.get((owner, name))
-        if live is None or live.controller.gone:
-            raise NotFound("there is no such deployment.")
-        return live
-
-    async def _do(
-        self,
-        live: Live,
-        do: Callable[Concatenate[Controller, _P], Deployment],
-        *args: _P.args,
-        **kwargs: _P.kwargs,
-    ) -> Deployment:
-        """Something with a deployment, when nothing else is done with it."""
-        async with live.lock:
-            if live.controller.gone:
-                raise NotFound("there is no such deployment.")
-            async with live.turn:
-                seen = await self._thread(do, live.controller, *args, **kwargs)
-        live.record.touch()  # Who wishes for something does not want it to sleep.
-        live.wake.set()
-        return live.seen(seen)
-
-    async def _look(self, live: Live) -> Deployment:
-        """The deployment now; as it was a moment ago when a look takes long."""
-        async with AsyncExitStack() as held:
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    await held.enter_async_context(live.lock)
-                    await held.enter_async_context(live.turn)
-            except TimeoutError:
-                return live.seen(live.controller.seen)
-            if live.controller.gone:
-                raise NotFound("there is no such deployment.")
-            return live.seen(await self._thread(live.controller.tick))
-
-    async def _thread(self, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        self._check()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: do(*args, **kwargs))
-
-    def _tend(self, controller: Controller) -> Live:
-        wish = controller.wish
-        turn = self._turns.setdefault(wish.owner, asyncio.Semaphore(_EACH))
-        live = self._live[wish.owner, wish.spec.name] = Live(controller, turn, self._gpus.measure)
-        live.watch = asyncio.create_task(self._watch(live), name=f"dllab-{wish.spec.name}")
-        return live
-
-    async def _watch(self, live: Live) -> None:
-        """Look at a deployment again and again until it is no more."""
-        controller = live.controller
-        while not controller.gone and not self._closed:
-            live.wake.clear()
-            pause = _LONG
-            try:
-                async with live.lock, live.turn:
-                    if not controller.gone:
-                        await self._thread(controller.tick)
-                        await live.measure()
-                        if (do := live.next()) is not None:
-                            await self._thread(do)
-                pause = _CALM if controller.is_settled else _QUICK
-            except Exception:
-                # Whatever it is, it must go on being looked after; the log has the traceback.
-                _LOG.exception("A look at %s failed; the next one follows.", controller.folder.path)
-            self._shims.reap()
-            await live.rest(pause)
-        key = controller.wish.owner, controller.wish.spec.name
-        if self._live.get(key) is live:
-            del self._live[key]
-        await live.let_go()
+def _here(controller: Steering) -> Controller:
+    """What looks after it on this machine: no other is made here."""
+    assert isinstance(controller, Controller)
+    return controller

@@ -141,6 +141,10 @@ class Models:
         numbers = ", ".join(str(one.version) for one in there[:10])
         raise InvalidRequest(f"the model has version {numbers}.", field="version")
 
+    def version(self, owner: str, model: str, version: int) -> ModelVersion | None:
+        """One version; None where it is not there, or its record is damaged."""
+        return self._read(self._root / slug(owner) / model / str(version))
+
     def file(self, owner: str, model: str, version: int) -> Path:
         """Where the file of a version lies, or the directory of a SavedModel.
 

@@ -13,6 +13,8 @@ the one account that there is.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ....errors import DLLabError, InvalidRequest
@@ -50,10 +52,16 @@ class Pickles:
 
     Args:
         state: Where the settings lie; None: no pickle is taken.
+        settings: Reads them from ``catalog.toml``.
     """
 
-    def __init__(self, state: StateDir | None = None) -> None:
+    def __init__(
+        self,
+        state: StateDir | None = None,
+        settings: Callable[[Path], Mapping[str, Any]] = read,
+    ) -> None:
         self._state = state
+        self._settings = settings
 
     def check(self, format: ModelFormat, field: str) -> None:
         """Nothing where a model of this format may be published and deployed. Blocks.
@@ -73,10 +81,12 @@ class Pickles:
         if self._state is None:
             return False
         path = self._state.root / "catalog.toml"
-        table: Any = read(path).get("serving", {})
+        table: Any = self._settings(path).get("serving", {})
         try:
-            only(set(_Serving.model_fields), table, "serving")
-            return _Serving.from_wire(dict(table)).pickles
+            # Where models are served on a cluster is another's to read.
+            only({*_Serving.model_fields, "cluster"}, table, "serving")
+            known = {key: table[key] for key in table if key != "cluster"}
+            return _Serving.from_wire(known).pickles
         except InvalidRequest as exc:
             field = exc.field if exc.field.startswith("serving") else f"serving.{exc.field}"
             said = InvalidRequest(exc.message, hint=exc.hint, field=field)

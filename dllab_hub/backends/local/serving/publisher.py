@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ....specs import ModelFormat, ModelVersion
+from ....specs import ModelVersion
 from ....specs.model import ModelFacts
-from ..account import account_of
+from ..account import Account
 from .handing import handed
-from .inspection import inspect
-from .models import Models
+from .models import Draft, Models
 
-__all__ = ("Publisher",)
+__all__ = ("Look", "Publisher")
+
+#: Of a person, a draft and the text of a request that came with it: what it takes and gives, by the
+#: word of its runtime.
+Look = Callable[[str, Draft, str], Awaitable[dict[str, Any]]]
 
 #: Models that are inspected at a time, and never two of one person: one of them may take much
 #: memory, or all the time that it is given.
@@ -29,16 +32,14 @@ class Publisher:
 
     Args:
         models: Where they are kept.
-        python: Gives the interpreter of the image that serves a format; blocks.
-        os_users: Look into a person's file as the person's own account.
+        look: Has a draft looked into.
+        account: Whose the files of a person's models are; blocks.
     """
 
-    def __init__(
-        self, models: Models, python: Callable[[ModelFormat], Path], *, os_users: bool
-    ) -> None:
+    def __init__(self, models: Models, look: Look, account: Callable[[str], Account]) -> None:
         self._models = models
-        self._python = python
-        self._os_users = os_users
+        self._look = look
+        self._account = account
         self._inspecting = asyncio.Semaphore(_AT_ONCE)
         self._own: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -47,7 +48,7 @@ class Publisher:
 
         Whoever is cancelled leaves nothing behind, or a whole version.
         """
-        account = await asyncio.to_thread(account_of, owner, self._os_users)
+        account = await asyncio.to_thread(self._account, owner)
         make = partial(self._models.draft, owner, file, account)
         draft = await handed(make, self._models.discard)
         moving = threading.Lock()  # It is not taken apart while it becomes a version.
@@ -61,9 +62,8 @@ class Publisher:
                 self._models.discard(draft)
 
         try:
-            python = await asyncio.to_thread(self._python, draft.format)
             async with self._own[owner], self._inspecting:
-                about = await inspect(python, draft.file, account, facts.example)
+                about = await self._look(owner, draft, facts.example)
             return await asyncio.to_thread(keep, about)
         except BaseException:
             await asyncio.to_thread(discard)

@@ -14,7 +14,7 @@ import pytest
 
 from dllab_hub.backends.calls import Call
 from dllab_hub.backends.local.serving import caller
-from dllab_hub.backends.local.serving.caller import Caller
+from dllab_hub.backends.local.serving.caller import BalancerCaller
 from dllab_hub.backends.local.serving.haproxy import POOL_HEADER
 from dllab_hub.backends.local.serving.sockets import answers
 from dllab_hub.errors import TooLarge
@@ -80,7 +80,7 @@ async def test_an_answer_without_an_end(tmp_path):
             writer.write(b"x" * MIB)
             await writer.drain()
 
-    model = Caller(tmp_path / "s", os.geteuid())
+    model = BalancerCaller(tmp_path / "s", os.geteuid())
     tracemalloc.start()
     try:
         async with listening(tmp_path / "s", flood):
@@ -105,7 +105,7 @@ async def test_a_long_answer_comes_whole(tmp_path, monkeypatch):
         writer.write(b"y" * 3 * MIB)
         await writer.drain()
 
-    model = Caller(tmp_path / "s", os.geteuid())
+    model = BalancerCaller(tmp_path / "s", os.geteuid())
     async with listening(tmp_path / "s", speak):
         reply = await model.ask(Call("POST", "v1/models/digits:predict", b"{}"), lambda: True)
         await model.close()
@@ -131,7 +131,7 @@ async def test_asked_again(tmp_path):
         await writer.drain()
         writer.close()
 
-    model = Caller(tmp_path / "s", os.geteuid())
+    model = BalancerCaller(tmp_path / "s", os.geteuid())
     server = await asyncio.start_unix_server(speak, tmp_path / "s")
     call = Call("GET", "v2/models/digits", headers={POOL_HEADER: "replicas", "accept": "x/y"})
     reply = await model.ask(

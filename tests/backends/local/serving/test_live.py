@@ -12,6 +12,7 @@ import pytest
 from dllab_hub.backends.calls import Call, Reply
 from dllab_hub.backends.local.account import Account
 from dllab_hub.backends.local.serving import live as live_module
+from dllab_hub.backends.local.serving.caller import BalancerCaller
 from dllab_hub.backends.local.serving.live import Live
 from dllab_hub.backends.local.serving.view import view
 from dllab_hub.backends.local.serving.wish import Wish
@@ -49,12 +50,11 @@ def a_live(tmp_path, *ready: int, canary: int | None = None, **changes: Any) -> 
     controller = Seen(
         wish=wish,
         seen=seen.model_copy(update=changes),
-        socket=tmp_path / "s",
-        account=Account(None, os.getuid(), os.getgid(), "/"),
         trouble_of_canary="",
         did=None,
     )
-    return Live(controller, asyncio.Semaphore(1))
+    caller = BalancerCaller(tmp_path / "s", os.getuid())
+    return Live(controller, asyncio.Semaphore(1), caller)
 
 
 def decided(live: Live) -> Any:

@@ -8,12 +8,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dllab_hub.backends.local.account import Account
+from dllab_hub.backends.local.account import Account, account_of
+from dllab_hub.backends.local.serving.inspection import inspect
 from dllab_hub.backends.local.serving.models import Draft, Models
 from dllab_hub.backends.local.serving.publisher import Publisher
 from dllab_hub.specs import ModelVersion
@@ -90,6 +92,15 @@ async def until(condition: Callable[[], Any], seconds: float = 10) -> None:
         await asyncio.sleep(0.02)
 
 
+def a_publisher(models: Models, python: Callable[[], Path]) -> Publisher:
+    """One that looks into models with such an interpreter."""
+
+    async def look(owner: str, draft: Draft, example: str) -> dict[str, Any]:
+        return await inspect(python(), draft.file, draft.account, example)
+
+    return Publisher(models, look, partial(account_of, os_users=False))
+
+
 async def cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -103,7 +114,7 @@ async def test_cancelled_while_it_is_copied(
     and the next one is published.
     """
     models = SlowToCopy(tmp_path / "models")
-    publisher = Publisher(models, lambda _: says(python), os_users=False)
+    publisher = a_publisher(models, lambda: says(python))
     task = asyncio.create_task(publisher.publish("ada", "net", file, ModelFacts()))
     await until(models.begun.is_set)
     began = time.monotonic()
@@ -121,7 +132,7 @@ async def test_cancelled_while_it_is_copied(
 def test_cancelled_as_the_loop_ends(tmp_path: Path, file: Path, python) -> None:
     """Also when the loop is closed over it: the thread itself clears away."""
     models = SlowToCopy(tmp_path / "models")
-    publisher = Publisher(models, lambda _: says(python), os_users=False)
+    publisher = a_publisher(models, lambda: says(python))
 
     async def run() -> None:
         asyncio.get_running_loop().call_later(0.3, models.go_on.set)
@@ -138,7 +149,7 @@ async def test_cancelled_while_it_is_inspected(tmp_path: Path, file: Path, pytho
     """The process that looks at it ends, and nothing is left."""
     models = Models(tmp_path / "models")
     hangs = python(f"echo $$ > {tmp_path}/pid; exec sleep 600")
-    publisher = Publisher(models, lambda _: hangs, os_users=False)
+    publisher = a_publisher(models, lambda: hangs)
     task = asyncio.create_task(publisher.publish("ada", "net", file, ModelFacts()))
     await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
     await cancelled(task)
@@ -151,7 +162,7 @@ async def test_cancelled_while_it_is_inspected(tmp_path: Path, file: Path, pytho
 async def test_cancelled_while_it_is_kept(tmp_path: Path, file: Path, python) -> None:
     """A version that is being made is made, with all of its files."""
     models = SlowToKeep(tmp_path / "models")
-    publisher = Publisher(models, lambda _: says(python), os_users=False)
+    publisher = a_publisher(models, lambda: says(python))
     task = asyncio.create_task(publisher.publish("ada", "net", file, ModelFacts()))
     await until(models.begun.is_set)
     task.cancel()
@@ -172,7 +183,7 @@ async def test_files_that_never_end_keep_nobody_else_waiting(
     models = Models(tmp_path / "models")
     looks = f"case $* in */ada/*) echo >> {tmp_path}/begun; exec sleep 600;; esac\n"
     script = python(f"{looks}echo '{json.dumps(ABOUT)}'")
-    publisher = Publisher(models, lambda _: script, os_users=False)
+    publisher = a_publisher(models, lambda: script)
 
     def publication(owner: str, number: int) -> asyncio.Task[ModelVersion]:
         copy = tmp_path / f"{owner}-{number}.onnx"
