@@ -55,7 +55,7 @@ def pod(served: Served, track: Track, catalog: Catalog, cluster: ServingCluster)
         cluster: Where it runs.
     """
     kind = any_gpu(catalog)
-    # Read-only here too: else a directory that is missing would be made.
+    # Read-only here too, and not in the mount alone: nothing of the claim is a replica's to change.
     claim = {"claimName": cluster.claim, "readOnly": True}
     made: dict[str, Any] = {
         **confined(cluster.user, cluster.drain + _END),

@@ -89,11 +89,11 @@ def _state(
         lost = condition(pod, "Ready").get("status") == "Unknown"
         failed = found.diagnosis.final or lost
         return ReplicaState.FAILED if failed else ReplicaState.STARTING, said
+    if now.get("running") and container.get("started"):
+        return ReplicaState.RESTARTING, "it does not answer."
     before = (container.get("lastState") or {}).get("terminated") or {}
     if before:
         return ReplicaState.RESTARTING, _said(ended(before, name)[0])
-    if now.get("running") and container.get("started"):
-        return ReplicaState.RESTARTING, "it does not answer."
     return ReplicaState.STARTING, _NOTHING
 
 

@@ -14,7 +14,8 @@ __all__ = ("of_refusal",)
 
 _QUOTA = re.compile(r"exceeded quota: \S+, requested: (\S+), used: (\S+), limited: (\S+)")
 _MUST = re.compile(r"must specify ([^\"]+)")
-_RULE = re.compile(r'admission webhook "[^"]*" denied the request: (.+)', re.DOTALL)
+#: A webhook's word for it, and a ValidatingAdmissionPolicy's.
+_RULE = re.compile(r"denied (?:the )?request: (.+)", re.DOTALL)
 _LIMIT = re.compile(r"(?:maximum|minimum) \S+ usage per \S+ is \S+, but [^.\"]+")
 _LONGEST = 200
 _BYTES = {"memory", "disk"}

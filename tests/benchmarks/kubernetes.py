@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from kubernetes_quiet import history_rows, minute_rows
 from kubernetes_real import line_rows
+from kubernetes_scale import scale_rows
 from kubernetes_submit import submit_rows
 from table import Row
 
@@ -20,5 +21,5 @@ __all__ = ("rows",)
 
 def rows() -> Iterator[Row]:
     """All rows of this area."""
-    for measure in (submit_rows, minute_rows, history_rows, line_rows):
+    for measure in (submit_rows, minute_rows, history_rows, line_rows, scale_rows):
         yield from asyncio.run(measure())

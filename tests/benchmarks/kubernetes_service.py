@@ -34,10 +34,12 @@ from dllab_hub.shim.replica import Replica
 from dllab_hub.specs import Code, JobState, Role, TrainingJob, TrainingSpec
 from dllab_hub.state import StateDir
 
-__all__ = ("SPACE", "Service", "scripted", "serving")
+__all__ = ("SPACE", "Service", "a_job", "a_pod", "scripted", "serving", "write_job")
 
 SPACE = "dllab-jobs"
 WORKERS = 4
+#: Seconds; thousands of jobs are looked at first.
+_START = 180.0
 SETTINGS = """
 [[images]]
 name = "here"
@@ -124,32 +126,37 @@ async def scripted(live: int) -> AsyncIterator[tuple[FakeApi, Path, list[Trainin
                 "metadata": {"name": "node-0"},
                 "status": {"allocatable": room, "conditions": ready},
             })  # fmt: skip
+            (account / "host").write_text("127.0.0.1")
             (account / "port").write_text(fake.url.rpartition(":")[2])
             fake.kubeconfig(home / "kubeconfig")
-            jobs = [_job(number) for number in range(live)]
+            jobs = [a_job(number) for number in range(live)]
             if jobs:
                 _put(state, fake, jobs)
             yield fake, home, jobs
 
 
 @asynccontextmanager
-async def serving(home: Path, kubeconfig: Path, shared: Path) -> AsyncIterator[Service]:
+async def serving(
+    home: Path, kubeconfig: Path, shared: Path, script: str = _IN_POD
+) -> AsyncIterator[Service]:
     """A lab service on a cluster, which has found it.
 
     Args:
-        home: With ``state/catalog.toml``.
+        home: With ``state/catalog.toml``; with ``account`` it reaches the cluster as a pod does.
         kubeconfig: Of the cluster.
         shared: What jobs see.
+        script: Starts it in that case; ``account`` is put in.
     """
     with ExitStack() as stack:
-        started = await asyncio.to_thread(stack.enter_context, _process(home, kubeconfig, shared))
+        start = _process(home, kubeconfig, shared, script)
+        started = await asyncio.to_thread(stack.enter_context, start)
         await asyncio.to_thread(_found, started, home / "log")
         yield started
         await asyncio.to_thread(stack.close)
 
 
 @contextmanager
-def _process(home: Path, kubeconfig: Path, shared: Path) -> Iterator[Service]:
+def _process(home: Path, kubeconfig: Path, shared: Path, script: str) -> Iterator[Service]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/services/dllab/dllab/api/"
     with (
@@ -166,14 +173,14 @@ def _process(home: Path, kubeconfig: Path, shared: Path) -> Iterator[Service]:
         client = Client(url, "ada-token")
         command, way = (), {"KUBECONFIG": str(kubeconfig)}
         if (account := home / "account").exists():  # As in a pod.
-            command = (sys.executable, "-P", "-c", _IN_POD.format(account=str(account)))
+            command = (sys.executable, "-P", "-c", script.format(account=str(account)))
             way = {
-                "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+                "KUBERNETES_SERVICE_HOST": (account / "host").read_text(),
                 "KUBERNETES_SERVICE_PORT": (account / "port").read_text(),
             }
         process = start(command, DLLAB_TARGET="cluster", DLLAB_SHARED=str(shared), **way)
         try:
-            up(client, process)
+            up(client, process, _START)
             yield Service(process, http, client)
         finally:
             client.close()
@@ -186,11 +193,19 @@ def _found(service: Service, log: Path) -> None:
         time.sleep(0.1)
 
 
-def _job(number: int) -> TrainingJob:
-    role = Role(replicas=WORKERS, cpus=0.1)
+def a_job(number: int, owner: str = "ada", workers: int = WORKERS, gpus: int = 0) -> TrainingJob:
+    """One that runs.
+
+    Args:
+        number: No other has it.
+        owner: Person.
+        workers: Replicas.
+        gpus: Of each.
+    """
+    role = Role(replicas=workers, cpus=0.1, gpus=gpus)
     now = time.time()
     return TrainingJob(
-        id=f"digits-{number:07d}", owner="ada", state=JobState.RUNNING, attempt=1,
+        id=f"digits-{number:07d}", owner=owner, state=JobState.RUNNING, attempt=1,
         spec=TrainingSpec(
             name="digits", image="here", code=Code(source=f"seed = {number}"), roles=(role,)
         ),
@@ -205,38 +220,40 @@ def _put(state: StateDir, fake: FakeApi, jobs: list[TrainingJob]) -> None:
     with store._db:
         for job in jobs:
             index.put(store._db, job)
-            _write(state.jobs / job.id, job)
+            write_job(state.jobs / job.id, job)
             made = fake.put(JOBSETS, jobset(job.id, job.owner, job.spec, catalog, cluster))
             ready = [{"name": "worker", "ready": WORKERS, "active": WORKERS}]
             fake.put(JOBSETS, {**made, "status": {"restarts": 0, "replicatedJobsStatus": ready}})
             for index_ in range(WORKERS):
-                fake.put(PODS, _pod(made, job, index_))
+                fake.put(PODS, a_pod(made, job, index_))
     store.close()
 
 
-def _write(folder: Path, job: TrainingJob) -> None:
+def write_job(folder: Path, job: TrainingJob) -> None:
     """What the service and four launchers have written, but for the disk's own sake."""
     run = folder / "run"
     attempt = run / "attempts" / "1"
-    for path in (attempt, run / "workspace", run / "checkpoints"):
+    made = (run / "workspace", run / "checkpoints")
+    for path in (attempt, *made) if job.started else made:
         path.mkdir(parents=True)
     about = {"id": job.id, "owner": job.owner, "account": None, "spec": job.spec.to_wire()}
     (folder / "job.json").write_text(json.dumps({**about, "created": job.created}))
     (folder / "launch.json").write_text(json.dumps({"first_attempt": 1}))
-    for number in range(WORKERS):
+    for number in range(job.spec.replicas if job.started else 0):
         one = Replica("worker", number, number, 1, pid=7, started=job.started, cpu=0.9,
                       memory=800 << 20, peak_memory=900 << 20)  # fmt: skip
         told = {"attempt": 1, "first_attempt": 1, "over": False, "code": None, "reason": "",
                 "time": time.time(), "processes": [one.wire()]}  # fmt: skip
         (attempt / f"worker-{number}.status.json").write_text(json.dumps(told))
         (attempt / f"worker-{number}.log").write_text("step 1\n")
-    (attempt / "all.log").write_text("[worker-0] step 1\n")
+    if job.started:
+        (attempt / "all.log").write_text("[worker-0] step 1\n")
     if os.geteuid() == 0:
         for path in (run, *run.rglob("*")):
             os.chown(path, 1000, 1000)
 
 
-def _pod(made: dict[str, Any], job: TrainingJob, number: int) -> dict[str, Any]:
+def a_pod(made: dict[str, Any], job: TrainingJob, number: int) -> dict[str, Any]:
     """As JobSet, the scheduler and the kubelet leave one, with what they note about themselves."""
     template = made["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]
     meta, name = template["metadata"], set_name(job.id)

@@ -50,15 +50,17 @@ def starting(home: Path, log: Path, port: int, hub: StubHub) -> Iterator[Start]:
         started.append(process)
         return process
 
-    yield start
-    for process in started:
-        if process.is_running():
-            process.terminate()
-            process.wait(10)
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.is_running():
+                process.terminate()
+                process.wait(10)
 
 
-def up(client: Client, process: psutil.Popen) -> dict[str, str]:
-    """The status, once there is one."""
+def up(client: Client, process: psutil.Popen, seconds: float = 20) -> dict[str, str]:
+    """The status, once there is one; within so many seconds."""
 
     def status() -> dict[str, str] | None:
         assert process.poll() is None
@@ -67,5 +69,5 @@ def up(client: Client, process: psutil.Popen) -> dict[str, str]:
         except Unavailable:
             return None
 
-    found: dict[str, str] = until(status, 20)
+    found: dict[str, str] = until(status, seconds)
     return found

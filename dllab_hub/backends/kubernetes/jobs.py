@@ -143,16 +143,20 @@ class ClusterJobs:
                 _LOG.exception("%s cannot be looked at now.", id)
         return wishes
 
+    @property
+    def is_unswept(self) -> bool:
+        """Whether it is time for `sweep`."""
+        return time.monotonic() - self._swept >= _SWEEP
+
     def sweep(self, going: Mapping[str, tuple[str, str]]) -> list[Wish]:
         """Have JobSets removed that go on though their jobs have ended, now and then.
 
         Args:
             going: Owner and uid of each JobSet that has not come to an end, by the job's id.
         """
-        now = time.monotonic()
-        if now - self._swept < _SWEEP:
+        if not self.is_unswept:
             return []
-        self._swept = now
+        self._swept = time.monotonic()
         wishes = []
         for id, (owner, uid) in going.items():
             job = None if id in self._live else self._store.find(owner, id)

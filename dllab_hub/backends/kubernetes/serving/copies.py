@@ -75,6 +75,7 @@ class Copies:
         for mirror in mirrors:
             mirror.start()
         await asyncio.gather(*(mirror.synced(seconds) for mirror in mirrors))
+        self._look()
 
     async def close(self) -> None:
         """Follow nothing any more."""
@@ -89,8 +90,10 @@ class Copies:
         return next((m.trouble for m in (self._deployments, self._pods) if not m.live), "")
 
     def of(self, owner: str, name: str) -> There:
-        """The objects of a deployment: those that carry its name and the whole of its owner's."""
-        self._look()
+        """The objects of a deployment: those that carry its name and the whole of its owner's.
+
+        What has changed in this moment may not be among them yet: `changed` is called for it.
+        """
         there = self._found.get((owner, name), There())
         trouble = self.trouble
         return There(not trouble, trouble, there.deployments, there.pods, there.events)
@@ -150,8 +153,10 @@ def _by_key(mirror: Mirror) -> dict[_Key, list[_Object]]:
 
 
 def _lean(thing: dict[str, Any]) -> dict[str, Any]:
-    """Without the half of it that says who has set which field."""
+    """What is looked at: neither who has set which field, nor most of what was wished for."""
     thing["metadata"].pop("managedFields", None)
+    spec = thing.get("spec") or {}
+    thing["spec"] = {key: spec[key] for key in ("replicas", "nodeName") if key in spec}
     return thing
 
 

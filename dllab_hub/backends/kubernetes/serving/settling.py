@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -40,9 +41,12 @@ _KINDS: Mapping[str, Kind] = {
     "ServingRuntime": SERVING_RUNTIMES,
 }
 #: What a person's deployment may have of its own; runtimes are everybody's.
-_OWN = ("HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment", "Service")
+#: By the Deployment it is known whether there is anything left: it goes last.
+_OWN = ("HorizontalPodAutoscaler", "PodDisruptionBudget", "Service", "Deployment")
 #: Requests of all deployments that are under way at a time.
 _AT_ONCE = 16
+#: Seconds in which what was made comes back by the watch.
+_KNOWN = 2.0
 
 
 class Settler:
@@ -62,6 +66,9 @@ class Settler:
         self._cleared: dict[str, str] = {}
         #: And of its Deployments, by name, which time their spec was changed then.
         self._made: dict[str, dict[str, int]] = {}
+        self._at: dict[str, float] = {}
+        #: Of these Deployments, those that the watch has told of.
+        self._seen: dict[str, set[str]] = {}
 
     async def try_out(self, wanted: Sequence[Mapping[str, Any]]) -> None:
         """Have the cluster look at objects, which are not made.
@@ -98,16 +105,22 @@ class Settler:
 
     def forget(self, desk: Desk) -> None:
         """It is no more."""
-        for known in (self._given, self._cleared, self._made):
+        for known in (self._given, self._cleared, self._made, self._at, self._seen):
             known.pop(desk.wish.id, None)
 
     async def _make(self, desk: Desk) -> None:
         wanted = await asyncio.to_thread(lambda: desk.wanted(self._catalog()))
         mark, id = json.dumps(wanted, sort_keys=True), desk.wish.id
         if self._given.get(id) != mark or self._is_other(desk, wanted):
-            made = [await self._apply(one) for one in wanted]
-            self._given[id] = mark
-            self._made[id] = {str(one["metadata"]["name"]): _generation(one) for one in made}
+            made = self._made.setdefault(id, {})
+            for one in wanted:
+                if one["kind"] == "Deployment":
+                    name = str(one["metadata"]["name"])
+                    made.setdefault(name, 0)  # Also when the answer is lost.
+                    made[name] = _generation(await self._apply(one))
+                else:
+                    await self._apply(one)
+            self._given[id], self._at[id] = mark, time.monotonic()
         await self._hurry(desk)
         if self._cleared.get(id) != mark and await self._clear(desk, wanted):
             self._cleared[id] = mark
@@ -119,10 +132,16 @@ class Settler:
         """
         if not desk.there.live:
             return False
+        id = desk.wish.id
+        made, seen = self._made.get(id, {}), self._seen.setdefault(id, set())
         there = {one["metadata"]["name"]: _generation(one) for one in desk.there.deployments}
         names = {one["metadata"]["name"] for one in wanted if one["kind"] == "Deployment"}
-        made = self._made.get(desk.wish.id, {})
-        return any(name not in there or there[name] > made.get(name, 0) for name in names)
+        # What was made a moment ago may not have come back by the watch.
+        late = time.monotonic() - self._at[id] >= _KNOWN
+        gone = {name for name in names - there.keys() if name in seen or late}
+        seen.update(there)
+        seen.difference_update(gone)
+        return bool(gone) or any(there[name] > made.get(name, 0) for name in names & there.keys())
 
     async def _hurry(self, desk: Desk) -> None:
         """Another pod takes the place of one that waits to be tried again."""
@@ -141,13 +160,21 @@ class Settler:
         stable = object_name(desk.wish.owner, desk.wish.spec.name)
         have = {(one["kind"], one["metadata"]["name"]) for one in wanted}
         needed = desk.wish.canary is None and self._serves_on(desk)
+        made = self._made.get(desk.wish.id, {})
         for name in (stable, f"{stable}-{CANARY}"):
-            if name != stable and needed:
+            if name != stable and (needed or self._never_was(desk, name)):
                 continue
             for kind in _OWN:
                 if (kind, name) not in have:
                     await self._api.delete(_KINDS[kind], self._cluster.namespace, name)
+            if ("Deployment", name) not in have:
+                made.pop(name, None)
         return not needed
+
+    def _never_was(self, desk: Desk, name: str) -> bool:
+        """Whether there is no such Deployment, and nobody has just made one."""
+        there = {one["metadata"]["name"] for one in desk.there.deployments}
+        return desk.there.live and name not in {*there, *self._made.get(desk.wish.id, {})}
 
     def _serves_on(self, desk: Desk) -> bool:
         """Whether pods of a canary answer for the version that it was promoted to."""
