@@ -8,7 +8,9 @@ It does not show a network that heeds network policies, nor KServe.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -52,6 +54,14 @@ async def in_a_notebook(hub: ClusterHub, name: str) -> Person:
     return Person(session, kernel)
 
 
+async def ready(person: Person, name: str) -> None:
+    """Wait until all its replicas answer."""
+    give_up = time.monotonic() + 120
+    while (now := person.session.get(f"dllab/api/deployments/{name}"))["state"] != "READY":
+        assert time.monotonic() < give_up, (now["state"], now["reason"])
+        await asyncio.sleep(0.2)
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def page() -> AsyncIterator[Page]:
     """A new browser."""
@@ -71,8 +81,8 @@ async def test_from_a_file_to_its_answers(
     ada, grace = [await in_a_notebook(hub, name) for name in ("ada", "grace")]
     text = (onnx_models / "net.onnx").read_bytes().hex()
     await ada.kernel.run(f"open('net.onnx', 'wb').write(bytes.fromhex({text!r}))", 30)
-    await ada.kernel.run("d = %deploy net.onnx --name digits --replicas 2", 120)
-    await ada.kernel.run("d.wait(120)", 150)
+    await ada.kernel.run("%deploy net.onnx --name digits --replicas 2", 120)
+    await ready(ada, "digits")
     said = await ada.kernel.run("%predict digits [[1, 2, 3, 4], [1, 1, 1, 1]]", 60)
     nobody = await grace.kernel.run("%endpoints", 60)
     pods = await hub.pods(hub.place.serving, "dllab-hub/deployment=digits")
@@ -91,6 +101,10 @@ async def test_from_a_file_to_its_answers(
     await page.get_by_role("button", name=re.compile("digits")).first.click()
     await expect(page.get_by_text("2 of 2").first).to_be_visible()
     await page.screenshot(path=tmp_path / "deployment.png")
-    await ada.kernel.run("d.delete()", 60)
+    await page.get_by_role("tab", name="Logs").first.click()
+    await expect(page.get_by_text("digits").first).to_be_visible()
+    await ada.kernel.run("!dllab undeploy digits --yes", 60)
+    pods = await hub.pods(hub.place.serving, "dllab-hub/deployment=digits")
+    assert all("deletionTimestamp" in one["metadata"] for one in pods)
     for person in (ada, grace):
         await person.kernel.close()
