@@ -1,11 +1,15 @@
-"""`Call` and `Reply`: what somebody asks a model and what it says; `Download`: its file."""
+"""`Call` and `Reply`: a question to a model and its answer; `NoAnswer` where there is none;
+`Download`: its file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ("MAX_CALL_BYTES", "Call", "Download", "Reply")
+from ..errors import Unavailable
+
+__all__ = ("MAX_CALL_BYTES", "Call", "Download", "NoAnswer", "Reply")
 
 #: Most bytes of one request to a model; the balancer and the model server have the same limit.
 MAX_CALL_BYTES = 8 * 1024 * 1024
@@ -52,3 +56,16 @@ class Download:
     name: str
     size: int | None
     pieces: AsyncIterator[bytes]
+
+
+class NoAnswer(Unavailable):
+    """Nobody answers for a deployment. The message says why, and that is for its owner to know: it
+    may name labs, jobs and quotas.
+    """
+
+    def untold(self) -> Unavailable:
+        """The same for everybody else."""
+        return Unavailable(
+            "the deployment does not answer now.",
+            hint="Try again in a moment; its owner sees why.",
+        )

@@ -30,7 +30,7 @@ from ..specs import (
 from ..specs.model import ModelFacts
 from .admission import Admission, Asker, known_name
 from .base import MAX_PAGE
-from .calls import Call, Download, Reply
+from .calls import Call, Download, NoAnswer, Reply
 from .pieces import check_limit, check_piece
 from .told import MAX_LOG_BYTES
 
@@ -220,7 +220,12 @@ class Serving(Admission):
         """
         if asker is not None:
             await self.admit(owner, name, asker)
-        return await self._call(owner, known_name(name), call)
+        try:
+            return await self._call(owner, known_name(name), call)
+        except NoAnswer as exc:
+            if asker is None or (asker.key is None and asker.person == owner):
+                raise
+            raise exc.untold() from None
 
     @abstractmethod
     async def _publish(self, owner: str, model: str, file: Path) -> ModelVersion: ...

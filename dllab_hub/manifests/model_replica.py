@@ -14,7 +14,7 @@ from .replica import ended
 from .served import VERSION_LABEL
 from .wish import Wish
 
-__all__ = ("address", "is_over", "name_of", "replica", "version_of")
+__all__ = ("address", "container_of", "is_over", "name_of", "replica", "version_of")
 
 #: Of a pod's name, what Kubernetes has drawn for it.
 _SUFFIX = 5
@@ -56,6 +56,11 @@ def address(pod: Mapping[str, Any]) -> str:
     """Where it answers; empty while it does not."""
     answers = condition(pod, "Ready").get("status") == "True" and not is_over(pod)
     return str((pod.get("status") or {}).get("podIP") or "") if answers else ""
+
+
+def container_of(pod: Mapping[str, Any]) -> str:
+    """Name of the one that serves: KServe gives it another than we do."""
+    return str(_container(pod).get("name") or "model")
 
 
 def version_of(pod: Mapping[str, Any]) -> int | None:

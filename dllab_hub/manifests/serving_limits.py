@@ -6,7 +6,7 @@ from ..errors import InvalidRequest
 from .served import Served
 from .serving_cluster import ServingCluster
 
-__all__ = ("check_served", "how_it_scales", "undivided")
+__all__ = ("check_canary", "check_served", "how_it_scales", "undivided")
 
 
 def check_served(served: Served, cluster: ServingCluster) -> None:
@@ -30,14 +30,20 @@ def check_served(served: Served, cluster: ServingCluster) -> None:
             hint="Use inflight.",
             field="autoscale.signal",
         )
-    if served.canary is not None and cluster.kserve == "plain":
+    if served.canary is not None:
+        check_canary(cluster)
+    for track in served.tracks:
+        cluster.image(track.model.format)
+
+
+def check_canary(cluster: ServingCluster) -> None:
+    """Raises `InvalidRequest` where two versions of a deployment cannot run."""
+    if cluster.kserve == "plain":
         raise InvalidRequest(
             "this cluster's KServe is too old to run two versions of a deployment.",
             hint="Deploy the other version under a name of its own, or ask the administrator.",
             field="canary",
         )
-    for track in served.tracks:
-        cluster.image(track.model.format)
 
 
 def how_it_scales(served: Served, cluster: ServingCluster) -> str:

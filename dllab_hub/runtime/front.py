@@ -12,6 +12,7 @@ import ctypes
 import gc
 import json
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ _DISCARD, _PATIENCE = 64 * 1024 * 1024, 0.8
 _IDLE, _LARGE = 0.5, 256 * 1024
 
 
+#: Which replica a request is for, by the name of its host.
+_REPLICA = b"x-dllab-replica"
+
+
 class _Refusal(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -64,6 +69,7 @@ class Front:
         self._ask = ask
         self._max_body = max_body
         self._version = version.encode()
+        self._host = socket.gethostname().encode()  # In a pod, the pod's name.
         self._dialects: dict[str, Dialect] = {
             f"/v1/models/{name}:predict": V1(model),
             f"/v2/models/{name}/infer": V2(model, name, version),
@@ -91,10 +97,19 @@ class Front:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        if scope["path"] in self._passed and scope["method"] == "GET":
+        if not self._is_meant(scope):
+            await self._send(send, 421, b'{"error": "this is another replica."}')
+        elif scope["path"] in self._passed and scope["method"] == "GET":
             await self._app(scope, receive, send)
         elif await self._reply(scope, receive, send) > _LARGE:
             self._trim_soon()
+
+    def _is_meant(self, scope: dict[str, Any]) -> bool:
+        """Whether no other replica is named: in a cluster an address may be another one's by now,
+        and so another person's.
+        """
+        named = [value for name, value in scope["headers"] if name == _REPLICA]
+        return all(value == self._host for value in named)
 
     def _trim_soon(self) -> None:
         """Once nothing of the last large requests is left, their answers included."""

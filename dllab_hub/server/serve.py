@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_server.auth.identity import User
 
 from ..backends.admission import Asker
-from ..backends.calls import Call
+from ..backends.calls import Call, NoAnswer
 from ..errors import InvalidRequest, NotFound
 from ..specs import Deployment, ModelVersion
 from .deployments import version_of
@@ -79,7 +79,12 @@ class Serve(LabHandler):
         headers = {key.lower(): given[key] for key in _PASSED_ON if key in given}
         path, version = _split(path, asked)
         call = Call(method, path, self.body, headers, version)
-        reply = await self.serving.call(owner, name, call)
+        try:
+            reply = await self.serving.call(owner, name, call)
+        except NoAnswer as exc:
+            if self.by_key or self.owner != owner:
+                raise exc.untold() from None
+            raise
         found = {key.lower(): value for key, value in reply.headers.items()}
         for key in _PASSED_BACK:
             if key in found:

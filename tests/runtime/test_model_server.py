@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import time
@@ -315,6 +316,15 @@ def test_a_value_that_the_model_refuses_is_the_callers(serve: Serve) -> None:
 def test_only_the_models_own_paths(serve: Serve, method: str, path: str, status: int) -> None:
     """Nobody loads or unloads a model, and nothing else is to be found."""
     assert status == serve("net").client.request(method, path).status_code
+
+
+def test_a_request_for_another_replica(serve: Serve) -> None:
+    """In a cluster its address may have been another's: who is named and is not it gets nothing."""
+    client, body = serve("net").client, {"instances": [[1, 2, 3, 4]]}
+    for replica, status in ((socket.gethostname(), 200), ("s-another-1", 421)):
+        headers = {"x-dllab-replica": replica}
+        assert status == client.post(V1, json=body, headers=headers).status_code
+        assert status == client.get("/v2/health/live", headers=headers).status_code
 
 
 def test_it_listens_on_its_socket_only(serve: Serve) -> None:

@@ -12,7 +12,17 @@ import aiohttp
 
 from ...errors import Conflict, DLLabError, NotFound, Unavailable
 
-__all__ = ("Absent", "Conflicting", "Gone", "Pace", "Refused", "Unreachable", "refusal", "told")
+__all__ = (
+    "Absent",
+    "Answered",
+    "Conflicting",
+    "Gone",
+    "Pace",
+    "Refused",
+    "Unreachable",
+    "refusal",
+    "told",
+)
 
 #: How the API server says that a Role is missing; an admission rule's 403 says something else.
 _NO_ROLE = 'is forbidden: User "'

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 
 import httpcore
 
@@ -24,6 +25,11 @@ __all__ = ("PodsCaller",)
 _SUSPECT = 2.0
 #: Seconds between two looks whether the one that is asked still answers.
 _OFTEN = 0.5
+#: Seconds that one may say nothing to the cluster either, before what it was asked is asked of
+#: another one: it may be busy with just that.
+_SILENT = 10.0
+#: Who it is meant for; a replica that is another one answers with 421.
+_REPLICA = b"x-dllab-replica"
 
 
 class PodsCaller(Caller):
@@ -32,16 +38,22 @@ class PodsCaller(Caller):
     Args:
         replicas: Those that answer now.
         parts: Of each pool, its part of the requests; they need not add up to anything.
+        standing: Hosts of all pods there are, whether they are to be asked or not, and whether
+            each of them answers the cluster; None: as of ``replicas``.
 
     Attributes:
         counting: What has gone to them.
     """
 
     def __init__(
-        self, replicas: Callable[[], Sequence[Replica]], parts: Callable[[], Mapping[str, int]]
+        self,
+        replicas: Callable[[], Sequence[Replica]],
+        parts: Callable[[], Mapping[str, int]],
+        standing: Callable[[], Mapping[str, bool]] | None = None,
     ) -> None:
         super().__init__()
         self._replicas, self._parts = replicas, parts
+        self._standing = standing or (lambda: {one.host: True for one in replicas()})
         self._suspects: dict[str, float] = {}
         self.counting = Counting()
 
@@ -49,13 +61,15 @@ class PodsCaller(Caller):
         chosen = self._choose(pool or self._draw())
         host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
         where = f"{host}:{PORT}".encode()
+        named = [(_REPLICA, chosen.pod.encode())] if chosen.pod else []
         began = time.monotonic()
         with self.counting.asking(chosen.name):
-            asking = asyncio.ensure_future(
-                self._exchange(call, b"http://" + where + b"/" + path, [(b"host", where), *headers])
-            )
+            url, told = b"http://" + where + b"/" + path, [(b"host", where), *named, *headers]
+            asking = asyncio.ensure_future(self._exchange(call, url, told))
             try:
                 reply = await self._while_it_answers(chosen, asking)
+                if reply.status == HTTPStatus.MISDIRECTED_REQUEST:
+                    raise httpcore.ConnectError(f"another pod has the address of {chosen.name}.")
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ConnectTimeout):
                 self._suspects[chosen.host] = time.monotonic() + _SUSPECT
                 raise
@@ -68,13 +82,19 @@ class PodsCaller(Caller):
         return replace(reply, headers={**reply.headers, POOL_HEADER: chosen.pool})
 
     async def _while_it_answers(self, chosen: Replica, asking: asyncio.Future[Reply]) -> Reply:
-        """Its answer, as long as the cluster says that it answers at all."""
+        """Its answer, as long as it is there, and is not silent for too long.
+
+        What leaves, or was a canary, answers its last requests; what is frozen never does.
+        """
+        heard = time.monotonic()
         while True:
             done, _ = await asyncio.wait({asking}, timeout=_OFTEN)
             if done:
                 return asking.result()
-            # What leaves answers its last requests; what is frozen or cut off never does.
-            if all(one.host != chosen.host for one in self._replicas()):
+            ready, now = self._standing().get(chosen.host), time.monotonic()
+            if ready:
+                heard = now
+            elif ready is None or now - heard > _SILENT:
                 raise httpcore.ReadError(f"{chosen.name} does not answer any more.")
 
     def _draw(self) -> str:

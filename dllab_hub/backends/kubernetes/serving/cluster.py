@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from ....errors import DLLabError, NotFound, Unavailable
 from ....manifests.deployed import deployed
-from ....manifests.model_replica import is_over, name_of
+from ....manifests.model_replica import container_of, is_over, name_of
 from ....manifests.served import Served
 from ....manifests.serving_cluster import ServingCluster
-from ....manifests.serving_limits import check_served
+from ....manifests.serving_limits import check_canary, check_served
 from ....names import slug
 from ....specs import (
     Catalog,
@@ -46,10 +48,14 @@ _LOG = logging.getLogger(__name__)
 #: Seconds between two looks at a deployment of which nothing new is heard: while something has to
 #: be done, while its replicas follow the load or a canary is watched, and else.
 _QUICK, _WATCHED, _CALM = 1.0, 0.5, 5.0
+#: Seconds between two tries at most, however often the cluster has not done as it was told.
+_LONGEST_PAUSE = 30.0
 #: Seconds until the cluster is looked for again, and for its first lists.
 _AGAIN, _FIRST = 5.0, 10.0
 #: Seconds that the cluster is given to say whether it would take a deployment.
 _PATIENCE = 5.0
+#: Models that are looked into at a time: each has a pod of its own.
+_INSPECTED = 16
 #: Bytes of a log that a node keeps before it begins another one, and some more.
 _LONGEST = 16 << 20
 
@@ -79,7 +85,9 @@ class ClusterServing(Tending):
         self._connect, self._account = connect, account
         self._inspector = Inspector(self._reach)
         models = Models(state.models, Pickles(state, lambda _: settings()))
-        super().__init__(models, Publisher(models, self._inspector.look, lambda _: account))
+        super().__init__(
+            models, Publisher(models, self._inspector.look, lambda _: account, at_once=_INSPECTED)
+        )
         self._api: Api | None = None
         self._copies: Copies | None = None
         self._settler: Settler | None = None
@@ -186,6 +194,7 @@ class ClusterServing(Tending):
             _LOG.warning("%s is accepted though the cluster was not asked: %s", spec.name, exc)
 
     async def _check_version(self, model: ModelVersion) -> None:
+        check_canary(self._cluster)
         self._cluster.image(model.format)
 
     async def _create(self, owner: str, spec: DeploymentSpec, version: int) -> Steering:
@@ -223,6 +232,8 @@ class ClusterServing(Tending):
             return _CALM
         if await self._settler.settle(desk):
             async with live.lock:
+                if not desk.wish.deleting:  # Deployed again meanwhile.
+                    return 0.0
                 self._settler.forget(desk)
                 await self._thread(desk.folder.remove)
                 desk.gone = True
@@ -247,20 +258,35 @@ class ClusterServing(Tending):
             if replica == BALANCER:
                 said = "the lab service itself asks the replicas: there is no balancer with a log."
             raise NotFound(said, hint="The log of a replica goes with it.", field="replica")
-        about = pod["metadata"]["name"]
-        most = offset + max(limit, 4) if offset >= 0 else _LONGEST
-        data = await api.log(cluster.namespace, about, "model", min(most, _LONGEST)) or b""
-        start = max(len(data) + offset, 0) if offset < 0 else min(offset, len(data))
-        piece = data[start : start + max(limit, 4)]
-        over = is_over(pod)
+        limit = max(limit, 4)
+        # One byte more than is shown: else the end of the piece would look like that of the log.
+        most = min(offset + limit + 1, _LONGEST) if offset >= 0 else _LONGEST
+        data = await _said(api, cluster.namespace, pod, most)
+        # One that is shorter by now was begun anew, by a restart or because it was long.
+        start = max(len(data) + offset, 0) if offset < 0 else offset if offset <= len(data) else 0
+        piece, over = data[start : start + limit], is_over(pod)
         return LogChunk.cut(
             piece, replica=name_of(pod), attempt=1, offset=start, size=len(data),
             over=over, tail=offset < 0,
         )  # fmt: skip
 
 
+async def _said(api: Api, namespace: str, pod: Mapping[str, Any], most: int) -> bytes:
+    """The log of its container; nothing while that has not begun."""
+    container = container_of(pod)
+    try:
+        return await api.log(namespace, pod["metadata"]["name"], container, most) or b""
+    except Refused as exc:
+        if exc.answered != HTTPStatus.BAD_REQUEST:  # "is waiting to start".
+            raise
+        return b""
+
+
 def _pause(desk: Desk) -> float:
-    if desk.trouble or desk.seen.state in (DeploymentState.DELETING, DeploymentState.DEGRADED):
+    if desk.failures:
+        often = min(_QUICK * 2.0 ** min(desk.failures - 1, 5), _LONGEST_PAUSE)
+        return max(often, min(desk.retry_after, _LONGEST_PAUSE)) * random.uniform(1.0, 1.2)  # noqa: S311
+    if desk.seen.state in (DeploymentState.DELETING, DeploymentState.DEGRADED):
         return _QUICK
     if desk.wish.canary is not None or desk.wish.spec.autoscale is not None:
         return _WATCHED

@@ -28,7 +28,7 @@ from ...local.serving.wish import Wish
 from .caller import PodsCaller
 from .copies import There
 from .news import news
-from .replicas import Replica, parts, reached
+from .replicas import Replica, parts, reached, standing
 
 __all__ = ("Desk",)
 
@@ -47,6 +47,8 @@ class Desk:
         there: What the cluster has of it, as far as is known.
         trouble: Why the cluster did not do as it was told last, as a sentence; or empty.
         refused: Whether that was an answer, and not silence.
+        failures: How often in a row that was so.
+        retry_after: Seconds that the cluster has asked to wait then.
         hurried: Replicas that are to be tried again at once.
         caller: Asks its replicas.
     """
@@ -58,12 +60,15 @@ class Desk:
         self.gpus: tuple[tuple[str, ...], ...] = ()
         self.there = There()
         self.trouble, self.refused = "", False
+        self.failures, self.retry_after = 0, 0.0
         self.hurried: set[str] = set()
         self._models, self._cluster = models, cluster
         self._replicas: tuple[Replica, ...] = ()
         #: Replicas of which the events tell; None before any are known.
         self._told: tuple[DeploymentReplica, ...] | None = None
-        self.caller = PodsCaller(lambda: self._replicas, lambda: parts(self.wish))
+        self.caller = PodsCaller(
+            lambda: self._replicas, lambda: parts(self.wish), lambda: standing(self.there.pods)
+        )
         self.seen = self._view()
 
     @property

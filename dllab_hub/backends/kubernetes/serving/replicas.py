@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ....manifests.model_replica import address, name_of, version_of
+from ....manifests.endings import condition
+from ....manifests.model_replica import address, is_over, name_of, version_of
 from ....manifests.served import CANARY, TRACK_LABEL
 from ...local.serving.wish import Wish
 
-__all__ = ("Replica", "is_promoted", "parts", "reached")
+__all__ = ("Replica", "is_promoted", "parts", "reached", "standing")
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Replica:
         host: Its address.
         pool: Which part of the requests it is to answer.
         leaves: It is to end: others are asked before it.
+        pod: Its whole name, by which it knows that it is meant; empty: nobody asks.
     """
 
     name: str
     host: str
     pool: str
     leaves: bool = False
+    pod: str = ""
 
 
 def reached(wish: Wish, pods: Sequence[Mapping[str, Any]]) -> tuple[Replica, ...]:
@@ -42,9 +45,20 @@ def reached(wish: Wish, pods: Sequence[Mapping[str, Any]]) -> tuple[Replica, ...
             pool = wish.other_pool
         elif _is_of_canary(pod) and version != wish.version:
             continue  # Rolled back, or another one's turn: it gets nothing more.
-        leaves = bool(pod["metadata"].get("deletionTimestamp"))
-        found.append(Replica(name_of(pod), host, pool, leaves))
+        about = pod["metadata"]
+        leaves = bool(about.get("deletionTimestamp"))
+        found.append(Replica(name_of(pod), host, pool, leaves, str(about.get("name") or "")))
     return tuple(found)
+
+
+def standing(pods: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    """Host of each pod that is there, and whether it answers the cluster."""
+    found = {}
+    for pod in pods:
+        host = str((pod.get("status") or {}).get("podIP") or "")
+        if host and not is_over(pod) and condition(pod, "Ready").get("status") != "Unknown":
+            found[host] = bool(address(pod))
+    return found
 
 
 def parts(wish: Wish) -> dict[str, int]:

@@ -25,7 +25,7 @@ from ..kinds import (
     SERVING_RUNTIMES,
     Kind,
 )
-from ..trouble import Refused, Unreachable
+from ..trouble import Answered, Refused, Unreachable
 from .desk import Desk
 from .replicas import is_promoted
 
@@ -99,8 +99,11 @@ class Settler:
             said = exc.said if isinstance(exc, Refused) else ""
             desk.trouble = f"the cluster refuses it: {said}" if said else exc.message
             desk.refused = not isinstance(exc, Unreachable)
+            desk.failures += 1
+            desk.retry_after = (exc.retry_after or 0.0) if isinstance(exc, Answered) else 0.0
         else:
             desk.trouble, desk.refused = "", False
+            desk.failures, desk.retry_after = 0, 0.0
         return ended
 
     def forget(self, desk: Desk) -> None:
@@ -113,6 +116,9 @@ class Settler:
         mark, id = json.dumps(wanted, sort_keys=True), desk.wish.id
         if self._given.get(id) != mark or self._is_other(desk, wanted):
             made = self._made.setdefault(id, {})
+            # Until all of it is there, nothing is: a wish that is taken back halfway is undone.
+            self._given.pop(id, None)
+            self._cleared.pop(id, None)
             for one in wanted:
                 if one["kind"] == "Deployment":
                     name = str(one["metadata"]["name"])

@@ -39,7 +39,7 @@ _DROPPED = frozenset(
     }
 )
 #: A caller does not choose by these; `Call.version` is how that is wished for.
-_OURS = frozenset({POOL_HEADER})
+_OURS = frozenset({POOL_HEADER, "x-dllab-replica"})
 
 
 class Caller(ABC):

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from ....errors import InvalidRequest, Unavailable
 from ....specs import Canary, Deployment, DeploymentState, Traffic, VersionTraffic
-from ...calls import Call, Reply
+from ...calls import Call, NoAnswer, Reply
 from .autoscaler import Autoscaler
 from .caller import Caller
 from .gpuload import GpuLoad, Measure
@@ -99,7 +99,7 @@ class Live:
                     break
         if reply is None:
             seen = self.controller.seen
-            raise Unavailable(
+            raise NoAnswer(
                 f"{seen.name} does not answer: {self._why}",
                 hint="Its logs say more."
                 if seen.state is DeploymentState.FAILED
@@ -181,7 +181,7 @@ class Live:
 
     @property
     def _why(self) -> str:
-        """Why nobody answers, for whoever asks: who holds which GPU is for its owner to know."""
+        """Why nobody answers; who holds which GPU is not for whoever asks."""
         seen = self.controller.seen
         if any(one.reason.startswith("waiting") for one in seen.replicas):
             return "it waits for a free GPU."

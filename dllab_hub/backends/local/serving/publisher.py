@@ -22,8 +22,8 @@ __all__ = ("Look", "Publisher")
 #: word of its runtime.
 Look = Callable[[str, Draft, str], Awaitable[dict[str, Any]]]
 
-#: Models that are inspected at a time, and never two of one person: one of them may take much
-#: memory, or all the time that it is given.
+#: Models that are inspected at a time on one machine: one of them may take much memory, or all the
+#: time that it is given.
 _AT_ONCE = 2
 
 
@@ -34,13 +34,21 @@ class Publisher:
         models: Where they are kept.
         look: Has a draft looked into.
         account: Whose the files of a person's models are; blocks.
+        at_once: Models that are looked into at a time, and never two of one person.
     """
 
-    def __init__(self, models: Models, look: Look, account: Callable[[str], Account]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        look: Look,
+        account: Callable[[str], Account],
+        *,
+        at_once: int = _AT_ONCE,
+    ) -> None:
         self._models = models
         self._look = look
         self._account = account
-        self._inspecting = asyncio.Semaphore(_AT_ONCE)
+        self._inspecting = asyncio.Semaphore(at_once)
         self._own: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def publish(self, owner: str, model: str, file: Path, facts: ModelFacts) -> ModelVersion:

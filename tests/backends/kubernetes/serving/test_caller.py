@@ -249,6 +249,57 @@ async def test_who_leaves_answers_its_last_requests(servers: MakeAnswers, asking
     assert [] == other.asked
 
 
+async def test_a_canary_that_was_rolled_back_answers_its_last_requests(
+    servers: MakeAnswers, asking: Asking
+) -> None:
+    """Nothing new goes to it, and what is with it stays there as long as it is well."""
+    one, other = await servers(HOSTS[0], "holds"), await servers(HOSTS[1])
+    there = {HOSTS[0]: True, HOSTS[1]: True}
+    asking.caller = PodsCaller(lambda: asking.replicas, lambda: asking.parts, lambda: there)
+    asking.have(HOSTS[0])
+    answer = asyncio.create_task(asking.by())
+    await until(lambda: one.busy == 1)
+    asking.replicas.clear()
+    asking.have(HOSTS[1])
+    await asyncio.sleep(0.7)
+    assert HOSTS[1] == await asking.by()
+    one.go_on.set()
+
+    assert HOSTS[0] == await answer
+    assert 1 == len(other.asked)
+
+
+async def test_one_that_is_silent_for_long(
+    servers: MakeAnswers, asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be busy with the request: that is asked of another one only after some seconds."""
+    monkeypatch.setattr(caller_module, "_SILENT", 1.0)
+    one, _ = await servers(HOSTS[0], "holds"), await servers(HOSTS[1])
+    there = {HOSTS[0]: False, HOSTS[1]: True}
+    asking.caller = PodsCaller(lambda: asking.replicas, lambda: asking.parts, lambda: there)
+    asking.have(HOSTS[0])
+    answer = asyncio.create_task(asking.by())
+    await until(lambda: one.busy == 1)
+    asking.replicas.clear()
+    asking.have(HOSTS[1])
+    await asyncio.sleep(0.7)
+
+    assert not answer.done()
+    assert HOSTS[1] == await answer
+
+
+async def test_an_address_that_is_another_pods(servers: MakeAnswers, asking: Asking) -> None:
+    """Each request says for which pod it is; where another one has the address, it goes on."""
+    other, good = await servers(HOSTS[0]), await servers(HOSTS[1])
+    other.status = 421
+    asking.replicas = [Replica("replica-a", HOSTS[0], "a", pod="s-a"),
+                       Replica("replica-b", HOSTS[1], "a", leaves=True, pod="s-b")]  # fmt: skip
+    assert HOSTS[1] == await asking.by()
+
+    assert b"x-dllab-replica: s-a" in other.asked[0].lower()
+    assert b"x-dllab-replica: s-b" in good.asked[0].lower()
+
+
 async def test_who_asks_no_more_is_no_load(servers: MakeAnswers, asking: Asking) -> None:
     """A request that is given up is with nobody any more, and its connection is closed."""
     one = await servers(HOSTS[0], "holds")

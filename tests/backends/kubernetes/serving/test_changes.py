@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from mirrored import until
 from model_answers import MakeAnswers
@@ -19,6 +20,7 @@ from played_serving import (
 )
 
 from dllab_hub.backends.kubernetes.kinds import DEPLOYMENTS, PODS, SERVICES
+from dllab_hub.backends.kubernetes.trouble import Unreachable
 from dllab_hub.manifests.served import object_name
 from dllab_hub.specs import Canary, DeploymentState
 
@@ -99,6 +101,27 @@ async def test_rolled_back_to_the_version_before(played: PlayedServing) -> None:
         await until(lambda: played.version == "1")
 
 
+async def test_taken_back_halfway(played: PlayedServing) -> None:
+    """Of a wish that the cluster has half of when it is taken back, nothing stays."""
+    async with played.service() as serving:
+        await played.ready(serving, WISH)
+        settler, away = serving._settler, True
+        assert settler is not None
+        apply = settler._apply
+
+        async def half(one: Any, *, dry_run: bool = False) -> Any:
+            if one["kind"] == "Service" and away and not dry_run:
+                raise Unreachable("the cluster is away.")
+            return await apply(one, dry_run=dry_run)
+
+        settler._apply = half  # type: ignore[method-assign]
+        await serving.deploy("ada", WISH.model_copy(update={"version": 2}))
+        await until(lambda: played.version == "2")
+        await serving.rollback("ada", "digits")
+        away = False
+        await until(lambda: played.version == "1", 8)
+
+
 async def test_replaced(played: PlayedServing) -> None:
     """All of its replicas are made anew, pod by pod: only a mark in their template changes."""
     async with played.service() as serving:
@@ -148,6 +171,12 @@ async def test_another_service_takes_over(played: PlayedServing, servers: MakeAn
         played.roll([HOST])
         before = await played.state_of(serving, DeploymentState.READY)
         await until(lambda: "poddisruptionbudgets" not in played.there()["stable"])
+
+        async def rolled() -> bool:
+            return (await told(serving)).count("ReplicaEnded") == 2
+
+        await eventually(rolled)
+        await asyncio.sleep(0.2)
         reasons = await told(serving)
     objects = dict(played.fake.objects)
 

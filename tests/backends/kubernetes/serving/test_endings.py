@@ -80,6 +80,29 @@ async def test_deleted_while_it_is_made(played: PlayedServing) -> None:
     assert {"stable": set(), "canary": set()} == played.there()
 
 
+async def test_deployed_again_as_it_ends(played: PlayedServing) -> None:
+    """A wish that comes in the last moment of the one before is kept, and made."""
+    async with played.service() as serving:
+        await played.ready(serving, WISH)
+        settler, again = serving._settler, []
+        assert settler is not None
+        settle = settler.settle
+
+        async def late(desk: Any) -> bool:
+            ended = await settle(desk)
+            if ended and not again:
+                again.append(await serving.deploy("ada", WISH))
+            return ended
+
+        settler.settle = late  # type: ignore[method-assign]
+        await serving.delete("ada", "digits")
+        await until(lambda: played.work() is None)
+        remove_pods(played)
+        await until(lambda: bool(again))
+        await until(lambda: played.work() is not None)
+        assert DeploymentState.STARTING is (await serving.get("ada", "digits")).state
+
+
 async def test_deleted_before_it_is_known(played: PlayedServing) -> None:
     """As long as the API server has its Deployment it is not gone, though no news of it came."""
     async with played.service() as serving:

@@ -22,10 +22,12 @@ from played_serving import (
 )
 from servings import OWNER
 
+from dllab_hub.backends.admission import Asker
 from dllab_hub.backends.kubernetes.kinds import DEPLOYMENTS
+from dllab_hub.backends.kubernetes.trouble import Refused
 from dllab_hub.errors import Conflict, NotFound, Unavailable
 from dllab_hub.manifests.served import object_name
-from dllab_hub.specs import DeploymentState
+from dllab_hub.specs import Callers, DeploymentState
 
 
 async def test_states_are_told_from_what_is_there(played: PlayedServing) -> None:
@@ -132,6 +134,29 @@ async def test_logs(played: PlayedServing) -> None:
             await serving.logs("ada", "digits", replica="replica-zzzzz")
 
 
+async def test_pieces_of_a_log(played: PlayedServing) -> None:
+    """A piece is not the end while there is more; one that was begun anew is read from there; one
+    of a container that waits to start is empty.
+    """
+    async with played.service() as serving:
+        await played.ready(serving, WISH)
+        desk: Any = serving._live["ada", "digits"].controller
+        (pod,) = [one["metadata"]["name"] for one in desk.there.pods]
+        played.fake.logs[pod] = b"x" * 100
+        piece = await serving.logs("ada", "digits", offset=0, limit=10)
+        assert (10, False) == (piece.next_offset, piece.size <= piece.next_offset)
+        played.fake.logs[pod] = b"anew\n"
+        anew = await serving.logs("ada", "digits", offset=50)
+        assert (0, "anew\n") == (anew.offset, anew.text)
+
+        async def waits(*_: Any, **__: Any) -> bytes:
+            raise Refused("no", answered=400, said="is waiting to start: ContainerCreating")
+
+        assert serving._api is not None
+        serving._api.log = waits  # type: ignore[method-assign]
+        assert "" == (await serving.logs("ada", "digits")).text
+
+
 async def test_nobody_elses(played: PlayedServing) -> None:
     """Of two people whose names make similar labels each has a deployment of the same name."""
     played.publish(1, owner=OWNER)
@@ -185,6 +210,11 @@ async def test_what_the_cluster_refuses_later(played: PlayedServing) -> None:
         assert f"the cluster refuses it: {said}" == seen.reason
         with pytest.raises(Unavailable, match="exceeded quota"):
             await serving.call("ada", "digits", ASK)
+        # Of the cluster's quotas nobody learns who may only ask.
+        await serving.open_to("ada", "digits", Callers(who="everyone"))
+        with pytest.raises(Unavailable, match="does not answer now") as told_others:
+            await serving.call("ada", "digits", ASK, Asker("grace"))
+        assert "quota" not in str(told_others.value)
         settler._apply = apply  # type: ignore[method-assign]
         await until(lambda: played.work())
         played.roll([HOST])
