@@ -28,7 +28,8 @@ def test_from_the_driver_to_a_webhook(tmp_path: Path) -> None:
             service.nvml.set(gpu=1, error=FakeNvml.GPU_IS_LOST)
             receiver.until(1, seconds=40)
             leases = tmp_path / "state" / "leases"  # It is told first, and withdrawn then.
-            withdrawn = until(lambda: list(leases.glob("*.withdrawn")))
+            # At the next look, which may be 15 seconds later.
+            withdrawn = until(lambda: list(leases.glob("*.withdrawn")), 40)
             assert () == ada.alerts().alerts
             assert ["GPULost"] == [alert.rule for alert in own.alerts().alerts]
             service.nvml.set(gpu=1, error=None)
