@@ -60,7 +60,7 @@ from typing import Any, Literal
 
 from . import images
 from .errors import DLLabError, InvalidRequest, NotFound, Unavailable
-from .settings import named, only, read, tables
+from .settings import named, only, read, size, tables
 from .specs import CUSTOM, Catalog, Image, check_places, targets_in
 from .state import StateDir
 
@@ -73,7 +73,6 @@ __all__ = (
     "load_catalog",
     "serving_images",
     "settings_of",
-    "size",
 )
 
 #: Name of the image that is the interpreter this program runs in.
@@ -92,7 +91,6 @@ _LIMITS = {
 }
 #: The last catalog of each state directory, with what it was made of.
 _made: dict[Path, tuple[Any, Catalog]] = {}
-_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def load_catalog(
@@ -238,21 +236,6 @@ def interpreter(state: StateDir, image_name: str) -> Path:
         hint = f"Choose one of: {', '.join(names)}."
         raise NotFound("there is no such image.", hint=hint, field="image")
     return images.python_of(state, image_name)
-
-
-def size(value: object, field: str) -> int:
-    """Bytes of ``8589934592``, ``"8G"`` or ``"512M"``; the units are powers of 1024.
-
-    Raises:
-        InvalidRequest: it is nothing of that kind.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    text = value.strip() if isinstance(value, str) else ""
-    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", text)
-    if not found:
-        raise InvalidRequest("must be a size, such as 8G.", field=field)
-    return int(found[1]) << (10 * _UNITS[found[2]])
 
 
 def _images(

@@ -11,7 +11,9 @@ from typing import Any
 
 from .errors import DLLabError, InvalidRequest
 
-__all__ = ("named", "only", "read", "tables")
+__all__ = ("named", "only", "read", "size", "tables")
+
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -85,3 +87,18 @@ def only(known: set[str], table: object, field: str) -> None:
             hint=f"Known keys: {', '.join(sorted(known))}.",
             field=f"{field}.{key}".lstrip("."),
         )
+
+
+def size(value: object, field: str) -> int:
+    """Bytes of ``8589934592``, ``"8G"`` or ``"512M"``; the units are powers of 1024.
+
+    Raises:
+        InvalidRequest: it is nothing of that kind.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", text)
+    if not found:
+        raise InvalidRequest("must be a size, such as 8G.", field=field)
+    return int(found[1]) << (10 * _UNITS[found[2]])

@@ -144,6 +144,7 @@ ALLOWED: dict[str, set[str]] = {
         "leases",
         "manifests",
         "metrics",
+        "settings",
         "shim",
     },
     "hub.service": {*_LOCAL, "hub", "server"},

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..catalog import size
 from ..errors import DLLabError, InvalidRequest
+from ..settings import size
 from ..specs import CUSTOM, MAX_WAIT, Catalog, LabSpec
 from .sshkey import read_keys
 from .wishlist import read_requirements
